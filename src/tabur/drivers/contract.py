@@ -1,0 +1,213 @@
+"""What every store promises: the roles of a driver, and the obligations of each verb.
+
+A driver is one object with five roles. All verbs may be called from any thread. A verb either
+does all it says, in one transaction, or nothing. A verb that cannot reach the store raises
+StoreUnavailable; then it is unknown whether it was done, and calling it again is safe.
+Moments and spans are microseconds; "now" is the store's clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from enum import StrEnum
+from typing import Any, Protocol
+
+import msgspec
+
+from tabur.model.outcome import Settled, Transition
+from tabur.model.records import (
+    Attachment,
+    Attempt,
+    ClaimedJob,
+    JobRecord,
+    NewJob,
+    Owner,
+    Progress,
+    QueueSize,
+    WorkerRecord,
+)
+from tabur.model.states import Isolation, State
+
+
+class CancelAnswer(StrEnum):
+    CANCELLED = "cancelled"
+    CANCELLING = "cancelling"
+    """It is running and has been asked to stop."""
+    FINISHED = "finished"
+    UNKNOWN = "unknown"
+
+
+class ProgressWrite(msgspec.Struct, frozen=True):
+    id: bytes
+    token: bytes
+    progress: Progress
+
+
+class Exchange(msgspec.Struct, frozen=True):
+    """One turn of a worker: what has ended, how far the rest is, and what it could start now."""
+
+    worker: str
+    settle: Sequence[Transition] = ()
+    progress: Sequence[ProgressWrite] = ()
+    token: bytes = b""
+    """Fresh for each turn that claims."""
+    queues: Sequence[str] = ()
+    """In strict order: nothing is claimed from a later one while an earlier one has work."""
+    slots: Mapping[Isolation, int] = {}
+    """How many may be claimed of each isolation; empty: claim nothing."""
+    watch: bool = False
+    """Ask which of this worker's jobs are to be cancelled."""
+
+
+class Exchanged(msgspec.Struct, frozen=True):
+    now: int
+    settled: Sequence[Settled] = ()
+    """One answer per transition, in order."""
+    claimed: Sequence[ClaimedJob] = ()
+    cancelling: frozenset[bytes] = frozenset()
+    next_due: int | None = None
+    """When the next scheduled job becomes due, if any is known."""
+
+
+class Filter(msgspec.Struct, frozen=True):
+    """Which jobs. Empty fields do not restrict."""
+
+    states: tuple[State, ...] = ()
+    queue: str | None = None
+    name: str | None = None
+    owner: Owner | None = None
+    ended_before: int | None = None
+
+
+class Dispatching(Protocol):
+    """Bringing jobs in, and the moves that people ask for."""
+
+    def dispatch(self, jobs: Sequence[NewJob]) -> None:
+        """Keep `jobs`: blocked where they have blockers, scheduled where `due_at` lies ahead, else
+        pending, in the order given. An id that is known already (running, finished, whatever)
+        is passed over: dispatching twice is dispatching once. Wakes workers."""
+
+    def cancel(self, job_id: bytes) -> CancelAnswer:
+        """Cancel what has not started at once; mark what runs."""
+
+    def retry(self, job_ids: Iterable[bytes]) -> int:
+        """Make failed and cancelled jobs pending, counters at zero; their history stays.
+        Answers how many; jobs in another state are passed over."""
+
+    def forget(self, which: Filter) -> int:
+        """Remove finished jobs, with records, history and attachments. Answers how many."""
+
+    def forget_one(self, job_id: bytes) -> bool:
+        """Remove one finished job. False where it is unknown or not finished."""
+
+    def clear(self, queue: str) -> int:
+        """Cancel all that waits on a queue: pending, scheduled, blocked. Not what runs."""
+
+
+class Claiming(Protocol):
+    """A worker's side. Every write bears the token of its claim and is refused when it moved on."""
+
+    def exchange(self, turn: Exchange) -> Exchanged:
+        """Settle, write progress and claim, in one transaction and one round trip.
+
+        - A settle whose token is the job's current one moves the job, appends its outcome and
+          applies its follow-ups. Repeated, it answers DONE again and changes nothing. With another
+          token it answers STALE. One bad transition never fails its neighbours.
+        - Progress is written only where the token is current.
+        - Jobs are claimed by priority (higher first), then in the order in which they became
+          pending; never one that is due later, blocked or held by another claim. Each becomes
+          processing under `turn.token` and `turn.worker`. The cost does not grow with the number
+          of scheduled, blocked or finished jobs.
+        - Due jobs are promoted by the way.
+        """
+
+    def release_token(self, token: bytes) -> int:
+        """Make everything claimed under `token` pending again, uncharged: for a claim whose answer
+        was lost. Answers how many."""
+
+    def release_worker(self, worker: str, *, crashed: bool) -> int:
+        """Make everything that `worker` holds pending again. With `crashed`, each has its crashes
+        counted and is marked to run in a process of its own. Call it only when the worker's process
+        is gone or has been found lost."""
+
+    def attach(self, job_id: bytes, token: bytes, attachment: Attachment) -> bool:
+        """Record a file of a running job; False where the claim has moved on. The same `n` again
+        replaces it."""
+
+
+class Workers(Protocol):
+    """Who works, and signals to all of them."""
+
+    def register(self, worker: WorkerRecord) -> None: ...
+
+    def beat(self, workers: Sequence[str]) -> None:
+        """Count one up on each; one that was removed meanwhile is not brought back."""
+
+    def list(self) -> Sequence[WorkerRecord]: ...
+
+    def remove(self, worker: str) -> None: ...
+
+    def restart(self) -> int:
+        """Ask every worker that runs now to stop after its jobs. Answers the new epoch."""
+
+    def epoch(self) -> int:
+        """How many restarts have been asked for."""
+
+
+class Inspection(Protocol):
+    """Reading, for people and pages; never on the path of a job."""
+
+    def find(self, job_id: bytes) -> JobRecord | None:
+        """One job with its progress and last outcome."""
+
+    def list(
+        self, which: Filter, *, limit: int, after: bytes | None = None
+    ) -> Sequence[JobRecord]:
+        """Jobs that match, newest id first, starting behind `after`: pages without a count.
+        Payloads are left out."""
+
+    def count(self, which: Filter, *, at_most: int) -> int:
+        """How many match, counted no further than `at_most`."""
+
+    def queues(self) -> Sequence[QueueSize]:
+        """Every queue that holds an unfinished job, by name."""
+
+    def attempts(self, job_id: bytes) -> Sequence[Attempt]:
+        """Every ended attempt, oldest first."""
+
+    def attachments(self, job_id: bytes) -> Sequence[Attachment]: ...
+
+
+class Listener(Protocol):
+    """Waits for work; belongs to one thread. Correctness never rests on it: who waits asks again
+    after `timeout` whatever was heard."""
+
+    def wait(self, timeout: float) -> bool:
+        """True when something may have changed; False after `timeout` seconds."""
+
+    def interrupt(self) -> None:
+        """End the wait that runs now or the next one; from any thread or a signal handler."""
+
+    def close(self) -> None: ...
+
+
+class Driver(Protocol):
+    """A store. `name` is the connection's word for it: database, memory, sync."""
+
+    name: str
+    dispatching: Dispatching
+    claiming: Claiming
+    workers: Workers
+    inspection: Inspection
+
+    def listen(self) -> Listener: ...
+
+    def migrate(self) -> Sequence[str]:
+        """Bring the schema up to date; answers what was done, in words. Safe to repeat, and while
+        workers run."""
+
+    def check(self) -> Mapping[str, Any]:
+        """Version and health of the store for `tabur about`. Raises SchemaMissing or
+        StoreUnavailable with what to do."""
+
+    def close(self) -> None: ...

@@ -1,0 +1,115 @@
+"""Every error Tabur raises, in one tree.
+
+TaburError
+├── ConfigError            settings that cannot work; says which and what to write instead
+├── UnknownJob             a name that no job of this app bears
+├── PayloadError           arguments or a result that cannot be kept; raised where they are made
+├── IdempotencyConflict    the key was used before with another body
+├── JobNotFound            no such id in the store (or no longer)
+├── JobNotFinished         a result was asked for too early
+├── JobFailed              a result was asked for and the job has failed
+├── JobCancelled           its owner called the job back
+├── DispatchWouldBlock     a dispatch that would wait for the caller's own open transaction
+└── StoreError
+    ├── SchemaMissing      `tabur migrate` has not been run
+    └── StoreUnavailable   the store cannot be reached or stays locked
+"""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+
+class TaburError(Exception):
+    """Base of all. `permanent`: trying again without a change cannot help."""
+
+    permanent = False
+
+
+class ConfigError(TaburError):
+    permanent = True
+
+
+class UnknownJob(TaburError):
+    permanent = True
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"No job is called {name!r} in this app. Was it renamed? Add aliases=[{name!r}] to it, "
+            "or restart the workers after a deployment (tabur queue:restart)."
+        )
+        self.name = name
+
+
+class PayloadError(TaburError):
+    permanent = True
+
+
+class IdempotencyConflict(TaburError):
+    permanent = True
+
+    def __init__(self, key: str) -> None:
+        super().__init__(
+            f"Idempotency key {key!r} was used before with another job or other arguments. "
+            "Send the first request again unchanged, or use a new key."
+        )
+        self.key = key
+
+
+class JobNotFound(TaburError):
+    permanent = True
+
+    def __init__(self, job_id: str) -> None:
+        super().__init__(f"No job with id {job_id} (it may have been removed by retention).")
+        self.job_id = job_id
+
+
+class JobNotFinished(TaburError):
+    def __init__(self, job_id: str, state: str) -> None:
+        super().__init__(f"Job {job_id} is {state}; wait for it with handle.wait(timeout=…).")
+        self.job_id = job_id
+        self.state = state
+
+
+class JobFailed(TaburError):
+    permanent = True
+
+    def __init__(self, job_id: str, error_type: str, message: str) -> None:
+        super().__init__(f"Job {job_id} failed with {error_type}: {message}")
+        self.job_id = job_id
+        self.error_type = error_type
+        self.message = message
+
+
+class JobCancelled(TaburError):
+    permanent = True
+
+    def __init__(self, job_id: str) -> None:
+        super().__init__(f"Job {job_id} was cancelled.")
+        self.job_id = job_id
+
+
+class DispatchWouldBlock(TaburError):
+    permanent = True
+
+
+class StoreError(TaburError):
+    pass
+
+
+class SchemaMissing(StoreError):
+    permanent = True
+
+    def __init__(self, store: str, detail: str = "") -> None:
+        more = f" ({detail})" if detail else ""
+        super().__init__(f"The tables of Tabur are not in {store}{more}. Run: tabur migrate")
+        self.store = store
+
+
+class StoreUnavailable(StoreError):
+    pass
+
+
+def refuse(text: str) -> NoReturn:
+    """Raise a ConfigError; lets a check be written as one expression."""
+    raise ConfigError(text)

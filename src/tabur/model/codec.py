@@ -1,0 +1,180 @@
+"""Arguments and results as JSON: what goes in comes out equal, or is refused where it is made."""
+
+from __future__ import annotations
+
+import dataclasses
+import traceback
+from collections.abc import Mapping
+from enum import Enum
+from math import isfinite
+from pathlib import Path, PurePath
+from typing import Any
+
+import msgspec
+
+from tabur.errors import PayloadError
+from tabur.model.records import ErrorInfo
+from tabur.model.text import storable
+
+MAX_PAYLOAD = 1024 * 1024
+MAX_RESULT = 64 * 1024
+MAX_ERROR = 16 * 1024
+
+
+class ArgumentCodec:
+    """Encodes and decodes the arguments of one job.
+
+    `fields` maps each argument to (type, default), with `REQUIRED` for none. `check` encodes and
+    decodes again: what the programmer gets back is what the job will get, or a PayloadError.
+    """
+
+    def __init__(self, name: str, fields: Mapping[str, tuple[Any, Any]]) -> None:
+        self.name = name
+        self.type = msgspec.defstruct(
+            "Arguments",
+            [
+                (field, kind) if default is REQUIRED else (field, kind, _default(default))
+                for field, (kind, default) in fields.items()
+            ],
+            kw_only=True,
+            frozen=True,
+            forbid_unknown_fields=True,
+        )
+        try:
+            self._decoder = msgspec.json.Decoder(self.type, dec_hook=_dec_hook)
+        except TypeError as error:
+            raise PayloadError(f"{name}: its arguments cannot be kept as JSON: {error}") from None
+        self._encoder = msgspec.json.Encoder(enc_hook=_enc_hook)
+
+    def check(self, arguments: dict[str, Any]) -> tuple[bytes, Any]:
+        """The payload of `arguments` and the arguments as the job will see them."""
+        try:
+            for field, value in arguments.items():
+                if type(value) not in _PLAIN:
+                    _refuse_unfaithful(value, field)
+            payload = self._encoder.encode(arguments)
+        except (TypeError, ValueError, RecursionError, OverflowError) as error:
+            raise PayloadError(f"{self.name}: {_reason(error)}") from None
+        if len(payload) > MAX_PAYLOAD:
+            raise PayloadError(
+                f"{self.name}: the arguments take {len(payload):,} bytes, and {MAX_PAYLOAD:,} are "
+                "allowed. Store the data (a table, a file) and pass its id or path."
+            )
+        return payload, self.decode(payload)
+
+    def decode(self, payload: bytes) -> Any:
+        """The arguments in `payload` as a struct. Raises PayloadError."""
+        try:
+            return self._decoder.decode(payload)
+        except (msgspec.DecodeError, ValueError, TypeError, RecursionError) as error:
+            raise PayloadError(f"{self.name}: {_reason(error)}") from None
+
+
+def encode_result(value: Any) -> bytes | None:
+    """A job's return value as JSON; None for None. Raises PayloadError."""
+    if value is None:
+        return None
+    try:
+        if type(value) not in _PLAIN:
+            _refuse_unfaithful(value, "the result")
+        raw = _result_encoder.encode(value)
+    except (TypeError, ValueError, RecursionError, OverflowError) as error:
+        raise PayloadError(
+            f"The job did its work, but its result cannot be kept: {_reason(error)}"
+        ) from None
+    if len(raw) > MAX_RESULT:
+        raise PayloadError(
+            f"The job did its work, but its result takes {len(raw):,} bytes, and {MAX_RESULT:,} "
+            "are allowed. Return a summary and ctx.attach() the rest."
+        )
+    return raw
+
+
+def decode_result(raw: bytes | None) -> Any:
+    return None if raw is None else msgspec.json.decode(raw)
+
+
+def describe(error: BaseException) -> ErrorInfo:
+    """An exception as it is kept, its texts made storable."""
+    try:
+        message = str(error)
+    except Exception as broken:  # a __str__ that fails must not fail the worker
+        message = f"<its __str__ raised {type(broken).__name__}>"
+    try:
+        trace = "".join(traceback.format_exception(error))
+    except Exception as broken:
+        trace = f"<its traceback could not be written: {type(broken).__name__}>"
+    return ErrorInfo(
+        type=storable(type(error).__qualname__, limit=200),
+        message=storable(message or type(error).__name__, limit=2_000),
+        traceback=storable(trace, limit=MAX_ERROR - 3_000),
+    )
+
+
+class _Required:
+    def __repr__(self) -> str:
+        return "REQUIRED"
+
+
+REQUIRED = _Required()
+_PLAIN = frozenset({int, str, bool, type(None), bytes})
+
+
+def _default(value: Any) -> Any:
+    if isinstance(value, list | dict | set | bytearray):
+        return msgspec.field(default_factory=lambda: type(value)(value))
+    return value
+
+
+def _refuse_unfaithful(value: Any, where: str, depth: int = 0) -> None:
+    """Refuse what JSON would change in silence: NaN and infinity become null."""
+    if isinstance(value, float):
+        if not isfinite(value):
+            raise ValueError(f"{where} is {value}; JSON has no such number. Pass None.")
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            _refuse_unfaithful(item, f"{where}[{key!r}]" if depth < 4 else where, depth + 1)
+    elif isinstance(value, list | tuple | set | frozenset):
+        for n, item in enumerate(value):
+            if type(item) not in _PLAIN:
+                _refuse_unfaithful(item, f"{where}[{n}]" if depth < 4 else where, depth + 1)
+    elif isinstance(value, msgspec.Struct):
+        for field in value.__struct_fields__:
+            _refuse_unfaithful(getattr(value, field), f"{where}.{field}", depth + 1)
+    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
+        for each in dataclasses.fields(value):
+            _refuse_unfaithful(getattr(value, each.name), f"{where}.{each.name}", depth + 1)
+
+
+def _enc_hook(value: Any) -> Any:
+    if isinstance(value, PurePath):
+        return str(value)
+    if isinstance(value, Enum):
+        return value.value
+    kind = type(value)
+    raise TypeError(
+        f"a {kind.__module__}.{kind.__qualname__} cannot be kept as JSON. Pass its id (or a "
+        "dataclass, a msgspec.Struct, numbers, text, dates) and load it inside the job."
+    )
+
+
+def _dec_hook(kind: type, value: Any) -> Any:
+    if isinstance(kind, type) and issubclass(kind, PurePath):
+        if not isinstance(value, str):
+            raise TypeError(f"Expected a path as text, got {type(value).__name__}")
+        return Path(value) if kind is Path else kind(value)
+    raise TypeError(f"{kind.__module__}.{kind.__qualname__} is not a type that JSON can carry")
+
+
+_result_encoder = msgspec.json.Encoder(enc_hook=_enc_hook)
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, RecursionError):
+        return "the arguments are nested too deeply (more than about 1,000 levels)."
+    if isinstance(error, UnicodeEncodeError):
+        return (
+            f"text with a lone surrogate (position {error.start}) is not valid Unicode; "
+            "decode it with errors='replace' where it is read."
+        )
+    return str(error)

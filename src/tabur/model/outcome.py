@@ -1,0 +1,104 @@
+"""How a run ended, and the change in the store that follows from it."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+from tabur.model.records import ErrorInfo, NewJob, Progress
+from tabur.model.states import State
+
+
+class Ended(StrEnum):
+    """How one run of a job ended."""
+
+    COMPLETED = "completed"
+    RAISED = "raised"
+    TIMED_OUT = "timed_out"
+    CRASHED = "crashed"
+    """Its process died under it too often: poison."""
+    RELEASED = "released"
+    """It asked to run again later."""
+    GAVE_UP = "gave_up"
+    """It called ctx.fail()."""
+    REJECTED = "rejected"
+    """It never started and never can: unknown name, undecodable arguments."""
+    EXPIRED = "expired"
+    CANCELLED = "cancelled"
+    HANDED_BACK = "handed_back"
+    """It never started, or was cut off by a shutdown: as if it had not been claimed."""
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """How one run ended. Spans and moments in microseconds."""
+
+    ended: Ended
+    started_at: int | None
+    ended_at: int
+    result: bytes | None = None
+    error: ErrorInfo | None = None
+    delay: int = 0
+    permanent: bool = False
+    """The error is one that trying again cannot mend."""
+
+
+class Ending(StrEnum):
+    """What became of the job after one attempt, as `job_outcomes` keeps it."""
+
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    RETRIED = "retried"
+    RELEASED = "released"
+
+
+class Unblock(msgspec.Struct, frozen=True, tag="unblock"):
+    """One of the jobs that `job` waits for is done."""
+
+    job: bytes
+
+
+class Cancel(msgspec.Struct, frozen=True, tag="cancel"):
+    """What `job` waits for will never come."""
+
+    job: bytes
+    reason: str
+
+
+class Dispatch(msgspec.Struct, frozen=True, tag="dispatch"):
+    job: NewJob
+
+
+FollowUp = Unblock | Cancel | Dispatch
+
+
+class Transition(msgspec.Struct, frozen=True):
+    """One move of a claimed job, to be settled. `ending` None: nothing is to be remembered."""
+
+    id: bytes
+    token: bytes
+    to: State
+    ending: Ending | None
+    attempts: int
+    exceptions: int
+    crashes: int
+    worker: str
+    started_at: int | None
+    ended_at: int
+    due_at: int | None = None
+    result: bytes | None = None
+    error: ErrorInfo | None = None
+    progress: Progress | None = None
+    """The last progress, where some was reported since it was last written."""
+    follow_ups: tuple[FollowUp, ...] = ()
+
+
+class Settled(StrEnum):
+    """A store's answer to one transition."""
+
+    DONE = "done"
+    STALE = "stale"
+    """The claim has moved on; nothing was changed."""
+    UNKNOWN = "unknown"
+    """No such job any more."""

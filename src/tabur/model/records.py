@@ -1,0 +1,187 @@
+"""The values that travel between dispatch, stores and workers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from tabur.model.retry import Backoff
+from tabur.model.states import Isolation, State
+
+
+class Owner(msgspec.Struct, frozen=True):
+    """Whom a job belongs to; who else asks for it is told that there is no such job."""
+
+    tenant: str | None = None
+    user: str | None = None
+
+
+class DispatchOptions(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What one dispatch sets otherwise than its job declares. Moments in microseconds."""
+
+    tries: int | None = None
+    backoff: Backoff | None = None
+    timeout: float | None = None
+    retry_until: int | None = None
+    expires: int | None = None
+    fingerprint: str | None = None
+    """Of the arguments, where an idempotency key was given."""
+
+
+class NewJob(msgspec.Struct, frozen=True):
+    """A job as it is dispatched."""
+
+    id: bytes
+    name: str
+    queue: str
+    isolation: Isolation
+    payload: bytes
+    created_at: int
+    priority: int = 0
+    due_at: int | None = None
+    blockers: int = 0
+    """How many Unblock follow-ups it waits for before it may become pending."""
+    options: bytes = b""
+    tenant: str | None = None
+    user: str | None = None
+    locale: str | None = None
+
+
+class ClaimedJob(msgspec.Struct, frozen=True):
+    """A job as a worker gets it. Counters tell of the attempts before this one."""
+
+    id: bytes
+    name: str
+    queue: str
+    isolation: Isolation
+    payload: bytes
+    created_at: int
+    attempts: int
+    exceptions: int
+    crashes: int
+    options: bytes = b""
+    tenant: str | None = None
+    user: str | None = None
+    locale: str | None = None
+    token: bytes = b""
+
+    @property
+    def owner(self) -> Owner:
+        return Owner(self.tenant, self.user)
+
+
+class ErrorInfo(msgspec.Struct, frozen=True):
+    """An error as it is kept: at most 16 KiB in all."""
+
+    type: str
+    message: str
+    traceback: str = ""
+
+
+class Progress(msgspec.Struct, frozen=True):
+    """How far a job is. `total` is None where it cannot be known: then it only counts."""
+
+    done: int = 0
+    total: int | None = None
+    unit: str | None = None
+    message: str | None = None
+    warnings: int = 0
+
+    @property
+    def percent(self) -> int | None:
+        """0–100, or None without a total."""
+        if not self.total:
+            return None
+        return max(0, min(100, self.done * 100 // self.total))
+
+
+class Attachment(msgspec.Struct, frozen=True):
+    """A file that a job left behind; `path` is relative to the attachments folder."""
+
+    n: int
+    name: str
+    size: int
+    media_type: str
+    path: str
+
+
+class Attempt(msgspec.Struct, frozen=True):
+    """One ended attempt, as history keeps it."""
+
+    attempt: int
+    ending: str
+    started_at: int | None
+    ended_at: int
+    worker: str | None
+    error: ErrorInfo | None
+
+
+class JobRecord(msgspec.Struct, frozen=True):
+    """A job as it stands in the store: what inspection answers."""
+
+    id: bytes
+    name: str
+    queue: str
+    state: State
+    priority: int
+    created_at: int
+    attempts: int
+    crashes: int
+    options: bytes = b""
+    tenant: str | None = None
+    user: str | None = None
+    locale: str | None = None
+    due_at: int | None = None
+    claimed_at: int | None = None
+    worker: str | None = None
+    cancelling: bool = False
+    started_at: int | None = None
+    ended_at: int | None = None
+    error: ErrorInfo | None = None
+    result: bytes | None = None
+    progress: Progress = Progress()
+    payload: bytes = b""
+
+    @property
+    def owner(self) -> Owner:
+        return Owner(self.tenant, self.user)
+
+
+class QueueSize(msgspec.Struct, frozen=True):
+    """What stands in one queue. `oldest_pending` is a moment in microseconds."""
+
+    queue: str
+    pending: int
+    scheduled: int
+    blocked: int
+    processing: int
+    oldest_pending: int | None
+
+    @property
+    def size(self) -> int:
+        return self.pending + self.scheduled + self.blocked + self.processing
+
+
+class WorkerRecord(msgspec.Struct, frozen=True):
+    """A worker process as it made itself known. `beats` is a counter, not a time."""
+
+    id: str
+    host: str
+    pid: int
+    started_at: int
+    beats: int = 0
+    queues: tuple[str, ...] = ()
+    supervisor: str = ""
+
+
+def encode(value: Any) -> bytes:
+    return msgspec.json.encode(value)
+
+
+_options = msgspec.json.Decoder(DispatchOptions)
+_NO_OPTIONS = DispatchOptions()
+
+
+def decode_options(raw: bytes) -> DispatchOptions:
+    return _options.decode(raw) if raw else _NO_OPTIONS
