@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 
 case "$1" in
     demo) extras="web"; of_backoffice="" ;;
-    dev) extras="dev"; of_backoffice="[dev]" ;;
+    dev) extras="dev"; of_backoffice="[samples]" ;;
 esac
 
 pip() {

@@ -20,12 +20,9 @@ def resolve() -> dict[str, str]:
     """Every distribution pip would install into an empty environment, with its version."""
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder, "report.json")
-        subprocess.run(
-            [sys.executable, "-m", "pip", "install", "--quiet", "--dry-run", "--ignore-installed"]
-            + ["--report", str(report), *BUILD, "-e", ".[dev]", "-e", "./backoffice[dev]"],
-            cwd=ROOT,
-            check=True,
-        )
+        command = ["install", "--quiet", "--dry-run", "--ignore-installed", "--report", str(report)]
+        packages = [*BUILD, "-e", ".[dev]", "-e", "./backoffice[samples]"]
+        subprocess.run([sys.executable, "-m", "pip", *command, *packages], cwd=ROOT, check=True)
         installed = json.loads(report.read_text())["install"]
     versions = {item["metadata"]["name"]: item["metadata"]["version"] for item in installed}
     return {name: versions[name] for name in sorted(versions, key=str.lower)}
