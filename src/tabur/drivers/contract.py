@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import msgspec
 
@@ -27,6 +27,9 @@ from tabur.model.records import (
     WorkerRecord,
 )
 from tabur.model.states import Isolation, State
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection, Engine
 
 
 class CancelAnswer(StrEnum):
@@ -211,3 +214,16 @@ class Driver(Protocol):
         StoreUnavailable with what to do."""
 
     def close(self) -> None: ...
+
+
+@runtime_checkable
+class Transactional(Protocol):
+    """A driver whose store may be the caller's own database."""
+
+    def dispatch_in(self, connection: Connection, jobs: Sequence[NewJob]) -> None:
+        """As `Dispatching.dispatch`, in the transaction that is open on `connection`: the jobs
+        commit or vanish with it, and a SAVEPOINT rolled back takes them along. Only inserts; wakes
+        workers once it has committed. Raises ConfigError where it is another database."""
+
+    def install(self, engine: Engine) -> None:
+        """Prepare a caller's engine on this database for living beside the queue."""

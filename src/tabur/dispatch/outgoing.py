@@ -1,0 +1,72 @@
+"""From a pending job to the record that a store keeps."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import Any
+
+import msgspec
+
+from tabur.errors import IdempotencyConflict
+from tabur.jobs.pending import PendingJob
+from tabur.jobs.scope import Scope
+from tabur.model.clock import now_us
+from tabur.model.ids import idempotent_id, new_id
+from tabur.model.records import (
+    DispatchOptions,
+    JobRecord,
+    NewJob,
+    decode_options,
+    encode,
+)
+
+
+def new_job(pending: PendingJob[Any], scope: Scope, default_queue: str) -> NewJob:
+    """The record of `pending`, with a fresh id or the one its idempotency key leads to."""
+    settings, declared = pending.settings, pending.definition.options
+    now = now_us()
+    tenant = settings.tenant or scope.tenant
+    user = settings.user or scope.user
+    key = settings.idempotency_key
+    due_at = settings.at or (now + settings.delay if settings.delay else None)
+    options = DispatchOptions(
+        tries=settings.tries,
+        backoff=settings.backoff,
+        timeout=settings.timeout,
+        retry_until=settings.retry_until or _later(now, declared.retry_until),
+        expires=settings.expires or _later(now, declared.expires),
+        fingerprint=fingerprint(pending) if key else None,
+    )
+    return NewJob(
+        id=idempotent_id((tenant, user), key) if key else new_id(),
+        name=pending.definition.name,
+        queue=settings.queue or declared.queue or default_queue,
+        isolation=pending.definition.isolation,
+        payload=pending.payload,
+        created_at=now,
+        priority=declared.priority if settings.priority is None else settings.priority,
+        due_at=due_at,
+        options=b"" if options == _NONE else encode(options),
+        tenant=tenant,
+        user=user,
+        locale=settings.locale or scope.locale,
+    )
+
+
+def fingerprint(pending: PendingJob[Any]) -> str:
+    """Name and arguments in a form that does not depend on the order they were given in."""
+    body = msgspec.json.encode(msgspec.json.decode(pending.payload), order="deterministic")
+    return sha256(pending.definition.name.encode() + b"\0" + body).hexdigest()
+
+
+def check_same(pending: PendingJob[Any], kept: JobRecord) -> None:
+    """Raises IdempotencyConflict where the key has led to a job with another body."""
+    if decode_options(kept.options).fingerprint != fingerprint(pending):
+        raise IdempotencyConflict(pending.settings.idempotency_key or "")
+
+
+def _later(now: int, span: int | None) -> int | None:
+    return None if span is None else now + span
+
+
+_NONE = DispatchOptions()

@@ -1,0 +1,123 @@
+"""A declared job: its name, its arguments' types, its options, and how to call it."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Coroutine
+from typing import Any, get_type_hints
+
+from tabur.errors import ConfigError, PayloadError
+from tabur.jobs.context import JobContext
+from tabur.jobs.options import JobOptions, check_name
+from tabur.model.codec import REQUIRED, ArgumentCodec
+from tabur.model.states import Isolation
+
+
+class JobDefinition:
+    """What the registry keeps under a name.
+
+    `call(ctx, arguments)` runs it; `fields` are its arguments in order, for positional calls.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        options: JobOptions,
+        *,
+        fields: dict[str, tuple[Any, Any]],
+        call: Callable[[JobContext, Any], Any],
+        is_async: bool,
+        result_type: Any,
+        failed: Callable[[JobContext, Any, BaseException], Any] | None = None,
+    ) -> None:
+        self.name = check_name(name, "name")
+        self.options = options
+        self.fields = tuple(fields)
+        self.codec = ArgumentCodec(name, fields)
+        self.call = call
+        self.is_async = is_async
+        self.result_type = result_type
+        self.failed = failed
+        self.isolation = self._isolation()
+
+    def arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+        """Positional and named arguments as one dict. Raises PayloadError."""
+        if not args:
+            return kwargs
+        if len(args) > len(self.fields):
+            raise PayloadError(f"{self.name} takes {len(self.fields)} arguments, {len(args)} given.")
+        named = dict(zip(self.fields, args, strict=False))
+        twice = named.keys() & kwargs.keys()
+        if twice:
+            raise PayloadError(f"{self.name} got {', '.join(sorted(twice))} twice.")
+        return named | kwargs
+
+    def _isolation(self) -> Isolation:
+        asked = self.options.isolation
+        if self.is_async:
+            if asked is Isolation.THREAD:
+                raise ConfigError(f"{self.name} is async: isolation is 'loop' or 'process'.")
+            return asked or Isolation.LOOP
+        if asked is Isolation.LOOP:
+            raise ConfigError(
+                f"{self.name} is a plain def: on the event loop it would stop every other job. "
+                "Write async def, or leave isolation out."
+            )
+        if asked is not None:
+            return asked
+        # A thread cannot be killed; a def job that must end in time gets a process that can.
+        return Isolation.PROCESS if self.options.timeout is not None else Isolation.THREAD
+
+
+def define_function(
+    function: Callable[..., Any], name: str | None, options: JobOptions
+) -> JobDefinition:
+    """A definition from a function; a leading parameter annotated JobContext (or called `ctx`) is
+    given the context and is no argument."""
+    name = name or function.__name__
+    hints = argument_types(function, name)
+    parameters = list(inspect.signature(function).parameters.values())
+    wants_ctx = bool(parameters) and (
+        hints.get(parameters[0].name) is JobContext
+        or (parameters[0].name == "ctx" and parameters[0].name not in hints)
+    )
+    fields: dict[str, tuple[Any, Any]] = {}
+    for parameter in parameters[1:] if wants_ctx else parameters:
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            raise ConfigError(f"{name}: *{parameter.name} has no fixed names; list the arguments.")
+        default = REQUIRED if parameter.default is parameter.empty else parameter.default
+        fields[parameter.name] = (hints.get(parameter.name, Any), default)
+    names = tuple(fields)
+    if wants_ctx:
+
+        def call(ctx: JobContext, arguments: Any) -> Any:
+            return function(ctx, **{each: getattr(arguments, each) for each in names})
+    else:
+
+        def call(ctx: JobContext, arguments: Any) -> Any:
+            return function(**{each: getattr(arguments, each) for each in names})
+
+    return JobDefinition(
+        name,
+        options,
+        fields=fields,
+        call=call,
+        is_async=inspect.iscoroutinefunction(function),
+        result_type=result_type_of(hints.get("return", Any)),
+    )
+
+
+def argument_types(target: Any, name: str) -> dict[str, Any]:
+    try:
+        return get_type_hints(target)
+    except NameError as error:
+        raise ConfigError(
+            f"{name}: the type of an argument cannot be found ({error}). Import it at the top of "
+            "the module, not under TYPE_CHECKING or inside a function."
+        ) from None
+
+
+def result_type_of(hint: Any) -> Any:
+    if getattr(hint, "__origin__", None) is Coroutine:
+        return hint.__args__[-1]
+    return hint

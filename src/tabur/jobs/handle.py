@@ -1,0 +1,169 @@
+"""A dispatched job as its dispatcher sees it: state, progress, result, cancel."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from tabur.drivers.contract import CancelAnswer, Driver
+from tabur.errors import JobCancelled, JobFailed, JobNotFinished, JobNotFound
+from tabur.model.clock import as_datetime
+from tabur.model.ids import id_bytes, id_text
+from tabur.model.records import Attachment, ErrorInfo, JobRecord, Progress
+from tabur.model.states import FINISHED, State
+
+R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
+
+
+class JobStatus(msgspec.Struct, frozen=True):
+    """One look at a job. `attempt` counts from 1 once it has started; moments are UTC."""
+
+    id: str
+    name: str
+    queue: str
+    state: State
+    cancelling: bool
+    attempt: int
+    progress: Progress
+    created_at: datetime
+    due_at: datetime | None
+    started_at: datetime | None
+    finished_at: datetime | None
+    result: Any
+    error: ErrorInfo | None
+    tenant: str | None
+    user: str | None
+    locale: str | None
+    attachments: tuple[Attachment, ...] = ()
+
+    @property
+    def finished(self) -> bool:
+        return self.state in FINISHED
+
+
+class JobHandle(Generic[R_co]):
+    """A job's id with what can be asked of it. Cheap; nothing is read until asked."""
+
+    __slots__ = ("_driver", "_result_type", "id")
+
+    def __init__(self, driver: Driver, job_id: bytes | str, result_type: Any = Any) -> None:
+        self.id = id_text(id_bytes(job_id))
+        self._driver = driver
+        self._result_type = result_type
+
+    def status(self) -> JobStatus:
+        """Raises JobNotFound."""
+        record = self._find()
+        attachments = tuple(self._driver.inspection.attachments(record.id))
+        return _status(record, attachments)
+
+    def progress(self) -> Progress:
+        """Raises JobNotFound."""
+        return self._find().progress
+
+    def result(self) -> R_co:
+        """What the job returned. Raises JobNotFinished, JobFailed, JobCancelled, JobNotFound."""
+        return self._result(self._find())
+
+    def cancel(self) -> bool:
+        """Call it back: at once if it has not started, else at its next `check_cancelled()`.
+        False where it had already finished. Raises JobNotFound."""
+        answer = self._driver.dispatching.cancel(id_bytes(self.id))
+        if answer is CancelAnswer.UNKNOWN:
+            raise JobNotFound(self.id)
+        return answer is not CancelAnswer.FINISHED
+
+    def retry(self) -> bool:
+        """Run a failed or cancelled job again, attempts at zero; False in any other state."""
+        return self._driver.dispatching.retry([id_bytes(self.id)]) == 1
+
+    def wait(self, timeout: float | None = None) -> R_co:
+        """The result once it is there. Raises TimeoutError after `timeout` seconds, and what
+        `result()` raises."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        for pause in _pauses():
+            record = self._find()
+            if record.state in FINISHED:
+                return self._result(record)
+            if deadline is not None and time.monotonic() + pause > deadline:
+                raise TimeoutError(f"Job {self.id} is still {record.state} after {timeout} s.")
+            time.sleep(pause)
+        raise AssertionError("unreachable")
+
+    async def wait_async(self, timeout: float | None = None) -> R_co:
+        """As `wait`, without holding the event loop."""
+        return await asyncio.to_thread(self.wait, timeout)
+
+    def _find(self) -> JobRecord:
+        record = self._driver.inspection.find(id_bytes(self.id))
+        if record is None:
+            raise JobNotFound(self.id)
+        return record
+
+    def _result(self, record: JobRecord) -> R_co:
+        match record.state:
+            case State.COMPLETED:
+                value: R_co = _decode(record.result, self._result_type)
+                return value
+            case State.FAILED:
+                error = record.error or ErrorInfo("Unknown", "no error was recorded")
+                raise JobFailed(self.id, error.type, error.message)
+            case State.CANCELLED:
+                raise JobCancelled(self.id)
+            case _:
+                raise JobNotFinished(self.id, record.state)
+
+    def __repr__(self) -> str:
+        return f"<JobHandle {self.id}>"
+
+
+def _status(record: JobRecord, attachments: tuple[Attachment, ...]) -> JobStatus:
+    started = record.state in FINISHED or record.state is State.PROCESSING
+    return JobStatus(
+        id=id_text(record.id),
+        name=record.name,
+        queue=record.queue,
+        state=record.state,
+        cancelling=record.cancelling,
+        attempt=record.attempts + (record.state is State.PROCESSING),
+        progress=record.progress,
+        created_at=_moment(record.created_at),
+        due_at=as_datetime(record.due_at),
+        started_at=as_datetime(record.started_at or record.claimed_at) if started else None,
+        finished_at=as_datetime(record.ended_at) if record.state in FINISHED else None,
+        result=msgspec.json.decode(record.result) if record.result else None,
+        error=record.error,
+        tenant=record.tenant,
+        user=record.user,
+        locale=record.locale,
+        attachments=attachments,
+    )
+
+
+def _moment(us: int) -> datetime:
+    moment = as_datetime(us)
+    assert moment is not None
+    return moment
+
+
+def _decode(raw: bytes | None, kind: Any) -> Any:
+    """The result as the type the job declares, or as plain JSON values where that cannot be."""
+    if raw is None:
+        return None
+    try:
+        return msgspec.json.decode(raw, type=kind)
+    except (msgspec.ValidationError, TypeError):
+        return msgspec.json.decode(raw)
+
+
+def _pauses() -> Any:
+    """Seconds between two looks: quick at first, at most a quarter of a second."""
+    pause = 0.002
+    while True:
+        yield pause
+        pause = min(pause * 1.5, 0.25)

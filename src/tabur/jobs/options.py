@@ -1,0 +1,250 @@
+"""The options of a job: what its declaration says, and what one dispatch changes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, TypedDict
+
+import msgspec
+
+from tabur.errors import ConfigError
+from tabur.model.clock import moment_us, now_us, to_us
+from tabur.model.records import DispatchOptions
+from tabur.model.retry import Backoff, Exponential, Policy, parse_backoff
+from tabur.model.states import Isolation
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
+    from sqlalchemy.orm import Session
+
+    CallersTransaction = Session | Connection | AsyncSession | AsyncConnection
+
+BackoffSpec = float | Sequence[float] | Exponential
+Span = timedelta | float
+
+#: Bounds that keep every store's columns and every clock safe.
+LONGEST_NAME = 200
+LARGEST_TRIES = 1_000_000
+LARGEST_PRIORITY = 1_000_000
+LONGEST_SPAN = timedelta(days=3650)
+
+
+class DeclaredOptions(TypedDict, total=False):
+    """The keywords of `@jobs.job(...)` and of a `Job` class."""
+
+    name: str | None
+    queue: str
+    tries: int
+    backoff: BackoffSpec
+    timeout: float | None
+    max_exceptions: int | None
+    retry_until: Span | None
+    expires: Span | None
+    priority: int
+    isolation: str | None
+    never_retry: tuple[type[BaseException], ...]
+    fail_on_timeout: bool
+    aliases: tuple[str, ...]
+    owner_may_retry: bool
+
+
+class DispatchKeywords(TypedDict, total=False):
+    """The keywords of `options(...)`: what one dispatch sets otherwise than its declaration."""
+
+    queue: str | None
+    delay: Span | None
+    at: datetime | None
+    priority: int | None
+    tries: int | None
+    backoff: BackoffSpec | None
+    timeout: float | None
+    retry_until: Span | datetime | None
+    expires: Span | datetime | None
+    session: CallersTransaction | None
+    after_commit: bool
+    tenant: str | None
+    user: str | None
+    locale: str | None
+    idempotency_key: str | None
+
+
+class JobOptions(msgspec.Struct, frozen=True):
+    """What a job's declaration says. None: the worker's or the connection's default holds."""
+
+    queue: str | None = None
+    tries: int | None = None
+    backoff: Backoff | None = None
+    timeout: float | None = None
+    max_exceptions: int | None = None
+    retry_until: int | None = None
+    """Microseconds from dispatch."""
+    expires: int | None = None
+    """Microseconds from dispatch; it never starts after."""
+    priority: int = 0
+    isolation: Isolation | None = None
+    never_retry: tuple[type[BaseException], ...] = ()
+    fail_on_timeout: bool = False
+    aliases: tuple[str, ...] = ()
+    owner_may_retry: bool = False
+
+    def policy(self, given: DispatchOptions, *, tries: int, backoff: Backoff) -> Policy:
+        """The rules for one job; `tries` and `backoff` are what the worker was started with."""
+        return Policy(
+            tries=_first(given.tries, self.tries, tries),
+            backoff=_first(given.backoff, self.backoff, backoff),
+            max_exceptions=self.max_exceptions,
+            retry_until=given.retry_until,
+            fail_on_timeout=self.fail_on_timeout,
+        )
+
+
+def declared(job: str, given: DeclaredOptions) -> tuple[str | None, JobOptions]:
+    """Name and options from a declaration. Raises ConfigError naming the job and the option."""
+    unknown = set(given) - set(DeclaredOptions.__annotations__)
+    if unknown:
+        known = ", ".join(sorted(DeclaredOptions.__annotations__))
+        raise ConfigError(f"{job}: unknown option {', '.join(sorted(unknown))}; there are: {known}.")
+    values: dict[str, Any] = dict(given)
+    name = values.pop("name", None)
+    try:
+        if name is not None:
+            check_name(name, "name")
+        for alias in values.get("aliases", ()):
+            check_name(alias, "alias")
+        if values.get("isolation") is not None:
+            values["isolation"] = _isolation(values["isolation"])
+        if (kinds := values.get("never_retry")) is not None:
+            values["never_retry"] = _exceptions(kinds)
+        for option in ("retry_until", "expires"):
+            if values.get(option) is not None:
+                values[option] = _span(values[option], option)
+        return name, JobOptions(**_checked(values))
+    except ConfigError as error:
+        raise ConfigError(f"{job}: {error}") from None
+
+
+class Settings(msgspec.Struct, frozen=True):
+    """What one dispatch sets, checked; unset fields leave the declaration as it is."""
+
+    queue: str | None = None
+    delay: int = 0
+    at: int | None = None
+    priority: int | None = None
+    tries: int | None = None
+    backoff: Backoff | None = None
+    timeout: float | None = None
+    retry_until: int | None = None
+    expires: int | None = None
+    tenant: str | None = None
+    user: str | None = None
+    locale: str | None = None
+    idempotency_key: str | None = None
+    after_commit: bool = False
+    session: Any = None
+
+    def merged(self, given: DispatchKeywords) -> Settings:
+        """These settings with more options. Raises ConfigError."""
+        unknown = set(given) - set(DispatchKeywords.__annotations__)
+        if unknown:
+            known = ", ".join(sorted(DispatchKeywords.__annotations__))
+            raise ConfigError(f"options({', '.join(sorted(unknown))}) is not known; there are: {known}.")
+        values: dict[str, Any] = {
+            name: value for name, value in given.items() if value is not None
+        }
+        now = now_us()
+        if "delay" in values:
+            values["delay"] = _span(values["delay"], "delay")
+        if "at" in values:
+            values["at"] = _moment(values["at"], "at", now)
+        for option in ("retry_until", "expires"):
+            if option in values:
+                values[option] = _moment(values[option], option, now)
+        for option in ("tenant", "user", "locale"):
+            if option in values:
+                check_name(values[option], option)
+        if "idempotency_key" in values:
+            check_name(values["idempotency_key"], "idempotency_key", longest=255)
+        return msgspec.structs.replace(self, **_checked(values))
+
+
+NO_SETTINGS = Settings()
+
+
+def check_name(value: Any, what: str, *, longest: int = LONGEST_NAME) -> str:
+    """A name that every store, log and page can carry. Raises ConfigError."""
+    if not isinstance(value, str) or not value or len(value) > longest or not value.isprintable():
+        shown = repr(value)[:60]
+        raise ConfigError(f"{what}={shown}: 1 to {longest} printable characters are needed.")
+    return value
+
+
+def _checked(values: dict[str, Any]) -> dict[str, Any]:
+    if (queue := values.get("queue")) is not None:
+        if "," in check_name(queue, "queue"):
+            raise ConfigError(f"queue={queue!r}: a comma separates queues, so a name has none.")
+    if values.get("tries") is not None:
+        _whole(values["tries"], "tries", 0, LARGEST_TRIES)
+    if values.get("max_exceptions") is not None:
+        _whole(values["max_exceptions"], "max_exceptions", 1, LARGEST_TRIES)
+    if values.get("priority") is not None:
+        _whole(values["priority"], "priority", -LARGEST_PRIORITY, LARGEST_PRIORITY)
+    if values.get("backoff") is not None:
+        values["backoff"] = parse_backoff(values["backoff"])
+    if (timeout := values.get("timeout")) is not None:
+        if _span(timeout, "timeout") <= 0:
+            raise ConfigError(f"timeout={timeout!r}: seconds above 0 are needed.")
+        values["timeout"] = float(timeout)
+    return values
+
+
+def _whole(value: Any, what: str, least: int, most: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        shown = repr(value)[:40]
+        raise ConfigError(f"{what}={shown}: a whole number from {least} to {most} is needed.")
+
+
+def _span(value: Any, what: str) -> int:
+    seconds = value.total_seconds() if isinstance(value, timedelta) else value
+    if (
+        isinstance(seconds, bool)
+        or not isinstance(seconds, int | float)
+        or not 0 <= seconds <= LONGEST_SPAN.total_seconds()
+    ):
+        shown = repr(value)[:40]
+        raise ConfigError(
+            f"{what}={shown}: seconds or a timedelta from 0 to {LONGEST_SPAN.days} days is needed."
+        )
+    return to_us(seconds)
+
+
+def _moment(value: Any, what: str, now: int) -> int:
+    if not isinstance(value, datetime):
+        if what == "at":
+            raise ConfigError(f"at={value!r}: an aware datetime is needed (or use delay=).")
+        return now + _span(value, what)
+    try:
+        return moment_us(value)
+    except ValueError as error:
+        raise ConfigError(f"{what}: {error}") from None
+
+
+def _isolation(value: Any) -> Isolation:
+    try:
+        return Isolation(value)
+    except ValueError:
+        known = ", ".join(Isolation)
+        raise ConfigError(f"isolation={value!r} is not known; there are: {known}.") from None
+
+
+def _exceptions(kinds: Any) -> tuple[type[BaseException], ...]:
+    kinds = tuple(kinds) if isinstance(kinds, list | tuple) else (kinds,)
+    for kind in kinds:
+        if not (isinstance(kind, type) and issubclass(kind, BaseException)):
+            raise ConfigError(f"never_retry={kind!r}: exception classes are needed.")
+    return kinds
+
+
+def _first(*values: Any) -> Any:
+    return next(value for value in values if value is not None)

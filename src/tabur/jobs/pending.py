@@ -1,0 +1,124 @@
+"""A pending job: built and checked, not yet dispatched."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, Unpack
+
+import msgspec
+
+from tabur.jobs.context import JobContext
+from tabur.jobs.definition import JobDefinition
+from tabur.jobs.options import NO_SETTINGS, DispatchKeywords, Settings
+from tabur.model.clock import now_us
+from tabur.model.ids import new_id
+from tabur.model.records import ClaimedJob
+
+if TYPE_CHECKING:
+    from tabur.jobs.handle import JobHandle
+
+R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
+
+
+class Dispatcher(Protocol):
+    """Sends pending jobs to the store; the app implements it."""
+
+    def dispatch(self, pending: PendingJob[R]) -> JobHandle[R]: ...
+
+    def dispatch_many(self, pending: Iterable[PendingJob[Any]]) -> list[JobHandle[Any]]: ...
+
+    def dispatch_async(self, pending: PendingJob[R]) -> Awaitable[JobHandle[R]]: ...
+
+
+class PendingJob(Generic[R_co]):
+    """One job with its arguments. A value: dispatching it twice makes two jobs."""
+
+    __slots__ = ("_dispatcher", "args", "definition", "payload", "settings")
+
+    def __init__(
+        self,
+        definition: JobDefinition,
+        arguments: dict[str, Any],
+        dispatcher: Dispatcher,
+        settings: Settings = NO_SETTINGS,
+    ) -> None:
+        self.definition = definition
+        self.payload, self.args = definition.codec.check(arguments)
+        self.settings = settings
+        self._dispatcher = dispatcher
+
+    @property
+    def name(self) -> str:
+        return self.definition.name
+
+    def options(self, **given: Unpack[DispatchKeywords]) -> PendingJob[R_co]:
+        """The same job, dispatched otherwise than its declaration says.
+
+        `delay`, `retry_until` and `expires` take seconds or a timedelta from now; `at`,
+        `retry_until` and `expires` an aware datetime. With `session` the job commits or vanishes
+        with the caller's transaction, or is dispatched after it with `after_commit=True`. With
+        `idempotency_key` the same owner's repetition leads to the same job. Raises ConfigError.
+        """
+        again = object.__new__(type(self))
+        again.definition, again.payload, again.args = self.definition, self.payload, self.args
+        again.settings = self.settings.merged(given)
+        again._dispatcher = self._dispatcher
+        return again
+
+    def dispatch(self) -> JobHandle[R_co]:
+        """Put it on its queue. Raises StoreUnavailable, or SchemaMissing before `tabur migrate`."""
+        return self._dispatcher.dispatch(self)
+
+    async def dispatch_async(self) -> JobHandle[R_co]:
+        """As `dispatch`, away from the caller's event loop; required for an AsyncSession."""
+        return await self._dispatcher.dispatch_async(self)
+
+    def run(self, ctx: JobContext | None = None) -> R_co:
+        """Run it here and now, with no queue: for tests. Errors come out as they are."""
+        value = self.definition.call(ctx or _detached(self), self.args)
+        result: R_co = asyncio.run(value) if self.definition.is_async else value
+        return result
+
+    def __repr__(self) -> str:
+        given = ", ".join(f"{k}={v!r}" for k, v in msgspec.structs.asdict(self.args).items())
+        return f"{self.name}({given})"
+
+
+def _detached(pending: PendingJob[Any]) -> JobContext:
+    now = now_us()
+    settings = pending.settings
+    job = ClaimedJob(
+        id=new_id(),
+        name=pending.name,
+        queue=settings.queue or pending.definition.options.queue or "default",
+        isolation=pending.definition.isolation,
+        payload=pending.payload,
+        created_at=now,
+        attempts=0,
+        exceptions=0,
+        crashes=0,
+        tenant=settings.tenant,
+        user=settings.user,
+        locale=settings.locale,
+    )
+    return JobContext(job, _Nobody())
+
+
+class _Nobody:
+    """The reporter of a run without a worker."""
+
+    def __init__(self) -> None:
+        self._attached = 0
+
+    def progress(self, ctx: JobContext) -> None:
+        pass
+
+    def attach(self, ctx: JobContext, content: Path | bytes, name: str, media_type: str) -> int:
+        self._attached += 1
+        return self._attached
+
+    def cancelled(self, ctx: JobContext) -> bool:
+        return False

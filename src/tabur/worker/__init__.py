@@ -1,0 +1,1 @@
+"""How jobs run: the supervisor, its children, and the one straight path of a run."""
