@@ -1,14 +1,14 @@
-"""Compares layouts of the store in raw sqlite3: three narrow tables against one wide one.
+"""Compares layouts of the store in raw sqlite3: narrow tables against one wide one.
 
 Every figure is a loop of transactions of 100 jobs (WAL, synchronous=FULL, BEGIN IMMEDIATE), on an
-empty store and on one in which a million scheduled and a million finished jobs stand.
+empty store and on one in which a million scheduled and a million finished jobs stand. The layouts
+take turns, so that what else the machine does falls on all of them.
 `python -m bench.layout` prints the table of docs/decisions/0001-store-layout.md.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sqlite3
 import statistics
@@ -18,16 +18,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.layouts import BATCH, LAYOUTS, Layout
+from bench.layouts import LAYOUTS, Layout, open_store
+
+BATCH = 100
 
 
 @dataclass(frozen=True, kw_only=True)
-class Figures:
-    """Medians over the repetitions: jobs per second, and what the file weighs."""
+class Run:
+    """One repetition: jobs per second, and milliseconds."""
 
-    layout: str
-    standing: int
-    payload: int
     dispatch: float
     claim: float
     settle: float
@@ -35,75 +34,23 @@ class Figures:
     """Claim and settle together."""
     retry: float
     """Claim, settle as failed, and promote again."""
-    claim_p99_ms: float
-    wal_bytes_per_job: float
-    """What one dispatched, claimed and settled job writes to the log: what a slow disk feels."""
-    file_mb: float
+    claim_p99: float
 
 
-def open_store(path: Path) -> sqlite3.Connection:
-    db = sqlite3.connect(path, isolation_level=None)
-    db.execute("PRAGMA journal_mode=WAL")
-    db.execute("PRAGMA synchronous=FULL")
-    return db
-
-
-def measure(layout: Layout, *, jobs: int, standing: int, payload: int, repetitions: int) -> Figures:
-    with tempfile.TemporaryDirectory(prefix="tabur-layout-") as folder:
-        path = Path(folder, "store.sqlite3")
-        db = open_store(path)
-        db.executescript(layout.schema)
-        text = json.dumps({"text": "x" * max(0, payload - 12)})
-        if standing:
-            layout.fill(db, count=standing, payload=text)
-            db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        runs = [one_run(layout, db, jobs=jobs, text=text) for _ in range(repetitions)]
-        log = log_per_job(layout, db, path, text=text)
-        db.close()
-        size = path.stat().st_size
-
-    def median(of: Callable[[Run], float]) -> float:
-        return statistics.median(of(run) for run in runs)
-
-    return Figures(
-        layout=layout.name,
-        standing=standing,
-        payload=payload,
-        dispatch=median(lambda run: jobs / run.dispatch),
-        claim=median(lambda run: jobs / sum(run.claims)),
-        settle=median(lambda run: jobs / run.settle),
-        drain=median(lambda run: jobs / (sum(run.claims) + run.settle)),
-        retry=median(lambda run: jobs / run.retry),
-        claim_p99_ms=median(lambda run: statistics.quantiles(run.claims, n=100)[98] * 1000),
-        wal_bytes_per_job=log,
-        file_mb=size / 1e6,
-    )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Run:
-    """Seconds."""
-
-    dispatch: float
-    claims: list[float]
-    settle: float
-    retry: float
-
-
-def one_run(layout: Layout, db: sqlite3.Connection, *, jobs: int, text: str) -> Run:
+def one_run(layout: Layout, db: sqlite3.Connection, *, jobs: int, payload: bytes) -> Run:
     started = time.perf_counter()
-    for batch in batches(jobs):
-        layout.dispatch(db, batch, text)
+    for ids in batches(jobs):
+        layout.dispatch(db, ids, payload)
     dispatch = time.perf_counter() - started
 
     started = time.perf_counter()
-    retried = 0
+    returned = 0
     for _ in range(jobs // BATCH):
         token = os.urandom(16)
-        layout.retry(db, layout.claim(db, token), token)
-        retried += layout.promote(db)
+        layout.retry(db, layout.claim(db, token, BATCH), token)
+        returned += layout.promote(db, BATCH)
     retry = time.perf_counter() - started
-    assert retried == jobs, f"{layout.name}: {retried} of {jobs} came back"
+    assert returned == jobs, f"{layout.name}: {returned} of {jobs} came back"
 
     claims: list[float] = []
     settle = 0.0
@@ -111,7 +58,7 @@ def one_run(layout: Layout, db: sqlite3.Connection, *, jobs: int, text: str) -> 
     while True:
         token = os.urandom(16)
         began = time.perf_counter()
-        claimed = layout.claim(db, token)
+        claimed = layout.claim(db, token, BATCH)
         ended = time.perf_counter()
         if not claimed:
             break
@@ -120,56 +67,96 @@ def one_run(layout: Layout, db: sqlite3.Connection, *, jobs: int, text: str) -> 
         settle += time.perf_counter() - ended
         drained += len(claimed)
     assert drained == jobs, f"{layout.name}: {drained} of {jobs} drained"
-    return Run(dispatch=dispatch, claims=claims, settle=settle, retry=retry)
+    return Run(
+        dispatch=jobs / dispatch,
+        claim=jobs / sum(claims),
+        settle=jobs / settle,
+        drain=jobs / (sum(claims) + settle),
+        retry=jobs / retry,
+        claim_p99=statistics.quantiles(claims, n=100)[98] * 1000,
+    )
 
 
-def log_per_job(layout: Layout, db: sqlite3.Connection, path: Path, *, text: str) -> float:
-    """Bytes of write-ahead log for one job's whole way, over 1,000 jobs, no checkpoint between."""
-    db.execute("PRAGMA wal_autocheckpoint=0")
+def log_per_job(layout: Layout, db: sqlite3.Connection, path: Path, *, payload: bytes) -> float:
+    """Bytes of write-ahead log for one job's whole way: what a slow disk feels."""
+    db.execute("PRAGMA wal_autocheckpoint = 0")
     db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    for batch in batches(1000):
-        layout.dispatch(db, batch, text)
+    for ids in batches(10 * BATCH):
+        layout.dispatch(db, ids, payload)
         token = os.urandom(16)
-        layout.settle(db, layout.claim(db, token), token)
-    return path.with_name(path.name + "-wal").stat().st_size / 1000
+        layout.settle(db, layout.claim(db, token, BATCH), token)
+    return path.with_name(path.name + "-wal").stat().st_size / (10 * BATCH)
 
 
 def batches(jobs: int) -> Iterator[list[bytes]]:
+    """Ids that grow with time, as Tabur's do."""
     for _ in range(jobs // BATCH):
         yield [time.time_ns().to_bytes(8, "big") + os.urandom(8) for _ in range(BATCH)]
 
 
-def table(figures: list[Figures]) -> str:
-    head = (
-        "| layout | scheduled and finished standing, each | payload | dispatch/s | claim/s |"
-        " settle/s | claim + settle/s | retry and back/s | claim p99 | log per job | file |\n"
-        "|---|---|---|---|---|---|---|---|---|---|---|\n"
-    )
-    rows = (
-        f"| {f.layout} | {f.standing:,} | {f.payload:,} B | {f.dispatch:,.0f} | {f.claim:,.0f} |"
-        f" {f.settle:,.0f} | {f.drain:,.0f} | {f.retry:,.0f} | {f.claim_p99_ms:.1f} ms |"
-        f" {f.wal_bytes_per_job:,.0f} B | {f.file_mb:,.0f} MB |\n"
-        for f in figures
-    )
-    return head + "".join(rows)
+@dataclass(frozen=True)
+class Candidate:
+    layout: Layout
+    db: sqlite3.Connection
+    path: Path
+    runs: list[Run]
+
+    def median(self, of: Callable[[Run], float]) -> float:
+        return statistics.median(of(run) for run in self.runs)
+
+
+def compare(*, jobs: int, standing: int, size: int, repetitions: int) -> Iterator[str]:
+    """One line of the table for each layout."""
+    payload = b'{"text":"' + b"x" * max(0, size - 11) + b'"}'
+    with tempfile.TemporaryDirectory(prefix="tabur-layout-") as folder:
+        candidates = []
+        for number, layout in enumerate(LAYOUTS):
+            path = Path(folder, f"{number}.sqlite3")
+            db = open_store(path)
+            layout.make(db)
+            if standing:
+                layout.fill(db, count=standing, payload=payload)
+            db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            candidates.append(Candidate(layout, db, path, []))
+        for _ in range(repetitions):
+            for each in candidates:
+                each.runs.append(one_run(each.layout, each.db, jobs=jobs, payload=payload))
+        for each in candidates:
+            log = log_per_job(each.layout, each.db, each.path, payload=payload)
+            each.db.close()
+            median = each.median
+            yield (
+                f"| {each.layout.name} | {standing:,} | {size:,} B |"
+                f" {median(lambda run: run.dispatch):,.0f} |"
+                f" {median(lambda run: run.claim):,.0f} |"
+                f" {median(lambda run: run.settle):,.0f} |"
+                f" {median(lambda run: run.drain):,.0f} |"
+                f" {median(lambda run: run.retry):,.0f} |"
+                f" {median(lambda run: run.claim_p99):.1f} |"
+                f" {log:,.0f} B | {each.path.stat().st_size / 1e6:,.0f} |"
+            )
+
+
+HEAD = """\
+| layout | standing, each | payload | dispatch/s | claim/s | settle/s | claim + settle/s \
+| retry and back/s | claim p99, ms | log per job | file, MB |
+|---|---|---|---|---|---|---|---|---|---|---|"""
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description="Compares layouts of the store in raw sqlite3.")
     parser.add_argument("--quick", action="store_true", help="small numbers, one repetition")
     quick = parser.parse_args().quick
-    figures = [
-        measure(
-            layout,
+    print(HEAD)
+    for standing, size in ((0, 300), (0, 8_000), (10_000 if quick else 1_000_000, 300)):
+        lines = compare(
             jobs=2_000 if quick else 20_000,
             standing=standing,
-            payload=payload,
+            size=size,
             repetitions=1 if quick else 5,
         )
-        for standing, payload in ((0, 300), (10_000 if quick else 1_000_000, 300), (0, 8_000))
-        for layout in LAYOUTS
-    ]
-    print(table(figures))
+        for line in lines:
+            print(line, flush=True)
 
 
 if __name__ == "__main__":
