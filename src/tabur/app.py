@@ -112,9 +112,7 @@ class Tabur:
         driver = FakeDriver()
         queue = FakeQueue(driver)
         before = self._dispatcher, self._driver
-        inner = StoreDispatcher(
-            lambda: driver, self._scope, default_queue=self.settings.queue
-        )
+        inner = StoreDispatcher(lambda: driver, self._scope, default_queue=self.settings.queue)
         self._dispatcher, self._driver = RecordingDispatcher(inner, queue), driver
         try:
             yield queue

@@ -116,6 +116,8 @@ class Claiming(Protocol):
         - A settle whose token is the job's current one moves the job, appends its outcome and
           applies its follow-ups. Repeated, it answers DONE again and changes nothing. With another
           token it answers STALE. One bad transition never fails its neighbours.
+          (A hand-back leaves no trace: repeated, it answers STALE, and nothing is changed.)
+        - A job that was marked to be cancelled and would run again is cancelled instead.
         - Progress is written only where the token is current.
         - Jobs are claimed by priority (higher first), then in the order in which they became
           pending; never one that is due later, blocked or held by another claim. Each becomes
@@ -129,7 +131,8 @@ class Claiming(Protocol):
         was lost. Answers how many."""
 
     def release_worker(self, worker: str, *, crashed: bool) -> int:
-        """Make everything that `worker` holds pending again. With `crashed`, each has its crashes
+        """Make everything that `worker` holds pending again, at the place it had; what was marked to
+        be cancelled is cancelled. With `crashed`, each has its crashes
         counted and is marked to run in a process of its own. Call it only when the worker's process
         is gone or has been found lost."""
 
@@ -163,9 +166,7 @@ class Inspection(Protocol):
     def find(self, job_id: bytes) -> JobRecord | None:
         """One job with its progress and last outcome."""
 
-    def list(
-        self, which: Filter, *, limit: int, after: bytes | None = None
-    ) -> Sequence[JobRecord]:
+    def list(self, which: Filter, *, limit: int, after: bytes | None = None) -> Sequence[JobRecord]:
         """Jobs that match, newest id first, starting behind `after`: pages without a count.
         Payloads are left out."""
 

@@ -45,7 +45,9 @@ class JobDefinition:
         if not args:
             return kwargs
         if len(args) > len(self.fields):
-            raise PayloadError(f"{self.name} takes {len(self.fields)} arguments, {len(args)} given.")
+            raise PayloadError(
+                f"{self.name} takes {len(self.fields)} arguments, {len(args)} given."
+            )
         named = dict(zip(self.fields, args, strict=False))
         twice = named.keys() & kwargs.keys()
         if twice:

@@ -105,7 +105,9 @@ def declared(job: str, given: DeclaredOptions) -> tuple[str | None, JobOptions]:
     unknown = set(given) - set(DeclaredOptions.__annotations__)
     if unknown:
         known = ", ".join(sorted(DeclaredOptions.__annotations__))
-        raise ConfigError(f"{job}: unknown option {', '.join(sorted(unknown))}; there are: {known}.")
+        raise ConfigError(
+            f"{job}: unknown option {', '.join(sorted(unknown))}; there are: {known}."
+        )
     values: dict[str, Any] = dict(given)
     name = values.pop("name", None)
     try:
@@ -149,10 +151,10 @@ class Settings(msgspec.Struct, frozen=True):
         unknown = set(given) - set(DispatchKeywords.__annotations__)
         if unknown:
             known = ", ".join(sorted(DispatchKeywords.__annotations__))
-            raise ConfigError(f"options({', '.join(sorted(unknown))}) is not known; there are: {known}.")
-        values: dict[str, Any] = {
-            name: value for name, value in given.items() if value is not None
-        }
+            raise ConfigError(
+                f"options({', '.join(sorted(unknown))}) is not known; there are: {known}."
+            )
+        values: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
         now = now_us()
         if "delay" in values:
             values["delay"] = _span(values["delay"], "delay")

@@ -35,6 +35,11 @@ def idempotent_id(owner: tuple[str | None, str | None], key: str) -> bytes:
     return uuid5(_IDEMPOTENT, "\x1f".join((tenant or "", user or "", key))).bytes
 
 
+def made_from_key(job_id: bytes) -> bool:
+    """Whether an id may have been made before: all others are fresh (UUID version 7)."""
+    return job_id[6] >> 4 == 5
+
+
 def id_text(job_id: bytes) -> str:
     return str(UUID(bytes=job_id))
 

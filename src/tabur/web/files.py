@@ -43,9 +43,7 @@ def attachment_response(path: Path, attachment: Attachment) -> FileResponse:
         path,
         media_type=media_type,
         headers={
-            "Content-Disposition": content_disposition(
-                attachment.name, f"attachment-{attachment.n}"
-            ),
+            "Content-Disposition": disposition,
             "X-Content-Type-Options": "nosniff",
             "Content-Security-Policy": "default-src 'none'; sandbox",
             "Cache-Control": "private, no-cache",

@@ -1,0 +1,1 @@
+"""Jobs in a SQL database: SQLite, with no server."""

@@ -1,0 +1,232 @@
+"""The connections to one SQLite file: one writer a process, as many readers as threads ask for."""
+
+from __future__ import annotations
+
+import random
+import sqlite3
+import threading
+import time
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, event
+from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
+from sqlalchemy.engine import URL
+
+from tabur.errors import (
+    ConfigError,
+    DispatchWouldBlock,
+    SchemaMissing,
+    StoreError,
+    StoreUnavailable,
+)
+
+#: Seconds a write waits for another process's before it gives up.
+LOCK_TIMEOUT = 30.0
+
+
+class SqliteFile:
+    """One database file. Writes go through one connection under one lock; between processes a
+    short jittered pause, since SQLite's own back-off lets one process take every turn."""
+
+    #: What a value that cannot be stored raises.
+    DataErrors = (
+        sqlite3.DataError,
+        sqlite3.IntegrityError,
+        sqlite3.InterfaceError,
+        sqlite3.ProgrammingError,
+        OverflowError,
+        UnicodeError,
+    )
+
+    def __init__(self, url: URL) -> None:
+        if url.database in (None, "", ":memory:"):
+            raise ConfigError(
+                "DATABASE_URL names no file. Write sqlite:///var/tabur.sqlite3, "
+                "or use QUEUE_CONNECTION=memory."
+            )
+        self.path = Path(str(url.database)).absolute()
+        self.dialect = SQLiteDialect_pysqlite(paramstyle="qmark")
+        self._write_lock = threading.Lock()
+        self._writing_thread: int | None = None
+        self._writer: sqlite3.Connection | None = None
+        self._readers: list[sqlite3.Connection] = []
+        self._open: list[sqlite3.Connection] = []
+
+    def __str__(self) -> str:
+        return f"sqlite:///{self.path}"
+
+    def connect(self, *, create: bool = False) -> sqlite3.Connection:
+        """A new connection with what every one needs. Raises SchemaMissing where there is no file
+        and none may be made."""
+        if not self.path.exists():
+            if not create:
+                raise SchemaMissing(str(self), "there is no such file")
+            self._make_folder()
+        try:
+            connection = sqlite3.connect(
+                self.path, timeout=LOCK_TIMEOUT, isolation_level=None, check_same_thread=False
+            )
+            for pragma in _PRAGMAS:
+                connection.execute(pragma)
+        except sqlite3.Error as error:
+            raise self._translated(error) from None
+        self._open.append(connection)
+        return connection
+
+    @contextmanager
+    def write(self, *, create: bool = False) -> Iterator[sqlite3.Cursor]:
+        """One write transaction, begun at once: it never finds its snapshot outdated. Raises
+        DispatchWouldBlock where this thread's own open transaction stands in the way."""
+        me = threading.get_ident()
+        if self._writing_thread == me:
+            raise AssertionError("a write transaction inside another")
+        with self._write_lock:
+            self._writing_thread = me
+            try:
+                if self._writer is None:
+                    self._writer = self.connect(create=create)
+                    self._writer.execute("PRAGMA busy_timeout = 0")
+                cursor = self._writer.cursor()
+                self._begin(cursor)
+                try:
+                    yield cursor
+                    cursor.execute("COMMIT")
+                except BaseException:
+                    if self._writer.in_transaction:
+                        cursor.execute("ROLLBACK")
+                    raise
+            except sqlite3.Error as error:
+                raise self._translated(error) from error
+            finally:
+                self._writing_thread = None
+
+    @contextmanager
+    def read(self) -> Iterator[sqlite3.Connection]:
+        """A connection for reading; each statement sees all that was committed before it."""
+        try:
+            connection = self._readers.pop()
+        except IndexError:
+            connection = self.connect()
+        try:
+            yield connection
+        except sqlite3.Error as error:
+            raise self._translated(error) from error
+        finally:
+            self._readers.append(connection)
+
+    def close(self) -> None:
+        with self._write_lock:
+            for connection in self._open:
+                connection.close()
+            self._open.clear()
+            self._readers.clear()
+            self._writer = None
+
+    def forget(self, connection: sqlite3.Connection) -> None:
+        """Close one that was taken with `connect`."""
+        connection.close()
+        if connection in self._open:
+            self._open.remove(connection)
+
+    # callers' own transactions
+
+    def is_same(self, connection: Connection) -> bool:
+        database = connection.engine.url.database
+        if connection.dialect.name != "sqlite" or not database:
+            return False
+        return Path(database).absolute().resolve() == self.path.resolve()
+
+    def install(self, engine: Engine) -> None:
+        """WAL, FULL and patience on each of the engine's connections; and its open transactions
+        are remembered, so that a plain dispatch inside one raises instead of waiting for itself."""
+        event.listen(engine, "connect", _prepare)
+        event.listen(engine, "begin", _began)
+
+    def _begin(self, cursor: sqlite3.Cursor) -> None:
+        deadline = 0.0
+        pause = 0.0001
+        while True:
+            try:
+                cursor.execute("BEGIN IMMEDIATE")
+                return
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+                    raise
+                if _own_transaction_open(self.path):
+                    raise DispatchWouldBlock(
+                        "This would wait for your own open transaction on the same SQLite file. "
+                        "Write options(session=session).dispatch(…), so that the job commits with "
+                        "it, or dispatch after the commit."
+                    ) from None
+                now = time.monotonic()
+                deadline = deadline or now + LOCK_TIMEOUT
+                if now > deadline:
+                    raise
+            time.sleep(pause * (0.5 + random.random()))
+            pause = min(pause * 1.5, 0.01)
+
+    def _make_folder(self) -> None:
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreUnavailable(f"{self.path.parent} cannot be made: {error}") from None
+
+    def _translated(self, error: sqlite3.Error) -> StoreError:
+        text = str(error)
+        if "no such table" in text or "no such column" in text:
+            return SchemaMissing(str(self), text)
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        advice = _ADVICE.get(code, "")
+        return StoreUnavailable(f"{self}: {text}. {advice}".rstrip())
+
+
+_PRAGMAS = (
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = FULL",
+    "PRAGMA temp_store = MEMORY",
+    "PRAGMA cache_size = -16000",
+    "PRAGMA journal_size_limit = 67108864",
+)
+_ADVICE = {
+    sqlite3.SQLITE_BUSY: f"Another process has held the write lock for {LOCK_TIMEOUT:.0f} s: "
+    "look for a transaction left open.",
+    sqlite3.SQLITE_FULL: "The disk is full: make room; nothing was lost.",
+    sqlite3.SQLITE_READONLY: "The file or its folder cannot be written by this user.",
+    sqlite3.SQLITE_CANTOPEN: "Check the path and the rights on its folder.",
+    sqlite3.SQLITE_NOTADB: "It is not a SQLite database: check DATABASE_URL.",
+    sqlite3.SQLITE_CORRUPT: "The file is damaged: restore it from a backup.",
+}
+
+#: Connections of installed engines on which this thread or coroutine has begun a transaction.
+_begun: ContextVar[tuple[weakref.ref[Connection], ...]] = ContextVar("tabur_begun", default=())
+
+
+def _prepare(dbapi_connection: Any, record: Any) -> None:
+    cursor = dbapi_connection.cursor()
+    cursor.execute("PRAGMA journal_mode = WAL")
+    cursor.execute("PRAGMA synchronous = FULL")
+    cursor.execute(f"PRAGMA busy_timeout = {int(LOCK_TIMEOUT * 1000)}")
+    cursor.close()
+
+
+def _began(connection: Connection) -> None:
+    alive = tuple(each for each in _begun.get() if _writing(each()) is not None)
+    _begun.set((*alive, weakref.ref(connection)))
+
+
+def _writing(connection: Connection | None) -> Path | None:
+    """The file on which a connection has a transaction open that has written."""
+    if connection is None or connection.closed or not connection.in_transaction():
+        return None
+    raw = connection.connection.driver_connection
+    database = connection.engine.url.database
+    return Path(database).absolute() if database and getattr(raw, "in_transaction", False) else None
+
+
+def _own_transaction_open(path: Path) -> bool:
+    return any(_writing(each()) == path for each in _begun.get())
