@@ -34,6 +34,7 @@ check: .venv/.dev ## Lint, format, types, layers, and what must not stand in the
 	ruff format --check
 	mypy
 	pyright
+	@echo 'pyright --verifytypes tabur'; pyright --verifytypes tabur --ignoreexternal >.venv/types.log || { cat .venv/types.log; exit 1; }
 	lint-imports
 	python scripts/check_tree.py
 
