@@ -1,0 +1,41 @@
+"""The memory driver: its roles over one shared store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from tabur.drivers.memory.claiming import MemoryClaiming
+from tabur.drivers.memory.dispatching import MemoryDispatching
+from tabur.drivers.memory.inspection import MemoryInspection
+from tabur.drivers.memory.listener import MemoryListener
+from tabur.drivers.memory.store import MemoryStore
+from tabur.drivers.memory.workers import MemoryWorkers
+from tabur.model.clock import now_us
+
+
+class MemoryDriver:
+    """Jobs live as long as this object. `clock` answers microseconds; tests give their own.
+
+    The connections `memory` and `sync` use it, under their own `name`.
+    """
+
+    def __init__(self, *, name: str = "memory", clock: Callable[[], int] = now_us) -> None:
+        self.name = name
+        self._store = MemoryStore(clock)
+        self.dispatching = MemoryDispatching(self._store)
+        self.claiming = MemoryClaiming(self._store)
+        self.workers = MemoryWorkers(self._store)
+        self.inspection = MemoryInspection(self._store)
+
+    def listen(self) -> MemoryListener:
+        return MemoryListener(self._store)
+
+    def migrate(self) -> Sequence[str]:
+        return []
+
+    def check(self) -> Mapping[str, Any]:
+        return {"store": "memory of this process", "jobs": len(self._store.jobs)}
+
+    def close(self) -> None:
+        pass

@@ -1,0 +1,45 @@
+"""Who works, and signals to all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from msgspec.structs import replace
+
+from tabur.drivers.memory.store import MemoryStore
+from tabur.model.records import WorkerRecord
+
+
+class MemoryWorkers:
+    def __init__(self, store: MemoryStore) -> None:
+        self._store = store
+
+    def register(self, worker: WorkerRecord) -> None:
+        with self._store.lock:
+            self._store.workers[worker.id] = worker
+
+    def beat(self, workers: Sequence[str]) -> None:
+        known = self._store.workers
+        with self._store.lock:
+            for each in workers:
+                if each in known:
+                    beats = known[each].beats + 1
+                    known[each] = replace(known[each], beats=beats)
+
+    def list(self) -> Sequence[WorkerRecord]:
+        with self._store.lock:
+            return list(self._store.workers.values())
+
+    def remove(self, worker: str) -> None:
+        with self._store.lock:
+            self._store.workers.pop(worker, None)
+
+    def restart(self) -> int:
+        with self._store.lock:
+            self._store.epoch += 1
+            self._store.wake()
+            return self._store.epoch
+
+    def epoch(self) -> int:
+        with self._store.lock:
+            return self._store.epoch
