@@ -1,0 +1,1 @@
+"""The back office of a shop, built on Tabur's public API alone."""

@@ -1,0 +1,1 @@
+"""The web side: the ASGI application around the modules' routes."""

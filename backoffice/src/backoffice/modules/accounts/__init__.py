@@ -1,0 +1,1 @@
+"""Businesses, their users, and who is signed in."""

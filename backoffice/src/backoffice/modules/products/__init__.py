@@ -1,0 +1,1 @@
+"""The product list of a business and its imports."""
