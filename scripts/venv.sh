@@ -13,7 +13,7 @@ fi
 new_enough="" with_venv="" seen=""
 for candidate in ${PYTHON:-python3 python3.13 python3.12 python3.11}; do
     version=$("$candidate" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null) || continue
-    seen="$seen $candidate is $version,"
+    seen="${seen:+$seen, }$candidate is $version"
     "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || continue
     new_enough=${new_enough:-$candidate}
     "$candidate" -c 'import venv, ensurepip' 2>/dev/null || continue
@@ -22,7 +22,7 @@ for candidate in ${PYTHON:-python3 python3.13 python3.12 python3.11}; do
 done
 
 if [ -z "$new_enough" ]; then
-    say "Python 3.11 or newer is needed (found:${seen:- none}). Install one, or name it: make PYTHON=/path/to/python3.12"
+    say "Python 3.11 or newer is needed (found: ${seen:-none}). Install one, or name it: make PYTHON=/path/to/python3.12"
 fi
 if [ -z "$with_venv" ]; then
     version=$("$new_enough" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
