@@ -25,7 +25,9 @@ def upgrade() -> None:
     op.create_table(
         "users",
         sa.Column("id", sa.Integer, primary_key=True),
-        sa.Column("business_id", sa.ForeignKey("businesses.id"), nullable=False, index=True),
+        sa.Column(
+            "business_id", sa.Integer, sa.ForeignKey("businesses.id"), nullable=False, index=True
+        ),
         sa.Column("email", sa.String(254), nullable=False, unique=True),
         sa.Column("name", sa.String(200), nullable=False),
         sa.Column("password_hash", sa.String(200), nullable=False),
@@ -33,7 +35,7 @@ def upgrade() -> None:
     op.create_table(
         "products",
         sa.Column("id", sa.Integer, primary_key=True),
-        sa.Column("business_id", sa.ForeignKey("businesses.id"), nullable=False),
+        sa.Column("business_id", sa.Integer, sa.ForeignKey("businesses.id"), nullable=False),
         sa.Column("sku", sa.String(64), nullable=False),
         sa.Column("name", sa.String(200), nullable=False),
         sa.Column("name_ar", sa.String(200), nullable=False),
@@ -50,8 +52,8 @@ def upgrade() -> None:
     op.create_table(
         "product_imports",
         sa.Column("id", sa.Integer, primary_key=True),
-        sa.Column("business_id", sa.ForeignKey("businesses.id"), nullable=False),
-        sa.Column("user_id", sa.ForeignKey("users.id"), nullable=False),
+        sa.Column("business_id", sa.Integer, sa.ForeignKey("businesses.id"), nullable=False),
+        sa.Column("user_id", sa.Integer, sa.ForeignKey("users.id"), nullable=False),
         sa.Column("file_name", sa.String(200), nullable=False),
         sa.Column("sha256", sa.String(64), nullable=False),
         sa.Column("size", sa.BigInteger, nullable=False),
@@ -78,6 +80,7 @@ def upgrade() -> None:
         "import_rejections",
         sa.Column(
             "import_id",
+            sa.Integer,
             sa.ForeignKey("product_imports.id", ondelete="CASCADE"),
             primary_key=True,
         ),
@@ -88,8 +91,8 @@ def upgrade() -> None:
     op.create_table(
         "notifications",
         sa.Column("id", sa.Integer, primary_key=True),
-        sa.Column("business_id", sa.ForeignKey("businesses.id"), nullable=False),
-        sa.Column("user_id", sa.ForeignKey("users.id"), nullable=False),
+        sa.Column("business_id", sa.Integer, sa.ForeignKey("businesses.id"), nullable=False),
+        sa.Column("user_id", sa.Integer, sa.ForeignKey("users.id"), nullable=False),
         sa.Column("code", sa.String(64), nullable=False),
         sa.Column("params", sa.JSON, nullable=False),
         sa.Column("link", sa.String(200), nullable=False),
