@@ -154,7 +154,8 @@ class RowReader:
 
     def __init__(self, header: Sequence[str], *, currency: str) -> None:
         self.columns = find_columns(header)
-        self._width = len(header)
+        # A sheet is as wide as its widest row: blank titles at the end are no columns.
+        self._width = max(at for at, title in enumerate(header, start=1) if title.strip())
         self._currency = currency
         self._order = tuple(self.columns.get(field, -1) for field in HEADERS)
 
