@@ -1,0 +1,107 @@
+"""Where each microsecond of a drained job goes: py-spy looks at the child 500 times a second.
+
+`python -m bench.profile async` prints microseconds per job, by part of the library and by function;
+the sum is above one divided by the rate where threads work at the same time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+from bench import contestants
+from bench.ledger import executions
+from bench.plan import Place, fresh_place
+from bench.processes import costs, running, tabur_worker, wait_until
+
+RATE = 500
+SECONDS = 2
+JOBS = 200_000
+PARTS = {  # what a line of a stack says about the part it belongs to; the first that fits
+    "tabur/drivers/": "the store (SQLite and its driver)",
+    "tabur/worker/": "the worker",
+    "tabur/jobs/": "declared jobs: context, scope, arguments",
+    "tabur/dispatch/": "declared jobs: context, scope, arguments",
+    "tabur/model/": "the model: decode, decide, records",
+    "asyncio/": "asyncio",
+    "bench/": "the job itself: one write to the ledger",
+}
+
+
+def profile(*, kind: str, slots: int) -> tuple[Counter[str], int]:
+    """Samples by stack, and how many jobs ran meanwhile."""
+    with fresh_place() as place:
+        with contestants.tabur(place) as app:
+            noop = getattr(app, f"noop_{kind}")
+            app.jobs.dispatch_many(noop(n=n) for n in range(JOBS))
+        command = tabur_worker(processes=1, concurrency=slots)
+        with running(command, place.environment, log=place.log) as worker:
+            wait_until(lambda: executions(place.ledger) > 2_000, seconds=30, what="jobs run")
+            child = next(cost.pid for cost in costs(worker) if cost.role == "child")
+            return _record(child, place)
+
+
+def _record(process: int, place: Place) -> tuple[Counter[str], int]:
+    stacks = place.folder / "stacks"
+    spy = shutil.which("py-spy", path=str(Path(sys.executable).parent))
+    if spy is None:
+        sys.exit("py-spy is not installed: pip install -e '.[bench]'")
+    before = executions(place.ledger)
+    how = ["--pid", str(process), "--duration", str(SECONDS), "--rate", str(RATE), "--nonblocking"]
+    where = ["--format", "raw", "--output", str(stacks)]
+    subprocess.run([spy, "record", *how, *where], check=True, capture_output=True)
+    ran = executions(place.ledger) - before
+    samples: Counter[str] = Counter()
+    for line in stacks.read_text().splitlines():
+        stack, _, count = line.rpartition(" ")
+        samples[stack] += int(count)
+    return samples, ran
+
+
+def by_part(samples: Counter[str]) -> Counter[str]:
+    """The innermost frame that belongs to somebody decides."""
+    parts: Counter[str] = Counter()
+    for stack, count in samples.items():
+        frames = reversed(stack.split(";"))
+        parts[next((part for each in frames if (part := _part(each))), "the rest")] += count
+    return parts
+
+
+def by_function(samples: Counter[str]) -> Counter[str]:
+    functions: Counter[str] = Counter()
+    for stack, count in samples.items():
+        name, _, place = stack.split(";")[-1].partition(" (")
+        functions[f"{name} ({place.partition(':')[0].rstrip(')')})"] += count
+    return functions
+
+
+def _part(frame: str) -> str | None:
+    return next((part for path, part in PARTS.items() if path in frame), None)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Where each microsecond of a drained job goes.")
+    parser.add_argument("kind", choices=["async", "def"], nargs="?", default="async")
+    parser.add_argument("--slots", type=int, default=200)
+    options = parser.parse_args()
+    samples, ran = profile(kind=options.kind, slots=options.slots)
+
+    def microseconds(count: int) -> float:
+        return count / RATE / ran * 1e6
+
+    print(f"{options.kind}, {options.slots} slots: {ran / SECONDS:,.0f} jobs/s while watched\n")
+    print("| part | µs a job |\n|---|---|")
+    for part, count in by_part(samples).most_common():
+        print(f"| {part} | {microseconds(count):.1f} |")
+    print(f"| all threads together | {microseconds(sum(samples.values())):.1f} |")
+    print("\n| function | µs a job |\n|---|---|")
+    for function, count in by_function(samples).most_common(25):
+        print(f"| `{function}` | {microseconds(count):.1f} |")
+
+
+if __name__ == "__main__":
+    main()
