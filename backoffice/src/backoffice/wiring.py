@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from sqlalchemy import Engine
@@ -17,8 +18,9 @@ from backoffice.modules.notifications.api import notify
 from backoffice.modules.notifications.service import Notifications
 from backoffice.modules.products.events import ImportEnded
 from backoffice.modules.products.jobs import declare
+from backoffice.modules.products.schemas import ImportSummary
 from backoffice.modules.products.service import Importer, Products
-from tabur import Tabur
+from tabur import Job, Tabur
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +31,7 @@ class BackOffice:
     engine: Engine
     sessions: sessionmaker[Session]
     jobs: Tabur
+    import_job: Callable[[int], Job[ImportSummary]]
     accounts: Accounts
     products: Products
     notifications: Notifications
@@ -58,12 +61,13 @@ def build(settings: Settings) -> BackOffice:
     sessions = sessionmaker(engine, expire_on_commit=False)
     events = Events()
     importer = Importer(sessions, events, settings)
+    import_job = declare(jobs, importer)
     products = Products(
         sessions=sessions,
         settings=settings,
         importer=importer,
         jobs=jobs,
-        import_job=declare(jobs, importer),
+        import_job=import_job,
     )
     events.on(ImportEnded, _tell_owner)
     return BackOffice(
@@ -71,6 +75,7 @@ def build(settings: Settings) -> BackOffice:
         engine=engine,
         sessions=sessions,
         jobs=jobs,
+        import_job=import_job,
         accounts=Accounts(sessions),
         products=products,
         notifications=Notifications(sessions),
