@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
@@ -81,7 +82,7 @@ def _drain(
     processes: int,
     unfinished: Callable[[], int],
 ) -> tuple[float, float]:
-    with contextlib.ExitStack() as workers:
+    with contextlib.ExitStack() as workers, _log_shown_on_failure(place):
         started = [
             workers.enter_context(running(each, place.environment, log=place.log))
             for each in commands
@@ -89,17 +90,24 @@ def _drain(
         before, begun, spent = _all_at_work(place.ledger, started, processes=processes)
         deadline = time.monotonic() + PATIENCE
         while executions(place.ledger) < jobs or unfinished():
-            if time.monotonic() > deadline or not all(each.is_running() for each in started):
-                raise TimeoutError(
-                    f"{executions(place.ledger)} of {jobs} ran, {unfinished()} unfinished:\n"
-                    + place.log.read_text()[-2000:]
-                )
+            if time.monotonic() > deadline:
+                left = unfinished()
+                raise TimeoutError(f"{executions(place.ledger)} of {jobs} ran, {left} unfinished")
             time.sleep(0.002)
         seconds = time.perf_counter() - begun
         cpu = _cpu(started) - spent
     refuse_unless_exact(place.ledger, jobs)
     counted = jobs - before
     return counted / seconds, cpu / counted * 1e6
+
+
+@contextlib.contextmanager
+def _log_shown_on_failure(place: Place) -> Iterator[None]:
+    try:
+        yield
+    except TimeoutError:
+        print(place.log.read_text()[-3000:], file=sys.stderr)
+        raise
 
 
 def _all_at_work(
@@ -113,7 +121,8 @@ def _all_at_work(
             seen = executions(ledger)
             if len(_workers_in(ledger)) >= processes:
                 return executions(ledger), time.perf_counter(), _cpu(workers)
-        if time.monotonic() > deadline:
+        alive = all(worker.status() != psutil.STATUS_ZOMBIE for worker in workers)
+        if time.monotonic() > deadline or not alive:
             raise TimeoutError(f"{len(_workers_in(ledger))} of {processes} processes ran a job")
         time.sleep(0.001)
 
