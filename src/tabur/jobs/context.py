@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+NO_PROGRESS = Progress()
 MAX_ATTACHMENT = 100 * 1024 * 1024
 _log = logging.getLogger("tabur.job")
 
@@ -61,7 +62,7 @@ class JobContext:
     def __init__(self, job: ClaimedJob, reporter: Reporter) -> None:
         self._job = job
         self._reporter = reporter
-        self.last_progress = Progress()
+        self.last_progress = NO_PROGRESS
 
     @property
     def job(self) -> ClaimedJob:

@@ -34,3 +34,7 @@ class CurrentScope:
             yield
         finally:
             self._current.reset(before)
+
+    def enter(self, scope: Scope) -> None:
+        """As `entered`, for a context that ends with its task."""
+        self._current.set(scope)

@@ -23,10 +23,10 @@ def decide(
     """The transition that settles `job` after `outcome`.
 
     Pure: `now` (microseconds, the store's clock) and `random` (in [0, 1)) are arguments, so that a
-    test can ask for any case. A job that was handed back loses nothing; a crash is counted where
-    the dead worker's claims are released, never here, and spends no attempt.
+    test can ask for any case. A job that was handed back loses nothing; a crash spends no attempt,
+    and the third one is poison.
     """
-    attempts, exceptions = job.attempts + 1, job.exceptions
+    attempts, exceptions, crashes = job.attempts + 1, job.exceptions, job.crashes
     due_at: int | None = None
     match outcome.ended:
         case Ended.COMPLETED:
@@ -35,7 +35,14 @@ def decide(
             to, ending, attempts = State.PENDING, None, job.attempts
         case Ended.CANCELLED:
             to, ending = State.CANCELLED, Ending.CANCELLED
-        case Ended.EXPIRED | Ended.REJECTED | Ended.CRASHED:
+        case Ended.CRASHED:
+            attempts, crashes = job.attempts, job.crashes + 1
+            to, ending = (
+                (State.FAILED, Ending.FAILED)
+                if crashes >= CRASHES_UNTIL_POISON
+                else (State.PENDING, Ending.RETRIED)
+            )
+        case Ended.EXPIRED | Ended.REJECTED:
             to, ending, attempts = State.FAILED, Ending.FAILED, job.attempts
         case Ended.GAVE_UP:
             to, ending = State.FAILED, Ending.FAILED
@@ -52,7 +59,7 @@ def decide(
                 if final
                 else _again(policy, attempts, exceptions, now=now, ending=Ending.RETRIED)
             )
-            delay = backoff_us(policy.backoff, attempts, random)
+            delay = max(outcome.delay, backoff_us(policy.backoff, attempts, random))
             due_at = now + delay if delay else None
     if to is not State.PENDING:
         due_at = None
@@ -70,7 +77,7 @@ def decide(
         ending=ending,
         attempts=attempts,
         exceptions=exceptions,
-        crashes=job.crashes,
+        crashes=crashes,
         worker=worker,
         started_at=outcome.started_at,
         ended_at=outcome.ended_at,

@@ -17,7 +17,7 @@ class Ended(StrEnum):
     RAISED = "raised"
     TIMED_OUT = "timed_out"
     CRASHED = "crashed"
-    """Its process died under it too often: poison."""
+    """Its process died under it; too often is poison."""
     RELEASED = "released"
     """It asked to run again later."""
     GAVE_UP = "gave_up"
@@ -39,6 +39,7 @@ class Outcome(msgspec.Struct, frozen=True):
     result: bytes | None = None
     error: ErrorInfo | None = None
     delay: int = 0
+    """It runs again no sooner."""
     permanent: bool = False
     """The error is one that trying again cannot mend."""
 

@@ -13,12 +13,14 @@ except ModuleNotFoundError as _missing:
         "tabur.web needs Starlette. Run: pip install 'tabur[web]'", name=_missing.name
     ) from None
 
+from tabur.web.events import StreamLimits
 from tabur.web.requests import accepted, idempotency_conflict, idempotency_key
 from tabur.web.status import StatusApp, status_app
 from tabur.web.tokens import read_token
 
 __all__ = [
     "StatusApp",
+    "StreamLimits",
     "accepted",
     "idempotency_conflict",
     "idempotency_key",

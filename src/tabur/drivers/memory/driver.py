@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from tabur.drivers.contract import Claiming, Dispatching, Inspection, Workers
 from tabur.drivers.memory.claiming import MemoryClaiming
 from tabur.drivers.memory.dispatching import MemoryDispatching
 from tabur.drivers.memory.inspection import MemoryInspection
@@ -23,10 +24,10 @@ class MemoryDriver:
     def __init__(self, *, name: str = "memory", clock: Callable[[], int] = now_us) -> None:
         self.name = name
         self._store = MemoryStore(clock)
-        self.dispatching = MemoryDispatching(self._store)
-        self.claiming = MemoryClaiming(self._store)
-        self.workers = MemoryWorkers(self._store)
-        self.inspection = MemoryInspection(self._store)
+        self.dispatching: Dispatching = MemoryDispatching(self._store)
+        self.claiming: Claiming = MemoryClaiming(self._store)
+        self.workers: Workers = MemoryWorkers(self._store)
+        self.inspection: Inspection = MemoryInspection(self._store)
 
     def listen(self) -> MemoryListener:
         return MemoryListener(self._store)

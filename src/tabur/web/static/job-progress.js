@@ -274,8 +274,12 @@ export class JobProgress extends HTMLElement {
     }
     if (busy && progress != null) said.push(number(progress / 100, { style: "percent" }));
     if (done && state !== "pending") {
-      const count = fill(total ? t.of : t.sofar, { done: number(done), total: number(total) });
-      said.push(status.unit ? count + " " + status.unit : count);
+      const counted = (n) => (status.unit ? number(n) + " " + status.unit : number(n));
+      said.push(
+        total
+          ? fill(t.of, { done: number(done), total: counted(total) })
+          : fill(t.sofar, { done: counted(done) }),
+      );
     }
     const short = said.slice(0, 2);
     if (busy && eta) {

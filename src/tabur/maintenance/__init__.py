@@ -1,0 +1,1 @@
+"""What keeps a store tidy: removing what is past its time."""

@@ -1,0 +1,42 @@
+"""Removing finished jobs that are past their time, and files that belong to nobody."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from uuid import UUID
+
+from tabur.config import Settings
+from tabur.drivers.contract import Driver, Filter
+from tabur.model.clock import now_us, to_us
+from tabur.model.states import State
+
+#: A folder younger than this may belong to a job that is just writing it (seconds).
+_YOUNG = 3600.0
+
+
+def prune(driver: Driver, settings: Settings) -> int:
+    """Remove completed and cancelled jobs older than `keep_completed`; answers how many. Failed
+    ones stay until somebody removes them."""
+    before = now_us() - to_us(settings.keep_completed)
+    which = Filter(states=(State.COMPLETED, State.CANCELLED), ended_before=before)
+    removed = driver.dispatching.forget(which)
+    sweep(driver, settings)
+    return removed
+
+
+def sweep(driver: Driver, settings: Settings) -> int:
+    """Remove the attachments of jobs that are no longer known; answers how many jobs' folders."""
+    if not settings.attachments.is_dir():
+        return 0
+    swept = 0
+    for folder in settings.attachments.iterdir():
+        try:
+            job_id = UUID(folder.name).bytes
+        except ValueError:
+            continue
+        old = time.time() - folder.stat().st_mtime > _YOUNG
+        if old and driver.inspection.find(job_id) is None:
+            shutil.rmtree(folder, ignore_errors=True)
+            swept += 1
+    return swept

@@ -1,0 +1,143 @@
+"""Inspection: single jobs, pages of them, counts, queues."""
+
+from __future__ import annotations
+
+from tabur.drivers.contract import Filter
+from tabur.model.ids import new_id
+from tabur.model.records import ErrorInfo, Owner, QueueSize
+from tabur.model.states import State
+from tabur.testing.conformance.subject import AnyJob, Subject, move
+
+
+def an_unknown_id_is_found_nowhere(store: Subject) -> None:
+    store.put()
+    assert store.driver.inspection.find(new_id()) is None
+    assert list(store.driver.inspection.attempts(new_id())) == []
+
+
+def lists_are_newest_first_and_without_payloads(store: Subject) -> None:
+    jobs: list[AnyJob] = [
+        *store.put_many(3, payload=b"secret"),
+        store.finished(),
+        store.put(blockers=1),
+    ]
+    listed = store.driver.inspection.list(Filter(), limit=10)
+    assert [each.id for each in listed] == sorted((job.id for job in jobs), reverse=True)
+    assert {each.payload for each in listed} == {b""}
+
+
+def a_listed_job_tells_how_it_ended(store: Subject) -> None:
+    claimed = store.running()
+    error = ErrorInfo("E", "no")
+    store.settle(move(claimed, State.FAILED, error=error, ended_at=22))
+    (listed,) = store.driver.inspection.list(Filter(), limit=10)
+    assert (listed.state, listed.error, listed.ended_at) == (State.FAILED, error, 22)
+
+
+def pages_hold_every_job_once(store: Subject) -> None:
+    ids = sorted((job.id for job in store.put_many(25)), reverse=True)
+    seen: list[bytes] = []
+    after: bytes | None = None
+    while page := store.driver.inspection.list(Filter(), limit=7, after=after):
+        assert len(page) <= 7
+        seen += [each.id for each in page]
+        after = page[-1].id
+    assert seen == ids
+
+
+def a_page_goes_on_behind_a_job_that_is_gone(store: Subject) -> None:
+    old, middle, new = (store.finished() for _ in range(3))
+    store.driver.dispatching.forget_one(middle.id)
+    page = store.driver.inspection.list(Filter(), limit=10, after=middle.id)
+    assert [each.id for each in page] == [old.id]
+    assert store.is_known(new)
+
+
+def a_filter_restricts_by_each_of_its_fields(store: Subject) -> None:
+    failed = store.finished(State.FAILED, queue="a", name="x", tenant="acme", user="1")
+    pending = store.put(queue="a", name="y", tenant="acme", user="2")
+    scheduled = store.put(queue="b", name="x", due_at=store.clock.ahead(60), tenant="acme")
+    blocked = store.put(queue="b", name="y", blockers=1)
+    running = store.running(queue="c", name="x", user="1")
+
+    def matching(**fields: object) -> set[bytes]:
+        which = Filter(**fields)  # type: ignore[arg-type]
+        listed = store.driver.inspection.list(which, limit=100)
+        assert store.driver.inspection.count(which, at_most=100) == len(listed)
+        return {each.id for each in listed}
+
+    everything = {each.id for each in (failed, pending, scheduled, blocked, running)}
+    assert matching() == everything
+    assert matching(states=(State.FAILED,)) == {failed.id}
+    assert matching(states=(State.PENDING,)) == {pending.id}
+    assert matching(states=(State.SCHEDULED,)) == {scheduled.id}
+    assert matching(states=(State.BLOCKED,)) == {blocked.id}
+    assert matching(states=(State.PROCESSING,)) == {running.id}
+    assert matching(states=(State.FAILED, State.PENDING)) == {failed.id, pending.id}
+    assert matching(states=(State.COMPLETED, State.CANCELLED)) == set()
+    assert matching(queue="a") == {failed.id, pending.id}
+    assert matching(name="x") == {failed.id, scheduled.id, running.id}
+    assert matching(queue="a", name="x") == {failed.id}
+    assert matching(owner=Owner("acme", "1")) == {failed.id}
+    assert matching(owner=Owner("acme")) == {scheduled.id}
+    assert matching(owner=Owner(None, "1")) == {running.id}
+    assert matching(owner=Owner()) == {blocked.id}
+    assert matching(states=(State.FAILED,), owner=Owner("acme", "2")) == set()
+
+
+def ended_before_is_about_finished_jobs(store: Subject) -> None:
+    early, late = store.running(), store.running()
+    retried = store.running()
+    store.settle(
+        move(early, State.COMPLETED, ended_at=100),
+        move(late, State.FAILED, ended_at=200),
+        move(retried, State.SCHEDULED, ended_at=50, due_at=store.clock.ahead(60)),
+    )
+
+    def ended_before(moment: int) -> set[bytes]:
+        which = Filter(ended_before=moment)
+        return {each.id for each in store.driver.inspection.list(which, limit=10)}
+
+    assert ended_before(100) == set()
+    assert ended_before(101) == {early.id}
+    assert ended_before(201) == {early.id, late.id}
+
+
+def a_job_is_in_one_state_after_many_attempts(store: Subject) -> None:
+    claimed = store.running()
+    for _ in range(3):
+        store.settle(move(claimed, State.FAILED))
+        store.driver.dispatching.retry([claimed.id])
+        claimed = store.claim_one()
+    counts = {
+        state: store.driver.inspection.count(Filter(states=(state,)), at_most=10) for state in State
+    }
+    assert counts == dict.fromkeys(State, 0) | {State.PROCESSING: 1}
+    assert len(store.driver.inspection.list(Filter(), limit=10)) == 1
+
+
+def counting_stops_at_the_cap(store: Subject) -> None:
+    store.put_many(30)
+    count = store.driver.inspection.count
+    assert count(Filter(), at_most=10) == 10
+    assert count(Filter(), at_most=30) == 30
+    assert count(Filter(), at_most=1000) == 30
+    assert count(Filter(queue="other"), at_most=10) == 0
+
+
+def queues_tell_what_stands_in_them(store: Subject) -> None:
+    assert list(store.driver.inspection.queues()) == []
+    store.finished(queue="finished")
+    oldest = store.clock()
+    store.running(queue="b")
+    store.put_many(2, queue="b")
+    store.clock.advance(5)
+    store.put(queue="b")
+    store.put_many(3, queue="a", due_at=store.clock.ahead(60))
+    store.put_many(2, queue="a", blockers=1)
+    sizes = list(store.driver.inspection.queues())
+    assert sizes == [
+        QueueSize("a", pending=0, scheduled=3, blocked=2, processing=0, oldest_pending=None),
+        QueueSize("b", pending=3, scheduled=0, blocked=0, processing=1, oldest_pending=oldest),
+    ]
+    assert [each.size for each in sizes] == [5, 4]

@@ -1,0 +1,161 @@
+"""A driver under test: with a clock that stands still, and short words for what tests do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from tabur.drivers.contract import Driver, Exchange, Exchanged, ProgressWrite
+from tabur.model.ids import new_id, new_token
+from tabur.model.outcome import Ending, Settled, Transition
+from tabur.model.records import ClaimedJob, JobRecord, NewJob, Progress
+from tabur.model.states import Isolation, State
+
+ALL_SLOTS: Mapping[Isolation, int] = dict.fromkeys(Isolation, 1000)
+
+
+class Clock:
+    """Microseconds, going on only when told to."""
+
+    def __init__(self, now: int = 1_750_000_000_000_000) -> None:
+        self.now = now
+
+    def __call__(self) -> int:
+        return self.now
+
+    def advance(self, seconds: float) -> None:
+        self.now += round(seconds * 1_000_000)
+
+    def ahead(self, seconds: float) -> int:
+        """The moment so many seconds from now."""
+        return self.now + round(seconds * 1_000_000)
+
+
+AnyJob = NewJob | ClaimedJob
+MakeDriver = Callable[[Clock], Driver]
+
+
+class Subject:
+    """`dispatch_elsewhere` dispatches from another process, where the store can be shared."""
+
+    def __init__(
+        self,
+        make_driver: MakeDriver,
+        *,
+        dispatch_elsewhere: Callable[[NewJob], None] | None = None,
+    ) -> None:
+        self.clock = Clock()
+        self.driver = make_driver(self.clock)
+        self.driver.migrate()
+        self.dispatch_elsewhere = dispatch_elsewhere
+
+    # bringing in
+
+    def new(self, **given: Any) -> NewJob:
+        """A job, not dispatched yet; `given` replaces its fields."""
+        plain: dict[str, Any] = {
+            "id": new_id(),
+            "name": "send",
+            "queue": "default",
+            "isolation": Isolation.THREAD,
+            "payload": b"{}",
+            "created_at": self.clock(),
+        }
+        return NewJob(**(plain | given))
+
+    def put(self, **given: Any) -> NewJob:
+        """A job, dispatched."""
+        job = self.new(**given)
+        self.driver.dispatching.dispatch([job])
+        return job
+
+    def put_many(self, count: int, **given: Any) -> list[NewJob]:
+        jobs = [self.new(**given) for _ in range(count)]
+        self.driver.dispatching.dispatch(jobs)
+        return jobs
+
+    # working
+
+    def turn(self, **given: Any) -> Exchanged:
+        return self.driver.claiming.exchange(Exchange(**({"worker": "w1"} | given)))
+
+    def claim(
+        self,
+        *queues: str,
+        worker: str = "w1",
+        token: bytes | None = None,
+        slots: Mapping[Isolation, int] = ALL_SLOTS,
+        settle: Sequence[Transition] = (),
+    ) -> list[ClaimedJob]:
+        answer = self.turn(
+            worker=worker,
+            token=token or new_token(),
+            queues=queues or ("default",),
+            slots=slots,
+            settle=settle,
+        )
+        return list(answer.claimed)
+
+    def claim_one(self, **given: Any) -> ClaimedJob:
+        claimed = self.claim(**given)
+        assert len(claimed) == 1
+        return claimed[0]
+
+    def running(self, **given: Any) -> ClaimedJob:
+        """A job of its own, dispatched and claimed."""
+        job = self.put(**given)
+        return next(each for each in self.claim(job.queue) if each.id == job.id)
+
+    def finished(self, to: State = State.COMPLETED, **given: Any) -> ClaimedJob:
+        """A job that has come to its end."""
+        claimed = self.running(**given)
+        assert self.settle(move(claimed, to)) == [Settled.DONE]
+        return claimed
+
+    def settle(self, *moves: Transition) -> list[Settled]:
+        return list(self.turn(settle=moves).settled)
+
+    def report(self, claimed: ClaimedJob, progress: Progress) -> None:
+        self.turn(progress=[ProgressWrite(claimed.id, claimed.token, progress)])
+
+    # looking
+
+    def find(self, job_id: bytes) -> JobRecord:
+        record = self.driver.inspection.find(job_id)
+        assert record is not None
+        return record
+
+    def state(self, job: AnyJob) -> State:
+        return self.find(job.id).state
+
+    def is_known(self, job: AnyJob) -> bool:
+        return self.driver.inspection.find(job.id) is not None
+
+
+def move(job: ClaimedJob, to: State, **given: Any) -> Transition:
+    """The transition of an ordinary attempt that ends in `to`; `given` replaces its fields."""
+    plain: dict[str, Any] = {
+        "id": job.id,
+        "token": job.token,
+        "to": to,
+        "ending": _ENDINGS.get(to, Ending.RETRIED),
+        "attempts": job.attempts + 1,
+        "exceptions": job.exceptions,
+        "crashes": job.crashes,
+        "worker": "w1",
+        "started_at": job.created_at,
+        "ended_at": job.created_at + 1_000,
+    }
+    return Transition(**(plain | given))
+
+
+def hand_back(job: ClaimedJob) -> Transition:
+    """The transition of a job that never started: nothing is to be remembered."""
+    return move(job, State.PENDING, ending=None, attempts=job.attempts, started_at=None)
+
+
+_ENDINGS = {
+    State.COMPLETED: Ending.COMPLETED,
+    State.FAILED: Ending.FAILED,
+    State.CANCELLED: Ending.CANCELLED,
+}

@@ -1,0 +1,71 @@
+"""All obligations in one list, and how one is checked against one driver."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from types import ModuleType
+
+from tabur.model.records import NewJob
+from tabur.testing.conformance import (
+    across_processes,
+    claiming,
+    concurrency,
+    dispatching,
+    following,
+    inspecting,
+    moving,
+    payloads,
+    releasing,
+    reporting,
+    settling,
+    waking,
+    working,
+)
+from tabur.testing.conformance.subject import MakeDriver, Subject
+
+Obligation = Callable[[Subject], None]
+
+
+def _obligations(*modules: ModuleType) -> tuple[Obligation, ...]:
+    return tuple(
+        function
+        for module in modules
+        for name, function in inspect.getmembers(module, inspect.isfunction)
+        if function.__module__ == module.__name__ and not name.startswith("_")
+    )
+
+
+#: What every driver owes.
+OBLIGATIONS = _obligations(
+    dispatching,
+    moving,
+    claiming,
+    settling,
+    following,
+    reporting,
+    releasing,
+    inspecting,
+    working,
+    waking,
+    payloads,
+    concurrency,
+)
+
+#: What a driver owes besides where several processes share its store; needs `dispatch_elsewhere`.
+ACROSS_PROCESSES = _obligations(across_processes)
+
+
+def check(
+    obligation: Obligation,
+    make_driver: MakeDriver,
+    *,
+    dispatch_elsewhere: Callable[[NewJob], None] | None = None,
+) -> None:
+    """Run one obligation on a fresh driver. `make_driver` gets the clock to use; its store must be
+    empty."""
+    subject = Subject(make_driver, dispatch_elsewhere=dispatch_elsewhere)
+    try:
+        obligation(subject)
+    finally:
+        subject.driver.close()

@@ -1,0 +1,100 @@
+"""The end of a run: the transition that settles it, and the job's own `failed()`."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+from random import random
+from typing import Any
+
+from tabur.errors import PayloadError
+from tabur.jobs.context import JobContext
+from tabur.jobs.definition import JobDefinition
+from tabur.jobs.scope import CurrentScope, Scope
+from tabur.model.decide import decide
+from tabur.model.outcome import Ending, Outcome, Transition
+from tabur.model.records import ClaimedJob
+from tabur.model.retry import Policy
+from tabur.worker.reports import StoreReporter
+from tabur.worker.run import Refused, RemoteError, Run
+
+_log = logging.getLogger("tabur.worker")
+
+
+class Finished:
+    """A run that has ended, or a job that could not start, with what `failed()` may ask for."""
+
+    __slots__ = ("ctx", "definition", "error", "job", "outcome", "policy")
+
+    def __init__(
+        self,
+        job: ClaimedJob,
+        outcome: Outcome,
+        policy: Policy,
+        ctx: JobContext,
+        definition: JobDefinition | None,
+        error: BaseException | None,
+    ) -> None:
+        self.job = job
+        self.outcome = outcome
+        self.policy = policy
+        self.ctx = ctx
+        self.definition = definition
+        self.error = error
+
+    def transition(self, worker: str, now: int, reporter: StoreReporter) -> Transition:
+        return decide(
+            self.job,
+            self.policy,
+            self.outcome,
+            worker=worker,
+            now=now,
+            random=random(),
+            progress=reporter.last(self.ctx),
+        )
+
+    def wants_failed(self, move: Transition) -> bool:
+        """Whether the job has a `failed()` that is to be called."""
+        return (
+            move.ending is Ending.FAILED
+            and self.definition is not None
+            and self.definition.failed is not None
+        )
+
+
+def ended(run: Run, outcome: Outcome) -> Finished:
+    return Finished(run.job, outcome, run.policy, run.ctx, run.definition, run.error)
+
+
+def refused(job: ClaimedJob, why: Refused, reporter: StoreReporter) -> Finished:
+    ctx = JobContext(job, reporter)
+    return Finished(job, why.outcome, _NO_POLICY, ctx, why.definition, why.error)
+
+
+def call_failed(finished: Finished, scope: CurrentScope) -> None:
+    """Call the job's `failed(ctx, error)`. What goes wrong in it is logged and changes nothing."""
+    definition, job = finished.definition, finished.job
+    if definition is None or definition.failed is None:
+        return
+    error: Any = finished.error
+    if error is None and finished.outcome.error is not None:
+        error = RemoteError(finished.outcome.error)
+    try:
+        arguments = definition.codec.decode(job.payload)
+    except PayloadError:
+        return  # no job can be made of what cannot be decoded
+    try:
+        with scope.entered(Scope(job.tenant, job.user, job.locale)):
+            answer = definition.failed(finished.ctx, arguments, error)
+            if inspect.isawaitable(answer):
+                asyncio.run(_awaited(answer))
+    except BaseException:
+        _log.exception("failed() of %s %s raised", job.name, finished.ctx.job_id)
+
+
+async def _awaited(answer: Any) -> Any:
+    return await answer
+
+
+_NO_POLICY = Policy()

@@ -1,0 +1,105 @@
+"""The `sync` connection: jobs run where they are dispatched, on the same path as in a worker."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import logging
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from tabur.drivers.contract import Exchange
+from tabur.model.clock import now_us
+from tabur.model.ids import new_token
+from tabur.model.outcome import Outcome
+from tabur.model.records import ClaimedJob
+from tabur.model.states import Isolation, State
+from tabur.worker.finish import Finished, call_failed, ended, refused
+from tabur.worker.options import WorkOptions
+from tabur.worker.reports import StoreReporter
+from tabur.worker.run import Refused, Run, completed, prepare, stopped
+from tabur.worker.runtime import Runtime
+
+WORKER = "inline"
+_log = logging.getLogger("tabur.worker")
+_OPTIONS = WorkOptions()
+_ONE_OF_EACH = dict.fromkeys(Isolation, 1)
+
+
+def drain(runtime: Runtime) -> None:
+    """Run all that waits, in this thread, until nothing does. Back-off is not waited for. Errors
+    of jobs are recorded and logged, not raised: dispatch behaves as on every other connection."""
+    reporter = StoreReporter(runtime)
+    while True:
+        claim = Exchange(
+            worker=WORKER,
+            token=new_token(),
+            queues=[each.queue for each in runtime.driver.inspection.queues()],
+            slots=_ONE_OF_EACH,
+        )
+        claimed = runtime.driver.claiming.exchange(claim).claimed
+        if not claimed:
+            return
+        for job in claimed:
+            finished = _work(runtime, job, reporter)
+            move = finished.transition(WORKER, now_us(), reporter)
+            if move.to is State.SCHEDULED:
+                move = msgspec.structs.replace(move, to=State.PENDING, due_at=None)
+            if finished.wants_failed(move):
+                call_failed(finished, runtime.scope)
+            if finished.error is not None:
+                _log.error("%s %s", job.name, finished.ctx.job_id, exc_info=finished.error)
+            runtime.driver.claiming.exchange(Exchange(worker=WORKER, settle=[move]))
+
+
+def _work(runtime: Runtime, job: ClaimedJob, reporter: StoreReporter) -> Finished:
+    try:
+        run = prepare(job, runtime.registry, _OPTIONS, reporter, now_us())
+    except Refused as why:
+        return refused(job, why, reporter)
+    run.started_at = now_us()
+    with runtime.scope.entered(run.scope()):
+        return ended(run, _call(run))
+
+
+def _call(run: Run) -> Outcome:
+    def call() -> Any:
+        value = run.definition.call(run.ctx, run.arguments)
+        return asyncio.run(value) if run.definition.is_async else value
+
+    try:
+        # Inside a running event loop another one needs a thread of its own.
+        value = _in_thread(call) if run.definition.is_async and _loop_runs() else call()
+    except BaseException as error:
+        return stopped(run, error)
+    return completed(run, value)
+
+
+def _loop_runs() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
+def _in_thread(call: Callable[[], Any]) -> Any:
+    answer: list[Any] = []
+    errors: list[BaseException] = []
+    context = contextvars.copy_context()
+
+    def run() -> None:
+        try:
+            answer.append(context.run(call))
+        except BaseException as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=run, name="tabur-inline")
+    thread.start()
+    thread.join()
+    if errors:
+        raise errors[0]
+    return answer[0]

@@ -1,0 +1,67 @@
+"""Finding the app that a command or a worker is to work for."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from tabur.errors import ConfigError
+
+
+def load_app(spec: str) -> Any:
+    """The Tabur object that `package.module:name` leads to. Raises ConfigError saying what is wrong
+    with it; an error inside the module itself comes out as it is."""
+    module_name, colon, name = spec.partition(":")
+    if not colon or not module_name or not name:
+        raise ConfigError(
+            f"--app {spec!r}: write it as package.module:name, such as shop.main:jobs."
+        )
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.insert(0, here)
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name is not None and (module_name + ".").startswith(error.name + "."):
+            raise ConfigError(
+                f"--app {spec!r}: there is no module {error.name!r} here ({here}). Start the command "
+                "in the project's folder, or install the project."
+            ) from None
+        raise
+    found: Any = module
+    for part in name.split("."):
+        found = getattr(found, part, None)
+    if not hasattr(found, "runtime") or not hasattr(found, "registry"):
+        shown = "nothing" if found is None else f"a {type(found).__name__}"
+        raise ConfigError(f"--app {spec!r}: {name!r} is {shown}, not a Tabur object.")
+    return found
+
+
+def find_app(given: str | None) -> str:
+    """The app's place: given, TABUR_APP, or [tool.tabur] app in pyproject.toml. Raises
+    ConfigError."""
+    spec = given or os.environ.get("TABUR_APP") or _from_pyproject()
+    if spec is None:
+        raise ConfigError(
+            "Which app? Give --app package.module:name, set TABUR_APP, or write\n"
+            '[tool.tabur]\napp = "package.module:name"\nin pyproject.toml.'
+        )
+    return spec
+
+
+def _from_pyproject() -> str | None:
+    import tomllib
+
+    for folder in (Path.cwd(), *Path.cwd().parents):
+        file = folder / "pyproject.toml"
+        if file.is_file():
+            try:
+                settings = tomllib.loads(file.read_text(encoding="utf-8"))
+            except tomllib.TOMLDecodeError as error:
+                raise ConfigError(f"{file} cannot be read: {error}") from None
+            app: str | None = settings.get("tool", {}).get("tabur", {}).get("app")
+            return app
+    return None

@@ -1,0 +1,54 @@
+"""What `queue:work` was asked for."""
+
+from __future__ import annotations
+
+import os
+
+import msgspec
+
+from tabur.errors import ConfigError
+from tabur.model.retry import Backoff
+from tabur.model.states import Isolation
+
+
+class WorkOptions(msgspec.Struct, frozen=True):
+    """Spans in seconds; `timeout` 0: none; `max_jobs`, `max_time` 0: no limit; per child."""
+
+    queues: tuple[str, ...] = ("default",)
+    processes: int = 1
+    async_slots: int = 100
+    thread_slots: int = 10
+    process_slots: int = 0
+    """0: as many as there are cores, at least two and no more than threads."""
+    tries: int = 1
+    backoff: Backoff = 0.0
+    timeout: float = 60.0
+    sleep: float = 1.0
+    rest: float = 0.0
+    grace: float = 30.0
+    max_jobs: int = 0
+    max_time: float = 0.0
+    memory: int = 0
+    """MB of a child, checked between jobs; 0: no limit."""
+    once: bool = False
+    stop_when_empty: bool = False
+    output: str = "lines"
+    """lines, json or quiet."""
+    verbose: bool = False
+
+    def __post_init__(self) -> None:
+        counts = {"processes": self.processes, "concurrency": self.async_slots}
+        for what, value in counts.items():
+            if not 1 <= value <= 10_000:
+                raise ConfigError(f"--{what}={value}: a number from 1 to 10,000 is needed.")
+
+    def slots(self) -> dict[Isolation, int]:
+        """How many jobs of each isolation one child runs at once."""
+        if self.once:
+            return dict.fromkeys(Isolation, 1)
+        cores = max(2, os.cpu_count() or 1)
+        return {
+            Isolation.LOOP: self.async_slots,
+            Isolation.THREAD: self.thread_slots,
+            Isolation.PROCESS: self.process_slots or min(self.thread_slots, cores),
+        }

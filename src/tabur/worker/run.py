@@ -1,0 +1,192 @@
+"""One run of one job, from claim to outcome: the straight path, whatever it runs in."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tabur.errors import JobCancelled, PayloadError, TaburError, UnknownJob
+from tabur.jobs.context import FailJob, JobContext, ReleaseJob, Reporter
+from tabur.jobs.definition import JobDefinition
+from tabur.jobs.scope import Scope
+from tabur.model.clock import now_us
+from tabur.model.codec import describe, encode_result
+from tabur.model.decide import CRASHES_UNTIL_POISON
+from tabur.model.outcome import Ended, Outcome
+from tabur.model.records import ClaimedJob, ErrorInfo, decode_options
+from tabur.model.retry import Policy
+from tabur.worker.options import WorkOptions
+
+if TYPE_CHECKING:
+    from tabur.jobs.registry import Registry
+
+
+class JobTimedOut(TaburError):
+    """What a job gets, and its `failed()` hook, when its time is over."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"It ran longer than its timeout of {seconds:g} s.")
+
+
+class JobCrashed(TaburError):
+    """The process of a job ended under it."""
+
+    permanent = True
+
+
+class JobExpired(TaburError):
+    """It was not started before the moment it was given."""
+
+    permanent = True
+
+
+class RemoteError(TaburError):
+    """An exception that was raised in the process of a job: its type, message and traceback."""
+
+    def __init__(self, info: ErrorInfo) -> None:
+        super().__init__(f"{info.type}: {info.message}")
+        self.info = info
+
+
+class Run:
+    """A claimed job that can start: its code, its arguments, the rules it is judged by."""
+
+    __slots__ = (
+        "arguments",
+        "ctx",
+        "cut_off",
+        "deadline",
+        "definition",
+        "error",
+        "handle",
+        "job",
+        "policy",
+        "started_at",
+        "timed_out",
+        "timeout",
+    )
+
+    def __init__(
+        self,
+        job: ClaimedJob,
+        definition: JobDefinition,
+        arguments: Any,
+        policy: Policy,
+        timeout: float,
+        reporter: Reporter,
+    ) -> None:
+        self.job = job
+        self.definition = definition
+        self.arguments = arguments
+        self.policy = policy
+        self.timeout = timeout
+        self.ctx = JobContext(job, reporter)
+        self.started_at = 0
+        self.deadline: float | None = None
+        """On the monotonic clock; set when it starts."""
+        self.timed_out = False
+        self.cut_off = False
+        """Ended because its worker stops: as if it had not been claimed."""
+        self.error: BaseException | None = None
+        self.handle: Any = None
+        """What its slot needs to stop it."""
+
+    @property
+    def is_ending(self) -> bool:
+        return self.timed_out or self.cut_off
+
+    def scope(self) -> Scope:
+        return Scope(self.job.tenant, self.job.user, self.job.locale)
+
+
+class Refused(Exception):
+    """The job cannot start; `outcome` says why, `definition` is None where its name is unknown."""
+
+    def __init__(
+        self, outcome: Outcome, error: BaseException, definition: JobDefinition | None
+    ) -> None:
+        super().__init__(outcome)
+        self.outcome = outcome
+        self.error = error
+        self.definition = definition
+
+
+def prepare(
+    job: ClaimedJob, registry: Registry, options: WorkOptions, reporter: Reporter, now: int
+) -> Run:
+    """Find the code and decode the arguments. Raises Refused."""
+    definition: JobDefinition | None = None
+    try:
+        definition = registry.get(job.name)
+        if job.crashes >= CRASHES_UNTIL_POISON:
+            raise JobCrashed(
+                f"Its process died {job.crashes} times while it ran (killed, out of memory, or a "
+                "crash in native code); it is not tried again by itself."
+            )
+        given = decode_options(job.options)
+        if given.expires is not None and now >= given.expires:
+            raise JobExpired("Its time was over before a worker was free.")
+        arguments = definition.codec.decode(job.payload)
+    except (UnknownJob, PayloadError, JobExpired, JobCrashed) as error:
+        raise Refused(_refusal(error, now), error, definition) from None
+    except Exception as error:  # what stands in the store was written by somebody else
+        broken = PayloadError(f"Its record in the store cannot be read: {error}")
+        raise Refused(_refusal(broken, now), broken, definition) from error
+    declared = definition.options
+    timeout = given.timeout or declared.timeout or options.timeout
+    policy = declared.policy(given, tries=options.tries, backoff=options.backoff)
+    return Run(job, definition, arguments, policy, timeout, reporter)
+
+
+def completed(run: Run, value: Any) -> Outcome:
+    """The outcome of a run that came to its end."""
+    try:
+        result = encode_result(value)
+    except PayloadError as error:
+        run.error = error
+        return Outcome(
+            Ended.RAISED, run.started_at, now_us(), error=describe(error), permanent=True
+        )
+    return Outcome(Ended.COMPLETED, run.started_at, now_us(), result)
+
+
+def stopped(run: Run, error: BaseException) -> Outcome:
+    """The outcome of a run that ended with an exception."""
+    now = now_us()
+    if run.is_ending and not isinstance(error, Exception):
+        return interrupted(run)
+    match error:
+        case ReleaseJob():
+            return Outcome(Ended.RELEASED, run.started_at, now, delay=error.delay)
+        case FailJob():
+            run.error = error.error
+            return Outcome(Ended.GAVE_UP, run.started_at, now, error=describe(error.error))
+        case JobCancelled():
+            info = ErrorInfo("JobCancelled", "Called back while it ran.")
+            return Outcome(Ended.CANCELLED, run.started_at, now, error=info)
+    run.error = error
+    permanent = isinstance(error, run.definition.options.never_retry) or (
+        getattr(error, "permanent", False) is True
+    )
+    return Outcome(Ended.RAISED, run.started_at, now, error=describe(error), permanent=permanent)
+
+
+def interrupted(run: Run, *, retry_after: int = 0) -> Outcome:
+    """The outcome of a run that was ended from outside; tried again after `retry_after`
+    microseconds at the earliest."""
+    now = now_us()
+    if run.cut_off and not run.timed_out:
+        return Outcome(Ended.HANDED_BACK, run.started_at, now)
+    run.error = JobTimedOut(run.timeout)
+    info = describe(run.error)
+    return Outcome(Ended.TIMED_OUT, run.started_at, now, error=info, delay=retry_after)
+
+
+def _refusal(error: TaburError, now: int) -> Outcome:
+    match error:
+        case JobCrashed():
+            ended = Ended.CRASHED
+        case JobExpired():
+            ended = Ended.EXPIRED
+        case _:
+            ended = Ended.REJECTED
+    return Outcome(ended, None, now, error=describe(error), permanent=True)
