@@ -26,7 +26,7 @@ from tabur.worker.runtime import Runtime
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-    from tabur.testing.fake import FakeQueue
+    from tabur.dispatch.recording import FakeQueue
 
 R = TypeVar("R")
 J = TypeVar("J", bound=type[Job[Any]])
@@ -106,8 +106,8 @@ class Tabur:
     @contextmanager
     def fake(self) -> Iterator[FakeQueue]:
         """Record dispatches instead of sending them, for tests."""
+        from tabur.dispatch.recording import FakeQueue, RecordingDispatcher
         from tabur.drivers.fake import FakeDriver
-        from tabur.testing.fake import FakeQueue, RecordingDispatcher
 
         driver = FakeDriver()
         queue = FakeQueue(driver)

@@ -1,0 +1,35 @@
+"""The driver behind `jobs.fake()`: dispatched jobs stand in memory, and nothing runs them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from tabur.drivers.memory.driver import MemoryDriver
+from tabur.model.records import NewJob
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection, Engine
+
+
+class FakeDriver(MemoryDriver):
+    """Takes callers' transactions too: what they dispatch is there at once, and gone again when
+    their connection rolls back."""
+
+    def __init__(self) -> None:
+        super().__init__(name="fake")
+
+    def dispatch_in(self, connection: Connection, jobs: Sequence[NewJob]) -> None:
+        from sqlalchemy import event
+
+        ids = [job.id for job in jobs]
+        self.dispatching.dispatch(jobs)
+        event.listen(connection, "rollback", lambda _: self._undo(ids), once=True)
+
+    def install(self, engine: Engine) -> None:
+        pass
+
+    def _undo(self, ids: Sequence[bytes]) -> None:
+        for job_id in ids:
+            self.dispatching.cancel(job_id)
+            self.dispatching.forget_one(job_id)
