@@ -11,6 +11,7 @@ import sqlite3
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
@@ -87,17 +88,17 @@ def _drain(
             workers.enter_context(running(each, place.environment, log=place.log))
             for each in commands
         ]
-        before, begun, spent = _all_at_work(place.ledger, started, processes=processes)
+        start = _all_at_work(place.ledger, started, processes=processes, jobs=jobs)
         deadline = time.monotonic() + PATIENCE
         while executions(place.ledger) < jobs or unfinished():
             if time.monotonic() > deadline:
                 left = unfinished()
                 raise TimeoutError(f"{executions(place.ledger)} of {jobs} ran, {left} unfinished")
             time.sleep(0.002)
-        seconds = time.perf_counter() - begun
-        cpu = _cpu(started) - spent
+        seconds = time.perf_counter() - start.at
+        cpu = _cpu(started) - start.cpu
     refuse_unless_exact(place.ledger, jobs)
-    counted = jobs - before
+    counted = jobs - start.ran
     return counted / seconds, cpu / counted * 1e6
 
 
@@ -110,20 +111,34 @@ def _log_shown_on_failure(place: Place) -> Iterator[None]:
         raise
 
 
+@dataclass(frozen=True)
+class Start:
+    """Where counting begins: jobs that have run, the moment, CPU spent."""
+
+    ran: int
+    at: float
+    cpu: float
+
+
 def _all_at_work(
-    ledger: Path, workers: list[psutil.Process], *, processes: int
-) -> tuple[int, float, float]:
-    """Waits for the first job of each process; answers jobs run, the moment, CPU spent."""
+    ledger: Path, workers: list[psutil.Process], *, processes: int, jobs: int
+) -> Start:
+    """Waits for the first job of each process. Where one gets none within a second, or all jobs are
+    done by then, counting begins with the first job seen: that worker's share is what it is."""
     deadline = time.monotonic() + 30
-    seen = 0
+    first: Start | None = None
     while True:
-        if executions(ledger) > seen:
-            seen = executions(ledger)
+        ran = executions(ledger)
+        if ran:
+            start = Start(ran, time.perf_counter(), _cpu(workers))
             if len(_workers_in(ledger)) >= processes:
-                return executions(ledger), time.perf_counter(), _cpu(workers)
+                return start
+            first = first or start
+            if ran >= jobs or start.at - first.at > 1:
+                return first
         alive = all(worker.status() != psutil.STATUS_ZOMBIE for worker in workers)
         if time.monotonic() > deadline or not alive:
-            raise TimeoutError(f"{len(_workers_in(ledger))} of {processes} processes ran a job")
+            raise TimeoutError("no job was run")
         time.sleep(0.001)
 
 

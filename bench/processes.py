@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def tabur_worker(*, processes: int, concurrency: int) -> list[str]:
-    worker = ["-m", "tabur", "--app", "bench.noop_app:jobs", "queue:work", "--json"]
+    worker = ["-m", "tabur", "--app", "bench.noop_app:jobs", "queue:work", "--quiet"]
     sizes = ["--processes", str(processes), "--concurrency", str(concurrency)]
     return [sys.executable, *worker, *sizes]
 
