@@ -1,0 +1,1 @@
+"""`make demo`: the whole thing on one machine, to click through or to drive itself."""
