@@ -125,6 +125,7 @@ def served(app: Any) -> Iterator[str]:
     """`app` by a real server; the address without a slash at its end."""
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
+    listener.listen()  # from here on who connects waits, rather than being refused
     config = uvicorn.Config(app, log_level="error", lifespan="off", timeout_graceful_shutdown=1)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)

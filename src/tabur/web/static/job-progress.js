@@ -54,7 +54,7 @@ const fill = (text, values) => text.replace(/{(\w+)}/g, (_, name) => values[name
 
 export class JobProgress extends HTMLElement {
   static observedAttributes = ["src", "label", "lang", "texts"];
-  #parts; // the elements inside, once made
+  #parts; // the elements inside
   #ownDir;
   #status; // the last answer
   #problem; // offline, refused
@@ -64,7 +64,7 @@ export class JobProgress extends HTMLElement {
   #stop; // ends what is under way
   #timer;
   #stream;
-  #deaf; // the server refused a stream: polling does as well
+  #deaf; // no stream gets through: polling does as well
   #turn; // index into PAUSES
   #said; // what the live region told last
 
@@ -83,11 +83,6 @@ export class JobProgress extends HTMLElement {
     if (!this.#stop) return;
     if (name === "src") this.#open();
     else this.#render();
-  }
-
-  /** The last answer of the server. */
-  get status() {
-    return this.#status;
   }
 
   #open() {
@@ -123,7 +118,7 @@ export class JobProgress extends HTMLElement {
   }
 
   get #lang() {
-    return this.closest("[lang]")?.lang || "en";
+    return (this.closest("[lang]")?.lang || "en").replace("_", "-");
   }
 
   #trouble(problem, words) {
@@ -171,23 +166,19 @@ export class JobProgress extends HTMLElement {
 
   #listen() {
     const stream = (this.#stream = new EventSource(this.#url("/events")));
-    const poll = () => {
+    // What a stream cannot tell is asked for: why it broke, and what may be done after the end.
+    const poll = (pause) => {
       this.#stream = stream.close();
-      this.#poll();
+      this.#timer = setTimeout(() => this.#poll(), pause);
     };
-    stream.onopen = () => this.#trouble();
+    this.#deaf = true; // unless something is heard
     stream.onmessage = (event) => {
+      this.#deaf = false;
       const status = JSON.parse(event.data);
-      // The end is read by a poll: its headers tell what may be asked for then.
-      if (ENDED.test(status.status)) poll();
+      if (ENDED.test(status.status)) poll(0);
       else this.#take(status);
     };
-    stream.onerror = () => {
-      this.#trouble("offline");
-      if (stream.readyState < 2) return; // it comes back by itself
-      this.#deaf = true;
-      poll();
-    };
+    stream.onerror = () => poll(1000);
   }
 
   #take(status) {
@@ -274,18 +265,15 @@ export class JobProgress extends HTMLElement {
     }
     if (busy && progress != null) said.push(number(progress / 100, { style: "percent" }));
     if (done && state !== "pending") {
-      const counted = (n) => (status.unit ? number(n) + " " + status.unit : number(n));
-      said.push(
-        total
-          ? fill(t.of, { done: number(done), total: counted(total) })
-          : fill(t.sofar, { done: counted(done) }),
-      );
+      const unit = status.unit ? " " + status.unit : "";
+      const count = { done: number(done) + (total ? "" : unit), total: number(total) + unit };
+      said.push(fill(total ? t.of : t.sofar, count));
     }
     const short = said.slice(0, 2);
     if (busy && eta) {
       const [unit, size] = eta < 60 ? ["second", 1] : eta < 5400 ? ["minute", 60] : ["hour", 3600];
-      const options = { style: "unit", unit, unitDisplay: "long" };
-      said.push(fill(t.left, { time: number(Math.round(eta / size), options) }));
+      const time = number(Math.round(eta / size), { style: "unit", unit, unitDisplay: "long" });
+      said.push(fill(t.left, { time }));
     }
     line.replaceChildren(...said.flatMap((part) => [" · ", bidi(part)]).slice(1));
     line.hidden = !this.#status;
