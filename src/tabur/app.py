@@ -6,7 +6,7 @@ import threading
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack, cast
 from uuid import UUID
 
 from tabur.config import Settings, from_env, make_settings
@@ -75,7 +75,7 @@ class Tabur:
             self.registry.add(definition)
             return FunctionJob(definition, self._sending, function)
 
-        return decorate
+        return cast(JobDecorator, decorate)  # its overloads say what each function becomes
 
     def register(self, cls: J) -> J:
         """Make a `Job` class known to this app; a class decorator. Raises ConfigError."""

@@ -48,7 +48,7 @@ class StoreDispatcher:
             self._compare([pending], [job])
         elif callers.is_async(session):
             raise ConfigError(
-                "The session is asynchronous: write await ….options(session=session).dispatch_async()"
+                "The session is asynchronous: write await ….dispatch_async(), not ….dispatch()."
             )
         elif pending.settings.after_commit:
             callers.after_commit(session, lambda: self._send([job]))
@@ -108,7 +108,7 @@ class StoreDispatcher:
         if isinstance(driver, Transactional):
             return driver
         raise ConfigError(
-            f"session= needs QUEUE_CONNECTION=database, not {driver.name}. With another connection, "
+            f"session= needs QUEUE_CONNECTION=database, not {driver.name}. With another one, "
             "dispatch after the commit: options(session=session, after_commit=True)."
         )
 

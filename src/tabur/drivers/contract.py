@@ -131,10 +131,9 @@ class Claiming(Protocol):
         was lost. Answers how many."""
 
     def release_worker(self, worker: str, *, crashed: bool) -> int:
-        """Make everything that `worker` holds pending again, at the place it had; what was marked to
-        be cancelled is cancelled. With `crashed`, each has its crashes
-        counted and is marked to run in a process of its own. Call it only when the worker's process
-        is gone or has been found lost."""
+        """Make everything that `worker` holds pending again, at the place it had; what was marked
+        to be cancelled is cancelled. With `crashed`, each has its crashes counted and is to run in
+        a process of its own. Call it only when the worker's process is gone or was found lost."""
 
     def attach(self, job_id: bytes, token: bytes, attachment: Attachment) -> bool:
         """Record a file of a running job; False where the claim has moved on. The same `n` again

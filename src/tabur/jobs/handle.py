@@ -49,12 +49,17 @@ class JobStatus(msgspec.Struct, frozen=True):
 class JobHandle(Generic[R_co]):
     """A job's id with what can be asked of it. Cheap; nothing is read until asked."""
 
-    __slots__ = ("_driver", "_result_type", "id")
+    __slots__ = ("_driver", "_id", "_result_type")
 
     def __init__(self, driver: Driver, job_id: bytes | str, result_type: Any = Any) -> None:
-        self.id = id_text(id_bytes(job_id))
+        self._id = id_bytes(job_id)
         self._driver = driver
         self._result_type = result_type
+
+    @property
+    def id(self) -> str:
+        """A UUID in its usual form."""
+        return id_text(self._id)
 
     def status(self) -> JobStatus:
         """Raises JobNotFound."""
@@ -73,14 +78,14 @@ class JobHandle(Generic[R_co]):
     def cancel(self) -> bool:
         """Call it back: at once if it has not started, else at its next `check_cancelled()`.
         False where it had already finished. Raises JobNotFound."""
-        answer = self._driver.dispatching.cancel(id_bytes(self.id))
+        answer = self._driver.dispatching.cancel(self._id)
         if answer is CancelAnswer.UNKNOWN:
             raise JobNotFound(self.id)
         return answer is not CancelAnswer.FINISHED
 
     def retry(self) -> bool:
         """Run a failed or cancelled job again, attempts at zero; False in any other state."""
-        return self._driver.dispatching.retry([id_bytes(self.id)]) == 1
+        return self._driver.dispatching.retry([self._id]) == 1
 
     def wait(self, timeout: float | None = None) -> R_co:
         """The result once it is there. Raises TimeoutError after `timeout` seconds, and what
@@ -100,7 +105,7 @@ class JobHandle(Generic[R_co]):
         return await asyncio.to_thread(self.wait, timeout)
 
     def _find(self) -> JobRecord:
-        record = self._driver.inspection.find(id_bytes(self.id))
+        record = self._driver.inspection.find(self._id)
         if record is None:
             raise JobNotFound(self.id)
         return record

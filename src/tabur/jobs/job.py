@@ -44,8 +44,8 @@ class Job(Generic[R]):
         for option in DeclaredOptions.__annotations__:
             if option in own or option in own.get("__annotations__", {}):
                 raise ConfigError(
-                    f"{cls.__name__}.{option}: options are class keywords; as an attribute it would "
-                    f"become payload. Write class {cls.__name__}(Job[...], {option}=...) "
+                    f"{cls.__name__}.{option}: options are class keywords; as an attribute it "
+                    f"would become payload. Write class {cls.__name__}(Job[...], {option}=...) "
                     "(or call the field otherwise)."
                 )
         cls.__tabur_declared__ = {**cls.__tabur_declared__, **options}

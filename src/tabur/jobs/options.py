@@ -183,9 +183,8 @@ def check_name(value: Any, what: str, *, longest: int = LONGEST_NAME) -> str:
 
 
 def _checked(values: dict[str, Any]) -> dict[str, Any]:
-    if (queue := values.get("queue")) is not None:
-        if "," in check_name(queue, "queue"):
-            raise ConfigError(f"queue={queue!r}: a comma separates queues, so a name has none.")
+    if (queue := values.get("queue")) is not None and "," in check_name(queue, "queue"):
+        raise ConfigError(f"queue={queue!r}: a comma separates queues, so a name has none.")
     if values.get("tries") is not None:
         _whole(values["tries"], "tries", 0, LARGEST_TRIES)
     if values.get("max_exceptions") is not None:
@@ -241,11 +240,11 @@ def _isolation(value: Any) -> Isolation:
 
 
 def _exceptions(kinds: Any) -> tuple[type[BaseException], ...]:
-    kinds = tuple(kinds) if isinstance(kinds, list | tuple) else (kinds,)
-    for kind in kinds:
+    given: tuple[Any, ...] = tuple(kinds) if isinstance(kinds, list | tuple) else (kinds,)
+    for kind in given:
         if not (isinstance(kind, type) and issubclass(kind, BaseException)):
             raise ConfigError(f"never_retry={kind!r}: exception classes are needed.")
-    return kinds
+    return given
 
 
 def _first(*values: Any) -> Any:

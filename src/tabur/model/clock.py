@@ -23,7 +23,8 @@ def moment_us(moment: datetime) -> int:
     """An aware datetime in microseconds. A naive one is refused: whose midnight would it be?"""
     if moment.tzinfo is None:
         raise ValueError(
-            f"{moment.isoformat()} has no time zone; write datetime(..., tzinfo=ZoneInfo('Asia/Baghdad')) or UTC."
+            f"{moment.isoformat()} has no time zone; write "
+            "datetime(..., tzinfo=ZoneInfo('Asia/Baghdad')), or UTC."
         )
     return (moment - _EPOCH) // timedelta(microseconds=1)
 

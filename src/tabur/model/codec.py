@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import traceback
 from collections.abc import Mapping
+from copy import copy
 from enum import Enum
 from math import isfinite
 from pathlib import Path, PurePath
@@ -122,7 +123,7 @@ _PLAIN = frozenset({int, str, bool, type(None), bytes})
 
 def _default(value: Any) -> Any:
     if isinstance(value, list | dict | set | bytearray):
-        return msgspec.field(default_factory=lambda: type(value)(value))
+        return msgspec.field(default_factory=lambda: copy(value))
     return value
 
 
@@ -159,7 +160,7 @@ def _enc_hook(value: Any) -> Any:
 
 
 def _dec_hook(kind: type, value: Any) -> Any:
-    if isinstance(kind, type) and issubclass(kind, PurePath):
+    if issubclass(kind, PurePath):
         if not isinstance(value, str):
             raise TypeError(f"Expected a path as text, got {type(value).__name__}")
         return Path(value) if kind is Path else kind(value)

@@ -28,6 +28,8 @@ def decide(
     """
     attempts, exceptions, crashes = job.attempts + 1, job.exceptions, job.crashes
     due_at: int | None = None
+    to: State
+    ending: Ending | None
     match outcome.ended:
         case Ended.COMPLETED:
             to, ending = State.COMPLETED, Ending.COMPLETED
@@ -49,7 +51,7 @@ def decide(
         case Ended.RELEASED:
             to, ending = _again(policy, attempts, exceptions, now=now, ending=Ending.RELEASED)
             due_at = now + outcome.delay if outcome.delay else None
-        case Ended.RAISED | Ended.TIMED_OUT:
+        case _:  # raised or timed out
             exceptions += 1
             final = outcome.permanent or (
                 outcome.ended is Ended.TIMED_OUT and policy.fail_on_timeout

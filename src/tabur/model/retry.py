@@ -28,7 +28,7 @@ class Exponential(msgspec.Struct, frozen=True, tag="exponential"):
 
 
 def exponential(base: float, *, cap: float = 3600, jitter: bool = True) -> Exponential:
-    """Exponential backoff: `base` seconds, doubled after each attempt, never above `cap` seconds."""
+    """`base` seconds, doubled after each attempt, never above `cap` seconds."""
     _check_seconds(base, "backoff base")
     _check_seconds(cap, "backoff cap")
     return Exponential(float(base), float(cap), jitter)
@@ -76,7 +76,7 @@ class Policy(msgspec.Struct, frozen=True):
     fail_on_timeout: bool = False
 
 
-def _check_seconds(value: float, what: str) -> float:
+def _check_seconds(value: object, what: str) -> float:
     if (
         isinstance(value, bool)
         or not isinstance(value, int | float)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 import threading
 from collections.abc import Sequence
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 import msgspec
 
@@ -62,7 +62,7 @@ Message = Start | CancelRun | Attached | Ready | Reported | Attach | Ended
 class Channel:
     """Sends and receives whole messages; sending is safe from any thread."""
 
-    def __init__(self, source: BinaryIO, target: BinaryIO) -> None:
+    def __init__(self, source: IO[bytes], target: IO[bytes]) -> None:
         self._source = source
         self._target = target
         self._lock = threading.Lock()

@@ -32,6 +32,7 @@ class Finished:
         job: ClaimedJob,
         outcome: Outcome,
         policy: Policy,
+        *,
         ctx: JobContext,
         definition: JobDefinition | None,
         error: BaseException | None,
@@ -64,12 +65,21 @@ class Finished:
 
 
 def ended(run: Run, outcome: Outcome) -> Finished:
-    return Finished(run.job, outcome, run.policy, run.ctx, run.definition, run.error)
+    return Finished(
+        run.job,
+        outcome,
+        run.policy,
+        ctx=run.ctx,
+        definition=run.definition,
+        error=run.error,
+    )
 
 
 def refused(job: ClaimedJob, why: Refused, reporter: StoreReporter) -> Finished:
     ctx = JobContext(job, reporter)
-    return Finished(job, why.outcome, _NO_POLICY, ctx, why.definition, why.error)
+    return Finished(
+        job, why.outcome, _NO_POLICY, ctx=ctx, definition=why.definition, error=why.error
+    )
 
 
 def call_failed(finished: Finished, scope: CurrentScope) -> None:

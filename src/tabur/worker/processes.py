@@ -125,7 +125,7 @@ class JobProcess:
             [sys.executable, "-m", "tabur.worker.isolated"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            **_GROUP,
+            process_group=_OWN_GROUP,
         )
         assert self._process.stdin is not None
         assert self._process.stdout is not None
@@ -211,4 +211,5 @@ def _signal_group(process: subprocess.Popen[bytes], name: str) -> None:
             process.kill()
 
 
-_GROUP: dict[str, int] = {"process_group": 0} if hasattr(os, "setpgid") else {}
+#: Its own process group where there are any: what a job starts is killed with it.
+_OWN_GROUP = 0 if hasattr(os, "setpgid") else None

@@ -27,7 +27,7 @@ from tabur.worker.protocol import EXIT_BROKEN, EXIT_DONE, ORDERLY, Hello, said
 _log = logging.getLogger("tabur.worker")
 
 #: Seconds: between looks at the children, at the restart signal, between beats, between prunings.
-LOOK = 0.05
+LOOK = 0.1
 LOOK_AT_SIGNAL = 1.0
 BEAT = 5.0
 PRUNE = 3600.0
