@@ -41,7 +41,7 @@ class DatabaseClaiming:
         with self._file.write() as cursor:
             settled: Sequence[Settled] = ()
             if turn.settle:
-                settled, woken = self._settle(cursor, turn.settle)
+                settled, woken = self._settle(cursor, turn.settle, now)
             for write in turn.progress:
                 if cursor.execute(self._sql.held.sql, (write.id, write.token)).fetchone():
                     self._rows.put_progress(cursor, write.id, write.progress)
@@ -89,7 +89,9 @@ class DatabaseClaiming:
 
     # settling
 
-    def _settle(self, cursor: Any, moves: Sequence[Transition]) -> tuple[Sequence[Settled], bool]:
+    def _settle(
+        self, cursor: Any, moves: Sequence[Transition], now: int
+    ) -> tuple[Sequence[Settled], bool]:
         """Most groups are plain completions of claims that still hold: those go in two statements.
         Whatever turns out otherwise is undone and settled one by one."""
         cursor.execute("SAVEPOINT moves")
@@ -97,7 +99,7 @@ class DatabaseClaiming:
         cursor.executemany(self._rows.delete_ready.sql, [(each.id, each.token) for each in plain])
         if cursor.rowcount != len(plain):
             cursor.execute("ROLLBACK TO moves")
-            return self._settle_each(cursor, moves)
+            return self._settle_each(cursor, moves, now)
         woken = False
         try:
             cursor.executemany(self._rows.insert_outcome.sql, [outcome_row(each) for each in plain])
@@ -106,23 +108,23 @@ class DatabaseClaiming:
                     self._rows.put_progress(cursor, each.id, each.progress)
         except self._file.DataErrors:
             cursor.execute("ROLLBACK TO moves")
-            return self._settle_each(cursor, moves)
+            return self._settle_each(cursor, moves, now)
         if len(plain) == len(moves):
             return [Settled.DONE] * len(moves), woken
         answers = {id(each): Settled.DONE for each in plain}
         for move in moves:
             if id(move) not in answers:
-                answers[id(move)], rung = self._settle_one(cursor, move)
+                answers[id(move)], rung = self._settle_one(cursor, move, now)
                 woken |= rung
         return [answers[id(move)] for move in moves], woken
 
     def _settle_each(
-        self, cursor: Any, moves: Iterable[Transition]
+        self, cursor: Any, moves: Iterable[Transition], now: int
     ) -> tuple[Sequence[Settled], bool]:
-        settled = [self._settle_one(cursor, move) for move in moves]
+        settled = [self._settle_one(cursor, move, now) for move in moves]
         return [answer for answer, _ in settled], any(rung for _, rung in settled)
 
-    def _settle_one(self, cursor: Any, move: Transition) -> tuple[Settled, bool]:
+    def _settle_one(self, cursor: Any, move: Transition, now: int) -> tuple[Settled, bool]:
         cursor.execute("SAVEPOINT move")
         held = cursor.execute(self._rows.marked.sql, (move.id, move.token)).fetchone()
         if held is not None:
@@ -130,13 +132,14 @@ class DatabaseClaiming:
                 move = called_back(move)
             cursor.execute(self._rows.delete_ready.sql, (move.id, move.token))
             try:
-                return Settled.DONE, self._rows.apply(cursor, move)
+                return Settled.DONE, self._rows.apply(cursor, move, now)
             except self._file.DataErrors as error:
                 # Something in it cannot be stored: the job fails with that as its reason, and
                 # its neighbours do not notice.
                 cursor.execute("ROLLBACK TO move")
                 cursor.execute(self._rows.delete_ready.sql, (move.id, move.token))
-                return Settled.DONE, self._rows.apply(cursor, unstorable(move, error))
+                failed = unstorable(move, error, attempts=held[1] + 1, now=now)
+                return Settled.DONE, self._rows.apply(cursor, failed, now)
         if cursor.execute(self._sql.settled.sql, (move.id, move.token)).fetchone():
             return Settled.DONE, False
         known = self._rows.is_known(cursor, move.id)
@@ -168,9 +171,9 @@ class DatabaseClaiming:
                 row = (queue, isolation.value, free[isolation])
                 rows = cursor.execute(self._sql.candidates.sql, row).fetchall()
                 free[isolation] -= len(rows)
-                for seq, *job in rows:
+                for seq, job_id, name, *rest in rows:
                     taken.append((turn.token, turn.worker, now, seq))
-                    claimed.append(ClaimedJob(*job, turn.token))
+                    claimed.append(ClaimedJob(job_id, name, queue, isolation, *(*rest, turn.token)))
         if taken:
             cursor.executemany(self._sql.take.sql, taken)
         return claimed
@@ -209,14 +212,18 @@ def called_back(move: Transition) -> Transition:
     )
 
 
-def unstorable(move: Transition, error: Exception) -> Transition:
-    """`move` as a failure that says what could not be stored."""
+def unstorable(move: Transition, error: Exception, *, attempts: int, now: int) -> Transition:
+    """`move` as a failure that says what could not be stored, with nothing of it that might be
+    the cause."""
     reason = ErrorInfo("UnstorableOutcome", f"What it left could not be stored: {error}")
     return replace(
         move,
         to=State.FAILED,
         ending=Ending.FAILED,
         error=reason,
+        attempts=attempts,
+        started_at=None,
+        ended_at=now,
         result=None,
         progress=None,
         due_at=None,
@@ -239,8 +246,6 @@ class _Statements:
                 y.seq,
                 y.id,
                 r.name,
-                y.queue,
-                y.isolation,
                 r.payload,
                 r.created_at,
                 y.attempts,

@@ -133,11 +133,15 @@ class DatabaseDispatching:
         cleared = 0
         while True:
             with self._file.write() as cursor:
-                ids = cursor.execute(_UNSTARTED, {"queue": queue}).fetchall()
+                waiting = cursor.execute(_UNSTARTED, {"queue": queue}).fetchall()
+                ids = [(job_id,) for job_id, _ in waiting]
                 cursor.executemany(self._rows.delete_unclaimed.sql, ids)
                 cursor.executemany(self._rows.delete_waiting.sql, ids)
                 now = self._clock()
-                gone = [cancelled_row(each, "The queue was cleared.", now) for (each,) in ids]
+                gone = [
+                    cancelled_row(job_id, "The queue was cleared.", attempts=attempts, now=now)
+                    for job_id, attempts in waiting
+                ]
                 cursor.executemany(self._rows.insert_outcome.sql, gone)
             cleared += len(ids)
             if len(ids) < CHUNK:
@@ -154,9 +158,9 @@ _LAST_ENDING = """
      ORDER BY seq DESC LIMIT 1
 """
 _UNSTARTED = f"""
-    SELECT id FROM (
-        SELECT id FROM job_ready WHERE queue = :queue AND token IS NULL
+    SELECT id, attempts FROM (
+        SELECT id, attempts FROM job_ready WHERE queue = :queue AND token IS NULL
          UNION ALL
-        SELECT id FROM job_waiting WHERE queue = :queue)
+        SELECT id, attempts FROM job_waiting WHERE queue = :queue)
      LIMIT {CHUNK}
 """

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
-from tabur.drivers.contract import Listener
+from tabur.drivers.contract import Claiming, Dispatching, Inspection, Listener, Workers
 from tabur.drivers.database import migrations, schema
 from tabur.drivers.database.claiming import DatabaseClaiming
 from tabur.drivers.database.dispatching import DatabaseDispatching
@@ -38,10 +38,10 @@ class DatabaseDriver:
         self._bells = Path(f"{self._file.path}-bells")
         self._bell = Bell(self._bells)
         self._dispatching = DatabaseDispatching(self._file, rows, self._bell, clock)
-        self.dispatching = self._dispatching
-        self.claiming = DatabaseClaiming(self._file, rows, self._bell, clock)
-        self.workers = DatabaseWorkers(self._file)
-        self.inspection = DatabaseInspection(self._file)
+        self.dispatching: Dispatching = self._dispatching
+        self.claiming: Claiming = DatabaseClaiming(self._file, rows, self._bell, clock)
+        self.workers: Workers = DatabaseWorkers(self._file)
+        self.inspection: Inspection = DatabaseInspection(self._file)
 
     def dispatch_in(self, connection: Connection, jobs: Sequence[NewJob]) -> None:
         self._dispatching.dispatch_in(connection, jobs)

@@ -48,7 +48,7 @@ class DatabaseInspection:
     def attachments(self, job_id: bytes) -> Sequence[Attachment]:
         return [Attachment(*row) for row in self._rows(_ATTACHMENTS, {"id": job_id})]
 
-    def _rows(self, query: str, values: dict[str, Any]) -> list[tuple[Any, ...]]:
+    def _rows(self, query: str, values: dict[str, Any]) -> Sequence[tuple[Any, ...]]:
         with self._file.read() as connection:
             return connection.execute(query, values).fetchall()
 

@@ -12,8 +12,12 @@ from tabur.drivers.database.schema import outcomes, progress, ready, records, wa
 from tabur.drivers.database.statements import ONE, ZERO, Prepared
 from tabur.model.outcome import Cancel, Dispatch, Ending, FollowUp, Transition, Unblock
 from tabur.model.records import ErrorInfo, NewJob, Progress, encode
+from tabur.model.text import storable
 
 P = bindparam
+
+#: The largest number that a column can hold.
+LARGEST = 2**63 - 1
 
 
 class Rows:
@@ -34,12 +38,21 @@ class Rows:
             delete(ready).where(ready.c.id == P("job"), ready.c.token == P("held")), "job", "held"
         )
         self.marked = prepare(
-            select(ready.c.cancelling).where(ready.c.id == P("job"), ready.c.token == P("held")),
+            select(ready.c.cancelling, ready.c.attempts).where(
+                ready.c.id == P("job"), ready.c.token == P("held")
+            ),
             "job",
             "held",
         )
         self.delete_unclaimed = prepare(
             delete(ready).where(ready.c.id == P("job"), ready.c.token.is_(None)), "job"
+        )
+        self.unstarted = prepare(
+            select(ready.c.attempts)
+            .where(ready.c.id == P("job"), ready.c.token.is_(None))
+            .union_all(select(waiting.c.attempts).where(waiting.c.id == P("same"))),
+            "job",
+            "same",
         )
         self.delete_waiting = prepare(delete(waiting).where(waiting.c.id == P("job")), "job")
         self.delete_progress = prepare(delete(progress).where(progress.c.id == P("job")), "job")
@@ -84,9 +97,10 @@ class Rows:
         cursor.execute(self.known.sql, (job_id,))  # an asynchronous driver's cursor answers None
         return cursor.fetchone() is not None
 
-    def apply(self, cursor: Any, move: Transition) -> bool:
+    def apply(self, cursor: Any, move: Transition, now: int) -> bool:
         """What follows once the claim's row is gone: where it goes, its outcome, its follow-ups.
-        Answers whether something may be claimed at once."""
+        `now` is the store's, for the worker's clock may be wrong. Answers whether something may be
+        claimed at once."""
         woken = False
         if move.to == "pending" or move.to == "scheduled":
             woken = self._again(cursor, move)
@@ -95,15 +109,12 @@ class Rows:
         if move.progress is not None:
             self.put_progress(cursor, move.id, move.progress)
         for follow_up in move.follow_ups:
-            woken |= self.follow_up(cursor, follow_up, move.ended_at)
+            woken |= self.follow_up(cursor, follow_up, now)
         return woken
 
     def put_progress(self, cursor: Any, job_id: bytes, made: Progress) -> None:
         cursor.execute(self.delete_progress.sql, (job_id,))
-        cursor.execute(
-            self.insert_progress.sql,
-            (job_id, made.done, made.total, made.unit, made.message, made.warnings),
-        )
+        cursor.execute(self.insert_progress.sql, progress_row(job_id, made))
 
     def follow_up(self, cursor: Any, follow_up: FollowUp, now: int) -> bool:
         match follow_up:
@@ -123,10 +134,13 @@ class Rows:
 
     def cancel(self, cursor: Any, job_id: bytes, reason: str, now: int) -> bool:
         """Cancel what has not started; mark what runs. False where it is neither."""
-        started = cursor.execute(self.delete_unclaimed.sql, (job_id,)).rowcount == 0
-        if started and cursor.execute(self.delete_waiting.sql, (job_id,)).rowcount == 0:
+        unstarted = cursor.execute(self.unstarted.sql, (job_id, job_id)).fetchone()
+        if unstarted is None:
             return bool(cursor.execute(self.mark_cancelling.sql, (job_id,)).rowcount)
-        cursor.execute(self.insert_outcome.sql, cancelled_row(job_id, reason, now))
+        cursor.execute(self.delete_unclaimed.sql, (job_id,))
+        cursor.execute(self.delete_waiting.sql, (job_id,))
+        row = cancelled_row(job_id, reason, attempts=unstarted[0], now=now)
+        cursor.execute(self.insert_outcome.sql, row)
         return True
 
     def _again(self, cursor: Any, move: Transition) -> bool:
@@ -172,10 +186,23 @@ def outcome_row(move: Transition) -> tuple[Any, ...]:
     )
 
 
-def cancelled_row(job_id: bytes, reason: str, now: int) -> tuple[Any, ...]:
-    """The outcome of a job that was called back before it started."""
+def progress_row(job_id: bytes, made: Progress) -> tuple[Any, ...]:
+    """A job reports what it likes, and a turn of its neighbours must not fail for it: numbers are
+    capped and texts made storable."""
+    return (
+        job_id,
+        min(made.done, LARGEST),
+        None if made.total is None else min(made.total, LARGEST),
+        None if made.unit is None else storable(made.unit, limit=400),
+        None if made.message is None else storable(made.message, limit=4_000),
+        min(made.warnings, LARGEST),
+    )
+
+
+def cancelled_row(job_id: bytes, reason: str, *, attempts: int, now: int) -> tuple[Any, ...]:
+    """The outcome of a job that was called back before it started, or between two attempts."""
     error = encode(ErrorInfo("JobCancelled", reason)).decode()
-    return (job_id, 0, None, Ending.CANCELLED.value, None, None, now, error, None)
+    return (job_id, attempts, None, Ending.CANCELLED.value, None, None, now, error, None)
 
 
 _WORK = ("id", "queue", "isolation", "rank", "attempts", "exceptions", "crashes")

@@ -36,7 +36,8 @@ STATE = """CASE WHEN y.id IS NOT NULL
 def where(which: Filter) -> tuple[str, dict[str, Any]]:
     """The condition on `r` (record) and `o` (last outcome) that a filter stands for, but for
     unfinished states, which `states()` adds."""
-    parts, values = ["1 = 1"], {}
+    parts = ["1 = 1"]
+    values: dict[str, Any] = {}
     if which.queue is not None:
         parts.append("r.queue = :queue")
         values["queue"] = which.queue
@@ -47,7 +48,7 @@ def where(which: Filter) -> tuple[str, dict[str, Any]]:
         parts.append("r.tenant IS :tenant AND r.user_id IS :user_id")
         values |= {"tenant": which.owner.tenant, "user_id": which.owner.user}
     if which.ended_before is not None:
-        parts.append("o.ended_at < :ended_before")
+        parts.append(f"o.ended_at < :ended_before AND o.ending IN {_ENDED}")
         values["ended_before"] = which.ended_before
     endings = [state.value for state in which.states if state.value in _ENDINGS]
     if endings and len(endings) == len(which.states):
@@ -128,3 +129,4 @@ def decode_error(raw: str | None) -> ErrorInfo | None:
 
 
 _ENDINGS = frozenset({"completed", "failed", "cancelled"})
+_ENDED = "('completed', 'failed', 'cancelled')"

@@ -6,8 +6,8 @@ from typing import Any
 
 from sqlalchemy import ClauseElement, ColumnElement, Dialect, literal_column
 
-ZERO = literal_column("0")
-ONE = literal_column("1")
+ZERO: ColumnElement[int] = literal_column("0")
+ONE: ColumnElement[int] = literal_column("1")
 
 
 class Prepared:

@@ -16,7 +16,8 @@ class DatabaseWorkers:
         with self._file.write() as cursor:
             cursor.execute(
                 "INSERT OR REPLACE INTO job_workers "
-                "(id, supervisor, host, pid, queues, started_at, beats) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                "(id, supervisor, host, pid, queues, started_at, beats) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?)",
                 (
                     worker.id,
                     worker.supervisor,
@@ -42,8 +43,8 @@ class DatabaseWorkers:
                 "ORDER BY started_at, id"
             ).fetchall()
         return [
-            WorkerRecord(*row[:5], queues=tuple(row[5].split(",")), supervisor=row[6])
-            for row in rows
+            WorkerRecord(*(*row, tuple(filter(None, queues.split(","))), supervisor))
+            for *row, queues, supervisor in rows
         ]
 
     def remove(self, worker: str) -> None:
