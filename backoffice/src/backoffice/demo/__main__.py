@@ -53,7 +53,7 @@ def _run(port: int, var: Path, *, by_itself: bool) -> int:
     backoffice.provision()
     backoffice.close()
     address = f"http://127.0.0.1:{port}"
-    with Children(environment) as children:
+    with Children(environment, logs=var if by_itself else None) as children:
         children.start(
             "web", "uvicorn", "backoffice.main:app", "--host", "127.0.0.1", "--port", str(port),
             "--log-level", "warning",
@@ -62,12 +62,16 @@ def _run(port: int, var: Path, *, by_itself: bool) -> int:
             "worker", "tabur", "--app", "backoffice.worker:jobs", "queue:work",
             "--queue", "imports,default",
         )  # fmt: skip
-        wait_until_up(address, children)
-        if by_itself:
-            drive(address, SAMPLES)
-            return 0
-        _greet(address)
-        children.wait()
+        try:
+            wait_until_up(address, children)
+            if by_itself:
+                drive(address, SAMPLES)
+            else:
+                _greet(address)
+                children.wait()
+        except DemoFailed:
+            print(children.last_words(), file=sys.stderr)
+            raise
     return 0
 
 

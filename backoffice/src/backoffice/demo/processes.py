@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from types import TracebackType
 from urllib.error import URLError
 from urllib.request import urlopen
@@ -23,8 +24,10 @@ _START = 60.0
 class Children:
     """Children in groups of their own, so that Ctrl-C reaches them once: through us."""
 
-    def __init__(self, environment: Mapping[str, str]) -> None:
+    def __init__(self, environment: Mapping[str, str], *, logs: Path | None = None) -> None:
+        """With `logs`, what the children print goes to files in that folder."""
         self._environment = environment
+        self._logs = logs
         self._running: dict[str, subprocess.Popen[bytes]] = {}
 
     def __enter__(self) -> Children:
@@ -40,17 +43,32 @@ class Children:
 
     def start(self, name: str, module: str, *arguments: str) -> None:
         """Runs `python -m module arguments` with this very Python."""
-        self._running[name] = subprocess.Popen(
-            [sys.executable, "-m", module, *arguments],
-            env=self._environment,
-            start_new_session=True,
-        )
+        with contextlib.ExitStack() as stack:
+            out = None
+            if self._logs is not None:
+                out = stack.enter_context((self._logs / f"{name}.log").open("ab"))
+            self._running[name] = subprocess.Popen(
+                [sys.executable, "-m", module, *arguments],
+                env=self._environment,
+                stdout=out,
+                stderr=subprocess.STDOUT if out else None,
+                start_new_session=True,
+            )
 
     def check(self) -> None:
         """Raises DemoFailed when one of them has ended by itself."""
         for name, child in self._running.items():
             if child.poll() is not None:
                 raise DemoFailed(f"the {name} ended by itself (exit code {child.returncode})")
+
+    def last_words(self) -> str:
+        """The end of what each of them wrote, for when something has gone wrong."""
+        if self._logs is None:
+            return ""
+        return "\n".join(
+            f"--- {log.stem}\n{log.read_text(errors='replace')[-2000:]}"
+            for log in sorted(self._logs.glob("*.log"))
+        )
 
     def wait(self) -> None:
         """Until one of them ends, or Ctrl-C."""

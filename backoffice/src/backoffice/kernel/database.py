@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import UTC, datetime
 from decimal import Decimal
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import BigInteger, DateTime, Engine, Table, create_engine, make_url
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import DeclarativeBase, MappedAsDataclass
 from sqlalchemy.types import TypeDecorator
 
 _THOUSAND = Decimal(1000)
-_INSERTS: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 
 
 class Base(MappedAsDataclass, DeclarativeBase, kw_only=True):
@@ -64,7 +63,8 @@ def make_engine(url: str) -> Engine:
 
 def upsert(table: Table, engine_name: str, *, key: Collection[str], change: Collection[str]) -> Any:
     """INSERT that updates the columns of `change` where `key` is taken already."""
-    insert = _INSERTS[engine_name](table)
+    # The dialects are imported when they are used: all of them weigh on every worker.
+    insert = import_module(f"sqlalchemy.dialects.{engine_name}").insert(table)
     return insert.on_conflict_do_update(
         index_elements=list(key), set_={name: insert.excluded[name] for name in change}
     )
