@@ -86,7 +86,7 @@ class Child:
                 self._cut_off()
                 break
         if self._broken is not None:
-            print(f"tabur: {self._broken}", file=sys.stderr, flush=True)
+            _say(self._broken)
             return EXIT_BROKEN
         return self._code
 
@@ -193,12 +193,16 @@ def main() -> None:
     try:
         code = Child(hello).run()
     except TaburError as error:
-        print(f"tabur: {error}", file=sys.stderr, flush=True)
+        _say(error)
         code = EXIT_BROKEN
     sys.stdout.flush()
     sys.stderr.flush()
     # Threads that do not end must not hold the process.
     os._exit(code)
+
+
+def _say(error: BaseException) -> None:
+    sys.stderr.write(f"tabur: {error}\n")
 
 
 def _rss_mb() -> float:

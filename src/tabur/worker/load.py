@@ -27,7 +27,7 @@ def load_app(spec: str) -> Any:
     except ModuleNotFoundError as error:
         if error.name is not None and (module_name + ".").startswith(error.name + "."):
             raise ConfigError(
-                f"--app {spec!r}: there is no module {error.name!r} here ({here}). Start the command "
+                f"--app {spec!r}: there is no module {error.name!r} here ({here}). Start it "
                 "in the project's folder, or install the project."
             ) from None
         raise

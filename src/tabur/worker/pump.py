@@ -87,7 +87,7 @@ class Pump:
         """A slot tells of an end. Cheap: the pump is woken once per turn, not once per job."""
         self._ended.append((run, outcome))
         count = len(self._ended)
-        if self._listening and (count == 1 or count == self._threshold):
+        if self._listening and count in {1, self._threshold}:
             self._listening = False
             self._listener.interrupt()
         if count == self._threshold:

@@ -70,6 +70,7 @@ class Run:
         job: ClaimedJob,
         definition: JobDefinition,
         arguments: Any,
+        *,
         policy: Policy,
         timeout: float,
         reporter: Reporter,
@@ -134,7 +135,7 @@ def prepare(
     declared = definition.options
     timeout = given.timeout or declared.timeout or options.timeout
     policy = declared.policy(given, tries=options.tries, backoff=options.backoff)
-    return Run(job, definition, arguments, policy, timeout, reporter)
+    return Run(job, definition, arguments, policy=policy, timeout=timeout, reporter=reporter)
 
 
 def completed(run: Run, value: Any) -> Outcome:

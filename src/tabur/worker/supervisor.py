@@ -17,12 +17,12 @@ import msgspec
 
 from tabur.drivers.contract import Driver
 from tabur.errors import StoreError
-from tabur.worker.rescue import Observations
 from tabur.model.clock import now_us
 from tabur.model.ids import new_worker_id
 from tabur.model.records import WorkerRecord
 from tabur.worker.options import WorkOptions
 from tabur.worker.protocol import EXIT_BROKEN, EXIT_DONE, ORDERLY, Hello, said
+from tabur.worker.rescue import Observations
 
 _log = logging.getLogger("tabur.worker")
 

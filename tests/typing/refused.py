@@ -1,0 +1,54 @@
+"""What type checkers must refuse: each line marked `# refused` is an error for mypy and pyright."""
+
+from datetime import timedelta
+
+from tabur import Job, JobContext, Tabur
+
+jobs = Tabur.from_env()
+
+
+@jobs.job(queue="notifications")
+def send(order_id: int) -> None: ...
+
+
+@jobs.job()
+def with_context(ctx: JobContext, order_id: int) -> str:
+    return str(order_id)
+
+
+@jobs.job()
+async def asynchronous(name: str) -> int:
+    return len(name)
+
+
+@jobs.register
+class Sync(Job[int], queue="sync"):
+    table: str
+    limit: int = 500
+
+    def handle(self, ctx: JobContext) -> int:
+        return self.limit
+
+
+send.dispatch(order_id="7")  # refused
+send.dispatch()  # refused
+send.dispatch(order_id=7, colour="red")  # refused
+send(1, 2)  # refused
+with_context.dispatch(None, 7)  # refused
+with_context.dispatch(order_id=7).result().bit_length()  # refused
+asynchronous(name=3)  # refused
+asynchronous.dispatch(name="x").result().upper()  # refused
+send.options(delay="5 minutes").dispatch(order_id=7)  # refused
+send.options(dellay=timedelta(minutes=5)).dispatch(order_id=7)  # refused
+Sync()  # refused
+Sync(table=3)  # refused
+Sync(table="x", colour="red")  # refused
+Sync(table="x").dispatch().result().upper()  # refused
+
+
+@jobs.job(tries="three")  # refused
+def wrong_tries() -> None: ...
+
+
+@jobs.job(quue="x")  # refused
+def wrong_option() -> None: ...
