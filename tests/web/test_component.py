@@ -128,34 +128,27 @@ def test_without_a_total_it_counts_and_fills_nothing(
     expect(page.get_by_role("progressbar")).not_to_have_attribute("value", re.compile(""))
 
 
-@pytest.mark.parametrize(
-    ("warnings", "english", "arabic"),
-    [
-        (1, "Completed, 1 warning", "اكتمل التنفيذ، مع تحذير واحد"),
-        (2, "Completed, 2 warnings", "اكتمل التنفيذ، مع تحذيرين"),
-        (3, "Completed, 3 warnings", "اكتمل التنفيذ، مع 3 تحذيرات"),
-        (11, "Completed, 11 warnings", "اكتمل التنفيذ، مع 11 تحذيرًا"),
-        (100, "Completed, 100 warnings", "اكتمل التنفيذ، مع 100 تحذير"),
-    ],
-)
 def test_warnings_are_counted_as_each_language_does(
-    page: Page,
-    show: Show,
-    running: JobHandle[None],
-    hand: Hand,
-    *,
-    warnings: int,
-    english: str,
-    arabic: str,
+    page: Page, show: Show, acme: Import, hand: Hand
 ) -> None:
-    hand.end(running, progress=Progress(warnings=warnings))
-    line = page.locator(".job-progress-line")
+    counted = {
+        1: ("Completed, 1 warning", "اكتمل التنفيذ، مع تحذير واحد"),
+        2: ("Completed, 2 warnings", "اكتمل التنفيذ، مع تحذيرين"),
+        3: ("Completed, 3 warnings", "اكتمل التنفيذ، مع 3 تحذيرات"),
+        11: ("Completed, 11 warnings", "اكتمل التنفيذ، مع 11 تحذيرًا"),
+        100: ("Completed, 100 warnings", "اكتمل التنفيذ، مع 100 تحذير"),
+    }
+    finished = [acme.dispatch(warnings) for warnings in counted]
+    for handle, warnings in zip(finished, counted, strict=True):
+        hand.claim(handle)
+        hand.end(handle, progress=Progress(warnings=warnings))
+    lines = page.locator(".job-progress-line")
 
-    show(running)
-    expect(line).to_have_text(english)
-    show(running, lang="ar_IQ-u-nu-latn", label="استيراد products.csv")
-    expect(line).to_have_text(arabic)
-    expect(page.locator("job-progress")).to_have_js_property("dir", "rtl")
+    show(*finished)
+    expect(lines).to_have_text([english for english, _ in counted.values()])
+    show(*finished, lang="ar_IQ-u-nu-latn", label="استيراد products.csv")
+    expect(lines).to_have_text([arabic for _, arabic in counted.values()])
+    expect(page.locator("job-progress").first).to_have_js_property("dir", "rtl")
 
 
 @pytest.mark.parametrize("lang", ["en", "ar"])
