@@ -1,0 +1,11 @@
+"""The memory driver against the model, by random steps."""
+
+from __future__ import annotations
+
+from hypothesis import settings
+
+from tabur.drivers.memory.driver import MemoryDriver
+from tabur.testing.state_machine import state_machine
+
+TestMemory = state_machine(lambda clock: MemoryDriver(clock=clock)).TestCase
+TestMemory.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
