@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import timedelta
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -39,6 +40,30 @@ def test_a_strangers_job_and_an_unknown_one_are_answered_alike(
             answer = who.post(f"/api/jobs/{handle.id}/{action}", headers=X)
             assert (answer.status_code, answer.content) == (404, unknown.content)
     assert handle.status().state is State.PENDING
+
+
+def test_the_store_is_asked_as_much_for_an_unknown_job_as_for_a_strangers(
+    jobs: Tabur, stranger: TestClient, acme: Import, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    inspection = jobs.driver.inspection
+
+    def counted(name: str, verb: Any) -> Any:
+        def ask(job_id: bytes) -> Any:
+            asked.append(name)
+            return verb(job_id)
+
+        return ask
+
+    for name in ("find", "attachments"):
+        monkeypatch.setattr(inspection, name, counted(name, getattr(inspection, name)))
+
+    def questions(job_id: object) -> list[str]:
+        asked.clear()
+        assert stranger.get(f"/api/jobs/{job_id}").status_code == 404
+        return list(asked)
+
+    assert questions(acme.dispatch(1).id) == questions(uuid4()) == ["find", "attachments"]
 
 
 @pytest.mark.parametrize("nonsense", ["x", "1", "%00", "..%2F..%2Fetc", "a" * 5000, "static"])

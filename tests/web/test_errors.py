@@ -9,9 +9,11 @@ import pytest
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.testclient import TestClient
+from starlette.websockets import WebSocketDisconnect
 
 from tabur import FunctionJob, JobNotFound, Owner, StoreUnavailable, Tabur
 from tabur.web import status_app
+from tabur.web.texts import ARABIC, ENGLISH, language
 from tests.web.support import host, who_asks
 
 Import = FunctionJob[[int], None]
@@ -81,6 +83,34 @@ def test_unknown_addresses_and_methods_are_json_too(jobs: Tabur, mounted: bool) 
     ):
         answer = client.request(method, base + path, headers=OWNER)
         assert (answer.status_code, answer.json()["success"]) == (status, False)
+
+
+def test_a_web_socket_is_refused(jobs: Tabur) -> None:
+    client = TestClient(host(jobs))
+
+    with pytest.raises(WebSocketDisconnect), client.websocket_connect("/api/jobs/1/events"):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("accepted", "locale", "expected"),
+    [
+        (None, None, "en"),
+        ("ar-IQ,en;q=0.5", None, "ar"),
+        ("de, en;q=0.1, ar;q=0.9", None, "ar"),
+        ("ar;q=0, de", None, "en"),
+        ("ar;q=nonsense,,;", "ar_IQ", "ar"),
+        ("*", "ckb", "en"),
+    ],
+)
+def test_sentences_come_in_the_language_asked_for(
+    accepted: str | None, locale: str | None, expected: str
+) -> None:
+    assert language(accepted, locale) == expected
+
+
+def test_both_languages_have_every_sentence() -> None:
+    assert set(ENGLISH) == set(ARABIC)
 
 
 def test_without_starlette_the_extra_is_named() -> None:

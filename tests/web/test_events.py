@@ -10,6 +10,10 @@ from typing import Any
 import httpx2
 import msgspec
 import pytest
+from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.testclient import TestClient
 
 from tabur import FunctionJob, Progress, StoreUnavailable, Tabur
@@ -93,6 +97,26 @@ def test_streams_are_bounded_and_a_client_that_leaves_makes_room(
         assert third.json()["success"] is False
 
     assert _becomes(lambda: _status_of(url) == 200)
+
+
+def test_a_middleware_that_wraps_responses_neither_holds_back_nor_leaks_streams(
+    jobs: Tabur, acme: Import, hand: Hand
+) -> None:
+    async def pass_on(request: Request, call_next: RequestResponseEndpoint) -> Response:
+        return await call_next(request)
+
+    app = host(jobs, streams=StreamLimits(at_most=1, pause=0.02))
+    app.add_middleware(BaseHTTPMiddleware, dispatch=pass_on)
+    app.add_middleware(GZipMiddleware, minimum_size=1)
+    handle = acme.dispatch(1)
+    with served(app) as address:
+        url = f"{address}/api/jobs/{handle.id}/events"
+        with _stream(url) as answer:
+            events = _events(answer)
+            assert next(events)["data"]["status"] == "pending"
+            hand.claim(handle)
+            assert next(events)["data"]["status"] == "processing"
+        assert _becomes(lambda: _status_of(url) == 200)
 
 
 def test_one_connection_looks_once_a_pause(
