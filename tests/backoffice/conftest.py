@@ -65,7 +65,7 @@ def sign_in(backoffice: BackOffice) -> Iterator[Callable[..., Shop]]:
         clients.append(client)
         client.cookies.set("language", language)
         shop = Shop(client, backoffice)
-        shop.sign_in(DEMO_ACCOUNTS[account].email, DEMO_ACCOUNTS[account].password)
+        shop.enter(DEMO_ACCOUNTS[account])
         return shop
 
     yield signed_in

@@ -13,8 +13,10 @@ _DIGITS = str.maketrans(
 _SAME_LETTERS = str.maketrans("أإآٱىةؤئ", "اااايهوي")
 #: Short vowels and the stretching sign: written or left out at will.
 _UNSAID = re.compile("[\u0640\u064b-\u0652\u0670]")
-#: C0 and C1 controls but tab, and what turns the direction of the text around it.
-_CONTROLS = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ufffe\uffff]")
+#: C0 and C1 controls but tab and line ends, and what turns the direction of the text around it.
+_CONTROLS = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ufffe\uffff]"
+)
 
 
 def N_(message: str) -> str:  # noqa: N802 - the name every extractor of messages knows

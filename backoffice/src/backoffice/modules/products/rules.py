@@ -170,7 +170,7 @@ class RowReader:
             return odd
         width = len(cells)
         sku, name, name_ar, barcode, price, currency, unit, stock = (
-            unguarded(cells[at].strip()) if -1 < at < width else "" for at in self._order
+            _clean(cells[at]) if -1 < at < width else "" for at in self._order
         )
         name = name or name_ar
         reasons = [*_text("sku", sku), *_text("name", name)]
@@ -215,6 +215,11 @@ def parse_number(text: str) -> Decimal | None:
     if _DECIMAL_COMMA.fullmatch(text):
         return Decimal(text.replace(",", "."))
     return None
+
+
+def _clean(cell: str) -> str:
+    text = unguarded(cell.strip())
+    return text if text.isprintable() else " ".join(text.split())  # a name on two lines
 
 
 def _oddities(field: str, cells: Sequence[str], at: int) -> list[Reason]:
