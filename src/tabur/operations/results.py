@@ -1,0 +1,107 @@
+"""What operations answer: small values that print as they are and encode as JSON."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import msgspec
+
+from tabur.model.records import Attachment, ErrorInfo, Progress
+from tabur.model.states import State
+
+
+class FailedJob(msgspec.Struct, frozen=True):
+    """A failed job as a list shows it."""
+
+    id: str
+    connection: str
+    queue: str
+    job: str
+    failed_at: datetime | None
+    attempts: int
+    exception: str | None
+    message: str | None
+    tenant: str | None = None
+
+
+class AttemptShown(msgspec.Struct, frozen=True):
+    """One ended attempt. `seconds` is None where it never started."""
+
+    attempt: int
+    ending: str
+    started_at: datetime | None
+    ended_at: datetime | None
+    seconds: float | None
+    worker: str | None
+    error: ErrorInfo | None
+
+
+class JobShown(msgspec.Struct, frozen=True):
+    """One job with all that is known of it. `arguments` is its payload, JSON as text."""
+
+    id: str
+    connection: str
+    queue: str
+    job: str
+    state: State
+    attempts: int
+    crashes: int
+    created_at: datetime | None
+    tenant: str | None
+    user: str | None
+    locale: str | None
+    progress: Progress
+    arguments: str
+    history: tuple[AttemptShown, ...]
+    attachments: tuple[Attachment, ...]
+
+
+class QueueLevel(msgspec.Struct, frozen=True):
+    """How full a queue is. `delayed` counts what is scheduled or blocked, `reserved` what runs;
+    `status` is ALERT from `threshold` jobs on."""
+
+    connection: str
+    queue: str
+    size: int
+    pending: int
+    delayed: int
+    reserved: int
+    oldest_pending: datetime | None
+    threshold: int
+    status: str
+
+
+class WorkerSeen(msgspec.Struct, frozen=True):
+    """A worker process that made itself known. `alive` is None where it cannot be told from here:
+    its host is another one."""
+
+    id: str
+    host: str
+    pid: int
+    queues: tuple[str, ...]
+    started_at: datetime | None
+    beats: int
+    alive: bool | None
+
+
+class Problem(msgspec.Struct, frozen=True):
+    """Something that is wrong (`error`), may be (`warning`), or is good to know (`note`), and what
+    to do about it."""
+
+    level: str
+    what: str
+    todo: str
+
+
+class Health(msgspec.Struct, frozen=True):
+    """The state of a store and of those who work for it."""
+
+    store: dict[str, str]
+    workers: tuple[WorkerSeen, ...]
+    queues: tuple[QueueLevel, ...]
+    failed: int
+    problems: tuple[Problem, ...]
+
+    @property
+    def is_well(self) -> bool:
+        return not any(problem.level == "error" for problem in self.problems)
