@@ -156,7 +156,7 @@ class Tabur:
     @property
     def runtime(self) -> Runtime:
         """What a worker needs of this app."""
-        return Runtime(self.registry, self.driver, self._scope, self.settings)
+        return Runtime(self.registry, self._scope, self.settings, lambda: self.driver)
 
     def close(self) -> None:
         """Close the store's connections; the next use opens them again."""

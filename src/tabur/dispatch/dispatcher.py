@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -59,6 +58,8 @@ class StoreDispatcher:
     async def dispatch_async(self, pending: PendingJob[R]) -> JobHandle[R]:
         session = pending.settings.session
         if not callers.is_async(session):
+            import asyncio  # most who import tabur have no event loop; it takes 30 ms
+
             return await asyncio.to_thread(self.dispatch, pending)
         job = new_job(pending, self._scope.get(), self._default_queue)
         if pending.settings.after_commit:

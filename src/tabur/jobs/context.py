@@ -144,7 +144,7 @@ class JobContext:
             last.done, last.total, last.unit, last.message, last.warnings + 1
         )
         self._reporter.progress(self)
-        _log.warning("%s %s: %s", self.name, self.job_id, message)
+        _log.info("%s %s: %s", self.name, self.job_id, message)
 
     def attach(
         self,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from datetime import datetime
 from typing import Any, Generic, TypeVar
@@ -102,6 +101,8 @@ class JobHandle(Generic[R_co]):
 
     async def wait_async(self, timeout: float | None = None) -> R_co:
         """As `wait`, without holding the event loop."""
+        import asyncio
+
         return await asyncio.to_thread(self.wait, timeout)
 
     def _find(self) -> JobRecord:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, Unpack, cast
 
 import msgspec
 
@@ -78,8 +77,11 @@ class PendingJob(Generic[R_co]):
 
     def run(self, ctx: JobContext | None = None) -> R_co:
         """Run it here and now, with no queue: for tests. Errors come out as they are."""
-        value = self.definition.call(ctx or _detached(self), self.args)
-        result: R_co = asyncio.run(value) if self.definition.is_async else value
+        result: R_co = self.definition.call(ctx or _detached(self), self.args)
+        if self.definition.is_async:
+            import asyncio
+
+            result = asyncio.run(cast(Any, result))
         return result
 
     def __repr__(self) -> str:

@@ -26,7 +26,14 @@ from tabur.model.states import Isolation
 from tabur.worker.lines import observer
 from tabur.worker.load import load_app
 from tabur.worker.processes import ProcessSlots
-from tabur.worker.protocol import EXIT_BROKEN, EXIT_DONE, EXIT_MEMORY, EXIT_STUCK, Hello
+from tabur.worker.protocol import (
+    EXIT_BROKEN,
+    EXIT_DONE,
+    EXIT_FAILED,
+    EXIT_MEMORY,
+    EXIT_STUCK,
+    Hello,
+)
 from tabur.worker.pump import Pump, run_kind
 from tabur.worker.reports import StoreReporter
 from tabur.worker.run import interrupted
@@ -46,13 +53,11 @@ class Child:
         options = self._options = hello.options
         sizes = options.slots()
         self._code = EXIT_DONE
-        self._broken: BaseException | None = None
         self._said: SimpleQueue[bytes] = SimpleQueue()
         """What the supervisor says, one byte each; b"" once it is gone, b"e" when the pump ends."""
         reporter = _Reporter()
         processes = ProcessSlots(sizes[Isolation.PROCESS], hello.app, self._done, reporter)
-        if hello.warm:
-            processes.warm()
+        processes.warm(hello.warm)
         runtime = load_app(hello.app).runtime
         reporter.inner = StoreReporter(runtime)
         self._pump = Pump(
@@ -85,19 +90,17 @@ class Child:
             if self._grace_ends is not None and now > self._grace_ends:
                 self._cut_off()
                 break
-        if self._broken is not None:
-            _say(self._broken)
-            return EXIT_BROKEN
         return self._code
 
     def _work(self) -> None:
         try:
             self._pump.run(self._slots)
         except TaburError as error:
-            self._broken = error
-        except BaseException as error:
+            _say(error)
+            self._code = EXIT_BROKEN
+        except BaseException:
             traceback.print_exc()
-            self._broken = error
+            self._code = EXIT_FAILED
         finally:
             self._said.put(b"e")
 

@@ -41,8 +41,8 @@ RECYCLE_AFTER = 200
 
 
 class ProcessSlots:
-    """At most `size` processes, each with a thread here that speaks with it. One is started ahead,
-    more when they are needed; an idle one is used again."""
+    """At most `size` processes, each with a thread here that speaks with it. Some are started
+    ahead, more when they are needed; an idle one is used again."""
 
     def __init__(self, size: int, spec: str, done: Done, reporter: Reporter) -> None:
         self.size = size
@@ -56,9 +56,9 @@ class ProcessSlots:
         self._lock = threading.Lock()
         self._closing = False
 
-    def warm(self) -> None:
-        """Start the first process now: it loads the app while the child loads its own."""
-        self._grow(1)
+    def warm(self, count: int) -> None:
+        """Start processes now: they load the app while the child loads its own."""
+        self._grow(count)
 
     def start(self, runs: Sequence[Run]) -> None:
         with self._lock:

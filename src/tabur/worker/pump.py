@@ -26,9 +26,9 @@ from tabur.worker.slots import Slots
 
 _log = logging.getLogger("tabur.worker")
 
-#: Seconds: the longest wait of an idle worker, and between two writes of progress.
-IDLE_LOOK = 1.0
+#: Seconds between two writes of progress, and between two looks at who is to be cancelled.
 PROGRESS_EVERY = 1.0
+WATCH_EVERY = 1.0
 #: Seconds that a first end waits for others, while there is more to claim.
 LINGER = 0.002
 #: Seconds between tries when the store cannot be reached: first and longest.
@@ -127,8 +127,7 @@ class Pump:
 
         With a backlog, a first end waits a moment for others: one turn per batch, not per job.
         """
-        size = sum(self._slots[run_kind(run)].size for run in list(self.running.values())[:1])
-        self._threshold = max(1, min(len(self.running), size // 4))
+        self._threshold = max(1, len(self.running) // 4)
         self._enough.clear()
         self._listening = True
         if not (self._ended or self._hooked or (self._stopping and not self._unfinished())):
@@ -138,7 +137,9 @@ class Pump:
             self._enough.wait(LINGER)
 
     def _until_next(self) -> float:
-        pause = IDLE_LOOK
+        pause = self._options.sleep
+        if self.running:
+            pause = min(pause, WATCH_EVERY)
         if self._reporter.waiting:
             pause = min(pause, max(0.0, self._last_progress + PROGRESS_EVERY - monotonic()))
         if self._due is not None and self._asked:
@@ -152,7 +153,7 @@ class Pump:
         if self._reporter.waiting and now >= self._last_progress + PROGRESS_EVERY:
             self._last_progress = now
             progress = self._reporter.take_changed()
-        watch = bool(self.running) and now >= self._last_watch + PROGRESS_EVERY
+        watch = bool(self.running) and now >= self._last_watch + WATCH_EVERY
         if watch:
             self._last_watch = now
         slots = {} if self._stopping else self._free()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from time import monotonic
 
 from tabur.drivers.contract import Driver
@@ -16,13 +16,15 @@ class Observations:
     """One observer's view of the others. No two clocks are compared: a beat is a counter, and
     what counts is that it stood still while this observer was well itself."""
 
-    def __init__(self, driver: Driver) -> None:
+    def __init__(self, driver: Driver, *, clock: Callable[[], float] = monotonic) -> None:
+        """`clock`: seconds, of this observer alone."""
         self._driver = driver
+        self._clock = clock
         self._seen: dict[str, tuple[int, float, int]] = {}
 
     def lost(self, *, except_for: Collection[str]) -> list[str]:
         """Look once, after an own beat; answers whose counter has stood still for long enough."""
-        now = monotonic()
+        now = self._clock()
         seen: dict[str, tuple[int, float, int]] = {}
         lost: list[str] = []
         for worker in self._driver.workers.list():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from tabur.config import Settings
@@ -13,6 +14,11 @@ from tabur.jobs.scope import CurrentScope
 @dataclass(frozen=True)
 class Runtime:
     registry: Registry
-    driver: Driver
     scope: CurrentScope
     settings: Settings
+    open: Callable[[], Driver]
+
+    @property
+    def driver(self) -> Driver:
+        """Opened when first asked for: the process of a job may never need it."""
+        return self.open()

@@ -20,6 +20,7 @@ from tabur.errors import StoreError
 from tabur.model.clock import now_us
 from tabur.model.ids import new_worker_id
 from tabur.model.records import WorkerRecord
+from tabur.model.states import Isolation
 from tabur.worker.options import WorkOptions
 from tabur.worker.protocol import EXIT_BROKEN, EXIT_DONE, ORDERLY, Hello, said
 from tabur.worker.rescue import Observations
@@ -74,7 +75,7 @@ class Supervisor:
         self._epoch = self._driver.workers.epoch()
         beats = threading.Thread(target=self._beat, name="tabur-beat", daemon=True)
         for _ in range(self._options.processes):
-            self._start(_Child(0.0))
+            self._start(_Child(0.0), warm=int(self._warm))
         beats.start()
         try:
             while self._children:
@@ -95,8 +96,8 @@ class Supervisor:
 
     # children
 
-    def _start(self, child: _Child) -> None:
-        hello = Hello(self._spec, sys.path, child.worker, self._options, self._warm)
+    def _start(self, child: _Child, *, warm: int) -> None:
+        hello = Hello(self._spec, sys.path, child.worker, self._options, warm)
         child.start(msgspec.json.encode(hello) + b"\n")
         self._driver.workers.register(
             WorkerRecord(
@@ -116,7 +117,9 @@ class Supervisor:
             if child.due is not None and now >= child.due:
                 self._children.remove(child)
                 if self._stopping is None:
-                    self._start(_Child(child.pause))
+                    # What ran in the dead one runs in processes of their own now.
+                    slots = self._options.slots()[Isolation.PROCESS]
+                    self._start(_Child(child.pause), warm=slots)
             elif child.due is None and (code := child.poll()) is not None:
                 self._ended(child, code, now)
         if now - self._looked_at_signal > LOOK_AT_SIGNAL:

@@ -50,7 +50,6 @@ records = Table(
     Column("user_id", String(200)),
     Column("locale", String(200)),
     Column("created_at", _Moment, nullable=False),
-    sqlite_with_rowid=False,
 )
 
 ready = Table(

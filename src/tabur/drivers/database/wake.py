@@ -16,8 +16,8 @@ from pathlib import Path
 
 from tabur.drivers.database.sqlite import SqliteFile
 
-#: Seconds between two looks at the file's version.
-LOOK = 0.05
+#: Seconds between two looks at the file's version, without a bell and behind one.
+LOOK, LOOK_BEHIND_BELL = 0.05, 0.1
 #: Seconds between two looks just after a bell that came before its commit.
 _SOON = 0.001
 _LONGEST_PATH = 100
@@ -88,6 +88,7 @@ class DatabaseListener:
     def wait(self, timeout: float) -> bool:
         deadline = time.monotonic() + timeout
         rung_until = 0.0
+        look = LOOK if self._bell is None else LOOK_BEHIND_BELL
         while True:
             if self._version() != self._seen:
                 self._seen = self._version()
@@ -96,7 +97,7 @@ class DatabaseListener:
             if now >= deadline:
                 return False
             # A bell in a caller's transaction rings just before the commit: look often for a while.
-            pause = min(_SOON if now < rung_until else LOOK, deadline - now)
+            pause = min(_SOON if now < rung_until else look, deadline - now)
             heard = self._heard(pause)
             if heard == "interrupt":
                 return True
