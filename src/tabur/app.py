@@ -17,7 +17,7 @@ from tabur.jobs.definition import define_function
 from tabur.jobs.function import FunctionJob, JobDecorator
 from tabur.jobs.handle import JobHandle
 from tabur.jobs.job import Job, define_class
-from tabur.jobs.options import DeclaredOptions, declared
+from tabur.jobs.options import DeclaredOptions, check_name, declared
 from tabur.jobs.pending import Dispatcher, PendingJob
 from tabur.jobs.registry import Registry
 from tabur.jobs.scope import CurrentScope, Scope
@@ -100,7 +100,10 @@ class Tabur:
     def scope(
         self, *, tenant: str | None = None, user: str | None = None, locale: str | None = None
     ) -> AbstractContextManager[None]:
-        """Whom the jobs dispatched inside belong to, and their language."""
+        """Whom the jobs dispatched inside belong to, and their language. Raises ConfigError."""
+        for what, value in (("tenant", tenant), ("user", user), ("locale", locale)):
+            if value is not None:
+                check_name(value, what)
         return self._scope.entered(Scope(tenant, user, locale))
 
     @contextmanager

@@ -87,6 +87,10 @@ def define_function(
     for parameter in parameters[1:] if wants_ctx else parameters:
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             raise ConfigError(f"{name}: *{parameter.name} has no fixed names; list the arguments.")
+        if parameter.kind is parameter.POSITIONAL_ONLY:
+            raise ConfigError(
+                f"{name}: {parameter.name} stands before a slash, and arguments are kept by name."
+            )
         default = REQUIRED if parameter.default is parameter.empty else parameter.default
         fields[parameter.name] = (hints.get(parameter.name, Any), default)
     names = tuple(fields)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 import msgspec
 
 from tabur.errors import ConfigError
-from tabur.model.clock import moment_us, now_us, to_us
+from tabur.model.clock import SECOND, moment_us, now_us, to_us
 from tabur.model.records import DispatchOptions
 from tabur.model.retry import Backoff, Exponential, Policy, parse_backoff
 from tabur.model.states import Isolation
@@ -38,7 +38,7 @@ class DeclaredOptions(TypedDict, total=False):
     queue: str
     tries: int
     backoff: BackoffSpec
-    timeout: float | None
+    timeout: Span | None
     max_exceptions: int | None
     retry_until: Span | None
     expires: Span | None
@@ -46,7 +46,7 @@ class DeclaredOptions(TypedDict, total=False):
     isolation: str | None
     never_retry: tuple[type[BaseException], ...]
     fail_on_timeout: bool
-    aliases: tuple[str, ...]
+    aliases: list[str] | tuple[str, ...]
     owner_may_retry: bool
 
 
@@ -59,7 +59,7 @@ class DispatchKeywords(TypedDict, total=False):
     priority: int | None
     tries: int | None
     backoff: BackoffSpec | None
-    timeout: float | None
+    timeout: Span | None
     retry_until: Span | datetime | None
     expires: Span | datetime | None
     session: CallersTransaction | None
@@ -113,8 +113,8 @@ def declared(job: str, given: DeclaredOptions) -> tuple[str | None, JobOptions]:
     try:
         if name is not None:
             check_name(name, "name")
-        for alias in values.get("aliases", ()):
-            check_name(alias, "alias")
+        if "aliases" in values:
+            values["aliases"] = _aliases(values["aliases"])
         if values.get("isolation") is not None:
             values["isolation"] = _isolation(values["isolation"])
         if (kinds := values.get("never_retry")) is not None:
@@ -122,6 +122,9 @@ def declared(job: str, given: DeclaredOptions) -> tuple[str | None, JobOptions]:
         for option in ("retry_until", "expires"):
             if values.get(option) is not None:
                 values[option] = _span(values[option], option)
+        for option in ("fail_on_timeout", "owner_may_retry"):
+            if not isinstance(values.get(option, False), bool):
+                raise ConfigError(f"{option}={values[option]!r}: True or False is needed.")
         return name, JobOptions(**_checked(values))
     except ConfigError as error:
         raise ConfigError(f"{job}: {error}") from None
@@ -194,9 +197,9 @@ def _checked(values: dict[str, Any]) -> dict[str, Any]:
     if values.get("backoff") is not None:
         values["backoff"] = parse_backoff(values["backoff"])
     if (timeout := values.get("timeout")) is not None:
-        if _span(timeout, "timeout") <= 0:
+        if (span := _span(timeout, "timeout")) <= 0:
             raise ConfigError(f"timeout={timeout!r}: seconds above 0 are needed.")
-        values["timeout"] = float(timeout)
+        values["timeout"] = span / SECOND
     return values
 
 
@@ -237,6 +240,12 @@ def _isolation(value: Any) -> Isolation:
     except ValueError:
         known = ", ".join(Isolation)
         raise ConfigError(f"isolation={value!r} is not known; there are: {known}.") from None
+
+
+def _aliases(given: Any) -> tuple[str, ...]:
+    if not isinstance(given, list | tuple):
+        raise ConfigError(f"aliases={given!r}: a list of names is needed.")
+    return tuple(check_name(alias, "alias") for alias in given)
 
 
 def _exceptions(kinds: Any) -> tuple[type[BaseException], ...]:
