@@ -102,8 +102,9 @@ def test_a_bar_follows_its_job_from_waiting_to_done(
     expect(page.get_by_role("link")).to_be_hidden()
 
     hand.attach(handle, b"a,b", name="rejected.csv")
-    hand.end(handle, progress=Progress(1200, 1200, "products", warnings=12))
+    hand.end(handle, progress=Progress(1200, 1200, "products", "Reading", 12))
     expect(line).to_have_text("Completed, 12 warnings · 1,200 of 1,200 products")
+    expect(page.locator(".job-progress-note")).to_be_hidden()
     expect(bar).to_have_js_property("value", 1)
     expect(page.get_by_role("button")).to_have_count(0)
     link = page.get_by_role("link", name="Download the result import of products.csv")

@@ -58,15 +58,15 @@ export class JobProgress extends HTMLElement {
   #ownDir;
   #status; // the last answer
   #problem; // offline, refused
-  #words; // what the server said to that
+  #words; // of the server
   #actions; // what may be asked for now
   #asking;
   #stop; // ends what is under way
   #timer;
   #stream;
-  #deaf; // no stream gets through: polling does as well
-  #turn; // index into PAUSES
-  #said; // what the live region told last
+  #deaf; // no stream gets through
+  #turn; // of PAUSES
+  #said; // aloud
 
   connectedCallback() {
     if (!this.#parts) this.#build();
@@ -166,12 +166,12 @@ export class JobProgress extends HTMLElement {
 
   #listen() {
     const stream = (this.#stream = new EventSource(this.#url("/events")));
-    // What a stream cannot tell is asked for: why it broke, and what may be done after the end.
+    // Why it broke, and what may be asked for at the end, only a poll tells.
     const poll = (pause) => {
       this.#stream = stream.close();
       this.#timer = setTimeout(() => this.#poll(), pause);
     };
-    this.#deaf = true; // unless something is heard
+    this.#deaf = true;
     stream.onmessage = (event) => {
       this.#deaf = false;
       const status = JSON.parse(event.data);
@@ -277,7 +277,8 @@ export class JobProgress extends HTMLElement {
     }
     line.replaceChildren(...said.flatMap((part) => [" · ", bidi(part)]).slice(1));
     line.hidden = !this.#status;
-    const words = this.#words || t[this.#problem] || status.error || status.message || "";
+    const doing = ended ? status.error : status.message;
+    const words = this.#words || t[this.#problem] || doing || "";
     note.replaceChildren(bidi(words));
     note.hidden = !words;
 
