@@ -4,57 +4,132 @@ from __future__ import annotations
 
 import signal
 import sys
-from typing import Any
+from math import isfinite
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from tabur.cli.group import Command, Session
+from tabur.cli.opening import check_connection, declared_queues, open_at
+from tabur.errors import ConfigError
+from tabur.jobs.options import check_name
 from tabur.maintenance.retention import prune
-from tabur.model.retry import parse_backoff
+from tabur.model.retry import Backoff, parse_backoff
 from tabur.model.states import Isolation
-from tabur.worker.load import find_app, load_app
+from tabur.worker.load import find_app
 from tabur.worker.options import WorkOptions
 from tabur.worker.supervisor import Supervisor
 
+if TYPE_CHECKING:
+    from tabur.app import Tabur
 
-@click.command("queue:work")
+_LONGEST = 10 * 365 * 86_400.0
+
+
+class _Seconds(click.ParamType[float]):
+    name = "seconds"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        try:
+            seconds = float(value)
+        except ValueError:
+            seconds = -1.0
+        if not isfinite(seconds) or not 0 <= seconds <= _LONGEST:
+            self.fail(f"{value!r} is no number of seconds, such as 30 or 0.5.", param, ctx)
+        return seconds
+
+
+class _Waits(click.ParamType[Backoff]):
+    name = "seconds,…"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Backoff:
+        try:
+            waits = [float(part) for part in str(value).split(",")]
+            return parse_backoff(waits if len(waits) > 1 else waits[0])
+        except (ValueError, ConfigError):
+            self.fail(f"{value!r} is not understood; write 30, or a list: 30,60,120.", param, ctx)
+
+
+SECONDS, WAITS, COUNT = _Seconds(), _Waits(), click.IntRange(0, 10**9)
+
+
+@click.command("queue:work", cls=Command)
 @click.argument("connection", required=False)
-@click.option("--queue", default=None, help="Queues in strict order: high,default.")
-@click.option("--processes", default=1, show_default=True, help="Worker processes.")
-@click.option("--concurrency", default=None, type=int, help="Jobs at once in each. [100 async, 10]")
-@click.option("--tries", default=1, show_default=True, help="Where a job says nothing itself.")
-@click.option("--backoff", default="0", show_default=True, help="Seconds, or a list: 30,60,120.")
-@click.option("--timeout", default=60.0, show_default=True, help="Seconds; 0: none.")
-@click.option("--sleep", default=1.0, show_default=True, help="Longest wait of an idle worker (s).")
-@click.option("--rest", default=0.0, help="Seconds between batches of jobs.")
-@click.option("--grace", default=30.0, show_default=True, help="Seconds to finish when stopped.")
-@click.option("--max-jobs", default=0, help="Stop after so many. 0: no limit.")
-@click.option("--max-time", default=0.0, help="Stop after so many seconds. 0: no limit.")
-@click.option("--memory", default=0, help="Replace a process above so many MB. 0: no limit.")
+@click.option("--queue", metavar="NAME,…", help="Queues in strict order: high,default.")
+@click.option(
+    "--processes",
+    type=click.IntRange(1, 256),
+    default=1,
+    show_default=True,
+    help="Worker processes.",
+)
+@click.option(
+    "--concurrency",
+    type=click.IntRange(1, 10_000),
+    help="Jobs at once in each. [100 async, 10 in threads]",
+)
+@click.option(
+    "--tries",
+    type=click.IntRange(0, 1_000_000),
+    default=1,
+    show_default=True,
+    help="Attempts where a job says nothing itself; 0: no limit.",
+)
+@click.option(
+    "--backoff", type=WAITS, default="0", show_default=True, help="Wait before trying again."
+)
+@click.option(
+    "--timeout",
+    type=SECONDS,
+    default=60.0,
+    show_default=True,
+    help="How long a job may run where it says nothing itself; 0: for ever.",
+)
+@click.option(
+    "--sleep", type=SECONDS, default=1.0, show_default=True, help="Longest wait of an idle worker."
+)
+@click.option("--rest", type=SECONDS, default=0.0, help="Pause between batches of jobs.")
+@click.option(
+    "--grace", type=SECONDS, default=30.0, show_default=True, help="Time to finish when stopped."
+)
+@click.option("--max-jobs", type=COUNT, default=0, help="Stop after so many jobs in each process.")
+@click.option("--max-time", type=SECONDS, default=0.0, help="Stop after so long.")
+@click.option("--memory", type=COUNT, default=0, help="Replace a process above so many MB.")
 @click.option("--once", is_flag=True, help="Run one job, then stop.")
-@click.option("--stop-when-empty", is_flag=True, help="Stop when nothing is left.")
-@click.option("--daemon", is_flag=True, help="Accepted, without effect.")
+@click.option("--stop-when-empty", is_flag=True, help="Stop when nothing is left to run.")
+@click.option("--name", help="A name for this worker, in its first line.")
+@click.option("--daemon", is_flag=True, help="Accepted, without effect: it always is one.")
+@click.option("--force", is_flag=True, help="Accepted, without effect: no maintenance mode here.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing for jobs.")
-@click.option("-v", "--verbose", is_flag=True, help="Also print id, connection and queue.")
 @click.pass_obj
-def work(app: str | None, connection: str | None, **given: Any) -> None:
-    """Run jobs until stopped (Ctrl-C: finish what runs; twice: now)."""
-    spec = find_app(app)
-    jobs = load_app(spec)
-    options = _options(jobs, given)
-    jobs.driver.check()
+def work(session: Session, connection: str | None, **given: Any) -> None:
+    """Run jobs until stopped.
 
-    def say(text: str) -> None:
-        click.echo(f"  {text}", err=True)
-
-    warm = any(each.isolation is Isolation.PROCESS for each in jobs.registry)
+    Ctrl-C or SIGTERM: finish what runs, then stop; a second time: stop now, what was cut off runs
+    again. With -v each line also has the job's id, connection and queue.
+    """
+    spec = find_app(session.app)
+    app = open_at(spec)
+    check_connection(app, connection)
+    if app.connection != "database":
+        raise ConfigError(
+            f"QUEUE_CONNECTION={app.connection} keeps jobs in the process that dispatches them, "
+            "where no worker can see them. Set QUEUE_CONNECTION=database."
+        )
+    options = _options(app, given, verbose=session.verbose)
+    app.driver.check()
     supervisor = Supervisor(
         spec,
-        jobs.driver,
+        app.driver,
         options,
-        warm=warm,
-        prune=lambda: prune(jobs.driver, jobs.settings),
-        say=say,
+        warm=any(each.isolation is Isolation.PROCESS for each in app.registry),
+        prune=lambda: prune(app.driver, app.settings),
+        say=_say,
     )
 
     def stop(number: int, frame: Any) -> None:
@@ -63,24 +138,23 @@ def work(app: str | None, connection: str | None, **given: Any) -> None:
     for each in ("SIGTERM", "SIGINT", "SIGQUIT"):
         if hasattr(signal, each):
             signal.signal(getattr(signal, each), stop)
-    if not given["quiet"] and not given["as_json"]:
-        queues = ",".join(options.queues)
-        say(f"Processing jobs from the [{queues}] {'queues' if ',' in queues else 'queue'}.")
+    if options.output == "lines":
+        _announce(app, options, given["name"])
     code = supervisor.run()
-    jobs.close()
+    app.close()
     sys.exit(code)
 
 
-def _options(jobs: Any, given: dict[str, Any]) -> WorkOptions:
+def _options(app: Tabur, given: dict[str, Any], *, verbose: bool) -> WorkOptions:
     concurrency = given["concurrency"]
-    waits = [float(part) for part in given["backoff"].split(",")]
+    names = [name.strip() for name in (given["queue"] or app.settings.queue).split(",")]
     return WorkOptions(
-        queues=tuple((given["queue"] or jobs.settings.queue).split(",")),
-        processes=given["processes"],
+        queues=tuple(dict.fromkeys(check_name(name, "--queue") for name in names)),
+        processes=1 if given["once"] else given["processes"],
         async_slots=concurrency or 100,
         thread_slots=concurrency or 10,
         tries=given["tries"],
-        backoff=parse_backoff(waits if len(waits) > 1 else waits[0]),
+        backoff=given["backoff"],
         timeout=given["timeout"],
         sleep=given["sleep"],
         rest=given["rest"],
@@ -91,5 +165,20 @@ def _options(jobs: Any, given: dict[str, Any]) -> WorkOptions:
         once=given["once"],
         stop_when_empty=given["stop_when_empty"],
         output="json" if given["as_json"] else "quiet" if given["quiet"] else "lines",
-        verbose=given["verbose"],
+        verbose=verbose,
     )
+
+
+def _announce(app: Tabur, options: WorkOptions, name: str | None) -> None:
+    queues = ",".join(options.queues)
+    called = f" as [{name}]" if name else ""
+    _say(f"Processing jobs from the [{queues}] {'queues' if ',' in queues else 'queue'}{called}.")
+    declared = declared_queues(app)
+    for queue in options.queues:
+        if queue not in declared:
+            known = ", ".join(sorted(declared))
+            _say(f"Note: no job of this app declares the queue {queue!r}; declared are: {known}.")
+
+
+def _say(text: str) -> None:
+    click.echo(f"  {text}", err=True)

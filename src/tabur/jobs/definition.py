@@ -10,6 +10,8 @@ from tabur.errors import ConfigError, PayloadError
 from tabur.jobs.context import JobContext
 from tabur.jobs.options import JobOptions, check_name
 from tabur.model.codec import REQUIRED, ArgumentCodec
+from tabur.model.records import NO_OPTIONS, DispatchOptions
+from tabur.model.retry import Policy
 from tabur.model.states import Isolation
 
 
@@ -39,6 +41,16 @@ class JobDefinition:
         self.result_type = result_type
         self.failed = failed
         self.isolation = self._isolation()
+        self._plain: tuple[Policy, Policy] | None = None
+
+    def policy(self, given: DispatchOptions, defaults: Policy) -> Policy:
+        """The rules for one job. Nearly all are dispatched without options of their own, and share
+        one policy."""
+        if given is not NO_OPTIONS:
+            return self.options.policy(given, defaults)
+        if self._plain is None or self._plain[0] is not defaults:
+            self._plain = defaults, self.options.policy(given, defaults)
+        return self._plain[1]
 
     def arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
         """Positional and named arguments as one dict. Raises PayloadError."""

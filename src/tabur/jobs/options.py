@@ -89,11 +89,11 @@ class JobOptions(msgspec.Struct, frozen=True):
     aliases: tuple[str, ...] = ()
     owner_may_retry: bool = False
 
-    def policy(self, given: DispatchOptions, *, tries: int, backoff: Backoff) -> Policy:
-        """The rules for one job; `tries` and `backoff` are what the worker was started with."""
+    def policy(self, given: DispatchOptions, defaults: Policy) -> Policy:
+        """The rules for one job; `defaults` are what the worker was started with."""
         return Policy(
-            tries=_first(given.tries, self.tries, tries),
-            backoff=_first(given.backoff, self.backoff, backoff),
+            tries=_first(given.tries, self.tries, defaults.tries),
+            backoff=_first(given.backoff, self.backoff, defaults.backoff),
             max_exceptions=self.max_exceptions,
             retry_until=given.retry_until,
             fail_on_timeout=self.fail_on_timeout,

@@ -180,8 +180,8 @@ def encode(value: Any) -> bytes:
 
 
 _options = msgspec.json.Decoder(DispatchOptions)
-_NO_OPTIONS = DispatchOptions()
+NO_OPTIONS = DispatchOptions()
 
 
 def decode_options(raw: bytes) -> DispatchOptions:
-    return _options.decode(raw) if raw else _NO_OPTIONS
+    return _options.decode(raw) if raw else NO_OPTIONS

@@ -13,7 +13,7 @@ from tabur.jobs.context import JobContext
 from tabur.jobs.definition import JobDefinition
 from tabur.jobs.scope import CurrentScope, Scope
 from tabur.model.decide import decide
-from tabur.model.outcome import Ending, Outcome, Transition
+from tabur.model.outcome import Outcome, Transition
 from tabur.model.records import ClaimedJob
 from tabur.model.retry import Policy
 from tabur.worker.reports import StoreReporter
@@ -55,14 +55,6 @@ class Finished:
             progress=reporter.last(self.ctx),
         )
 
-    def wants_failed(self, move: Transition) -> bool:
-        """Whether the job has a `failed()` that is to be called."""
-        return (
-            move.ending is Ending.FAILED
-            and self.definition is not None
-            and self.definition.failed is not None
-        )
-
 
 def ended(run: Run, outcome: Outcome) -> Finished:
     return Finished(
@@ -83,7 +75,8 @@ def refused(job: ClaimedJob, why: Refused, reporter: StoreReporter) -> Finished:
 
 
 def call_failed(finished: Finished, scope: CurrentScope) -> None:
-    """Call the job's `failed(ctx, error)`. What goes wrong in it is logged and changes nothing."""
+    """Call the job's `failed(ctx, error)`, if it has one. What goes wrong in it is logged and
+    changes nothing."""
     definition, job = finished.definition, finished.job
     if definition is None or definition.failed is None:
         return

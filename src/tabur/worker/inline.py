@@ -14,7 +14,7 @@ import msgspec
 from tabur.drivers.contract import Exchange
 from tabur.model.clock import now_us
 from tabur.model.ids import new_token
-from tabur.model.outcome import Outcome
+from tabur.model.outcome import Ending, Outcome
 from tabur.model.records import ClaimedJob
 from tabur.model.states import Isolation, State
 from tabur.worker.finish import Finished, call_failed, ended, refused
@@ -48,7 +48,7 @@ def drain(runtime: Runtime) -> None:
             move = finished.transition(WORKER, now_us(), reporter)
             if move.to is State.SCHEDULED:
                 move = msgspec.structs.replace(move, to=State.PENDING, due_at=None)
-            if finished.wants_failed(move):
+            if move.ending is Ending.FAILED:
                 call_failed(finished, runtime.scope)
             if finished.error is not None:
                 _log.error("%s %s", job.name, finished.ctx.job_id, exc_info=finished.error)

@@ -7,7 +7,7 @@ import os
 import msgspec
 
 from tabur.errors import ConfigError
-from tabur.model.retry import Backoff
+from tabur.model.retry import Policy
 from tabur.model.states import Isolation
 
 
@@ -20,8 +20,8 @@ class WorkOptions(msgspec.Struct, frozen=True):
     thread_slots: int = 10
     process_slots: int = 0
     """0: as many as there are cores, at least two and no more than threads."""
-    tries: int = 1
-    backoff: Backoff = 0.0
+    policy: Policy = Policy()
+    """For jobs that say nothing themselves."""
     timeout: float = 60.0
     sleep: float = 1.0
     rest: float = 0.0

@@ -14,7 +14,7 @@ from tabur.drivers.contract import Exchange, Exchanged, ProgressWrite
 from tabur.errors import StoreUnavailable
 from tabur.model.clock import SECOND, now_us
 from tabur.model.ids import new_token
-from tabur.model.outcome import Outcome, Settled, Transition
+from tabur.model.outcome import Ending, Outcome, Settled, Transition
 from tabur.model.records import ClaimedJob
 from tabur.model.states import Isolation
 from tabur.worker.finish import Finished, call_failed, ended, refused
@@ -175,24 +175,26 @@ class Pump:
         for _ in range(len(self._ended)):
             run, outcome = self._ended.popleft()
             if self.running.pop(run.job.id, None) is None:
-                continue
-            ends.append(self._finish(ended(run, outcome), now))
-        ready = [each for each in ends if not each[0].wants_failed(each[1])]
-        for each in ends:
-            if each[0].wants_failed(each[1]):
-                self._hooks_running += 1
-                self._hooks.submit(self._hook, each)
+                continue  # it was given up before
+            finished = ended(run, outcome)
+            move = finished.transition(self._worker, now, self._reporter)
+            if move.ending is Ending.FAILED:
+                self._call_failed(finished, move)
+            else:
+                ends.append((finished, move))
         while self._hooked:
             self._hooks_running -= 1
-            ready.append(self._hooked.popleft())
-        return ready
+            ends.append(self._hooked.popleft())
+        return ends
 
-    def _finish(self, finished: Finished, now: int) -> tuple[Finished, Transition]:
-        return finished, finished.transition(self._worker, now, self._reporter)
+    def _call_failed(self, finished: Finished, move: Transition) -> None:
+        self._hooks_running += 1
+        self._hooks.submit(self._hook, finished, move)
 
-    def _hook(self, end: tuple[Finished, Transition]) -> None:
-        call_failed(end[0], self._runtime.scope)
-        self._hooked.append(end)
+    def _hook(self, finished: Finished, move: Transition) -> None:
+        if move.ending is Ending.FAILED:
+            call_failed(finished, self._runtime.scope)
+        self._hooked.append((finished, move))
         self._wake()
 
     def _free(self) -> dict[Isolation, int]:
@@ -270,8 +272,8 @@ class Pump:
     def _refuse(self, job: ClaimedJob, why: Refused) -> None:
         """A job that cannot start takes the same path, from its end."""
         finished = refused(job, why, self._reporter)
-        self._hooks_running += 1
-        self._hooks.submit(self._hook, self._finish(finished, now_us()))
+        move = finished.transition(self._worker, now_us(), self._reporter)
+        self._call_failed(finished, move)
 
     def _call_back(self, job_ids: frozenset[bytes]) -> None:
         for job_id in job_ids:

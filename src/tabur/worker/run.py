@@ -134,7 +134,7 @@ def prepare(
         raise Refused(_refusal(broken, now), broken, definition) from error
     declared = definition.options
     timeout = given.timeout or declared.timeout or options.timeout
-    policy = declared.policy(given, tries=options.tries, backoff=options.backoff)
+    policy = definition.policy(given, options.policy)
     return Run(job, definition, arguments, policy=policy, timeout=timeout, reporter=reporter)
 
 
