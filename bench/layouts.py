@@ -154,16 +154,15 @@ class Adopted:
         )
 
 
-class OtherRecords(Adopted):
-    """The same, with records the other way round: clustered by number or by id."""
+class RecordsById(Adopted):
+    """The same, with the records clustered by id: SQLite's WITHOUT ROWID."""
 
-    name = "the same, records clustered the other way"
+    name = "the same, records clustered by id"
 
     def make(self, db: sqlite3.Connection) -> None:
         for statement in tabur_schema():
             if statement.startswith("CREATE TABLE job_records"):
-                head, without_rowid, _ = statement.rpartition("WITHOUT ROWID")
-                db.execute(head if without_rowid else f"{statement} WITHOUT ROWID")
+                db.execute(f"{statement} WITHOUT ROWID")
             else:
                 db.execute(statement)
 
@@ -335,7 +334,7 @@ class Moved(OneTable):
 
 LAYOUTS: tuple[Layout, ...] = (
     Adopted(),
-    OtherRecords(),
+    RecordsById(),
     OneTable(),
     OneTableWithHistory(),
     Moved(),

@@ -1,7 +1,7 @@
 """Where each microsecond of a drained job goes: py-spy looks at the child 500 times a second.
 
-`python -m bench.profile async` prints microseconds per job, by part of the library and by function;
-the sum is above one divided by the rate where threads work at the same time.
+`python -m bench.profile async` prints microseconds of CPU per job, by part of the library and by
+function: the share of the samples times what the operating system says the child has used.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
+
+import psutil
 
 from bench import contestants
 from bench.ledger import executions
@@ -32,8 +34,8 @@ PARTS = {  # what a line of a stack says about the part it belongs to; the first
 }
 
 
-def profile(*, kind: str, slots: int) -> tuple[Counter[str], int]:
-    """Samples by stack, and how many jobs ran meanwhile."""
+def profile(*, kind: str, slots: int) -> tuple[Counter[str], float]:
+    """Samples by stack, and microseconds of CPU a job."""
     with fresh_place() as place:
         with contestants.tabur(place) as app:
             noop = getattr(app, f"noop_{kind}")
@@ -42,24 +44,32 @@ def profile(*, kind: str, slots: int) -> tuple[Counter[str], int]:
         with running(command, place.environment, log=place.log) as worker:
             wait_until(lambda: executions(place.ledger) > 2_000, seconds=30, what="jobs run")
             child = next(cost.pid for cost in costs(worker) if cost.role == "child")
-            return _record(child, place)
+            return _record(psutil.Process(child), place)
 
 
-def _record(process: int, place: Place) -> tuple[Counter[str], int]:
+def _record(process: psutil.Process, place: Place) -> tuple[Counter[str], float]:
     stacks = place.folder / "stacks"
     spy = shutil.which("py-spy", path=str(Path(sys.executable).parent))
     if spy is None:
         sys.exit("py-spy is not installed: pip install -e '.[bench]'")
-    before = executions(place.ledger)
-    how = ["--pid", str(process), "--duration", str(SECONDS), "--rate", str(RATE), "--nonblocking"]
+    before, spent = executions(place.ledger), sum(process.cpu_times()[:2])
+    how = [
+        "--pid",
+        str(process.pid),
+        "--duration",
+        str(SECONDS),
+        "--rate",
+        str(RATE),
+        "--nonblocking",
+    ]
     where = ["--format", "raw", "--output", str(stacks)]
     subprocess.run([spy, "record", *how, *where], check=True, capture_output=True)
-    ran = executions(place.ledger) - before
+    ran, used = executions(place.ledger) - before, sum(process.cpu_times()[:2]) - spent
     samples: Counter[str] = Counter()
     for line in stacks.read_text().splitlines():
         stack, _, count = line.rpartition(" ")
         samples[stack] += int(count)
-    return samples, ran
+    return samples, used / ran * 1e6
 
 
 def by_part(samples: Counter[str]) -> Counter[str]:
@@ -88,12 +98,12 @@ def main() -> None:
     parser.add_argument("kind", choices=["async", "def"], nargs="?", default="async")
     parser.add_argument("--slots", type=int, default=200)
     options = parser.parse_args()
-    samples, ran = profile(kind=options.kind, slots=options.slots)
+    samples, cpu = profile(kind=options.kind, slots=options.slots)
 
     def microseconds(count: int) -> float:
-        return count / RATE / ran * 1e6
+        return count / sum(samples.values()) * cpu
 
-    print(f"{options.kind}, {options.slots} slots: {ran / SECONDS:,.0f} jobs/s while watched\n")
+    print(f"{options.kind}, {options.slots} slots\n")
     print("| part | µs a job |\n|---|---|")
     for part, count in by_part(samples).most_common():
         print(f"| {part} | {microseconds(count):.1f} |")
