@@ -10,6 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 from time import monotonic, sleep
 from typing import Protocol
 
+from msgspec.structs import replace
+
 from tabur.drivers.contract import Exchange, Exchanged, ProgressWrite
 from tabur.errors import StoreUnavailable
 from tabur.model.clock import SECOND, now_us
@@ -86,20 +88,16 @@ class Pump:
     def done(self, run: Run, outcome: Outcome) -> None:
         """A slot tells of an end. Cheap: the pump is woken once per turn, not once per job."""
         self._ended.append((run, outcome))
-        count = len(self._ended)
-        if self._listening and count in {1, self._threshold}:
+        if self._listening:
             self._listening = False
             self._listener.interrupt()
-        if count == self._threshold:
+        if len(self._ended) >= self._threshold and not self._enough.is_set():
             self._enough.set()
 
     def stop(self, reason: str) -> None:
         """Claim no more; the pump ends when nothing runs."""
         self.stop_reason = self.stop_reason or reason
         self._stopping = True
-        self._wake()
-
-    def _wake(self) -> None:
         self._listener.interrupt()
 
     # the thread
@@ -195,7 +193,7 @@ class Pump:
         if move.ending is Ending.FAILED:
             call_failed(finished, self._runtime.scope)
         self._hooked.append((finished, move))
-        self._wake()
+        self._listener.interrupt()
 
     def _free(self) -> dict[Isolation, int]:
         used = dict.fromkeys(self._slots, 0)
@@ -224,6 +222,8 @@ class Pump:
                 _log.warning("The store does not answer, trying again in %.1f s: %s", pause, error)
                 sleep(pause)
                 pause = min(pause * 2, RETRY_LONGEST)
+                if turn.slots:
+                    turn = replace(turn, token=new_token())
 
     def _took(
         self, turn: Exchange, answer: Exchanged, ends: list[tuple[Finished, Transition]]
