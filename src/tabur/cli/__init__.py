@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import sys
 
-from tabur.errors import TaburError
-
 
 def main() -> None:
-    """Run the command line; an error of ours is one line and an exit code, never a traceback."""
-    from tabur.cli.group import tabur
-
+    """Run the command line. What goes wrong is one line and an exit code, never a traceback."""
     try:
+        from tabur.cli.group import tabur
+
         tabur(prog_name="tabur")
-    except TaburError as error:
-        print(f"tabur: {error}", file=sys.stderr)
-        sys.exit(1)
+    except KeyboardInterrupt:  # while modules are still being imported
+        sys.exit(130)

@@ -3,14 +3,65 @@
 from __future__ import annotations
 
 import importlib
+import os
+import sys
+import traceback
+from collections.abc import MutableMapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NoReturn
 
 import click
 
-#: Command → module under `tabur.cli` and the function in it.
-COMMANDS = {
-    "migrate": "schema:migrate",
-    "queue:work": "work:work",
+from tabur.errors import TaburError
+
+#: Section → command → (module under `tabur.cli` and the function in it, what it does). The texts
+#: stand here so that `tabur --help` imports none of the modules.
+SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
+    "Set up": {
+        "about": ("about:about", "Show versions, the store, the workers, and what is wrong."),
+        "make:job": ("make:job", "Write a new job from a template."),
+        "migrate": ("schema:migrate", "Make Tabur's tables, or bring them up to date."),
+    },
+    "Workers": {
+        "queue:work": ("work:work", "Run jobs until stopped."),
+        "queue:restart": ("queues:restart", "Let the workers stop after what they run."),
+    },
+    "Queues": {
+        "queue:monitor": ("queues:monitor", "Show how full queues are; fails above a limit."),
+        "queue:clear": ("queues:clear", "Cancel all that waits on a queue."),
+    },
+    "Failed jobs": {
+        "queue:failed": ("failed:failed", "List the failed jobs."),
+        "queue:failed:show": ("failed:show", "Show every attempt of a job, with its errors."),
+        "queue:retry": ("failed:retry", "Run failed jobs again."),
+        "queue:forget": ("failed:forget", "Remove one failed job."),
+        "queue:flush": ("failed:flush", "Remove all failed jobs."),
+    },
 }
+COMMANDS = {name: place for section in SECTIONS.values() for name, (place, _) in section.items()}
+
+INTERRUPTED = 130
+
+
+@dataclass
+class Session:
+    """What stands before the command, or among its options."""
+
+    app: str | None = None
+    verbose: bool = False
+
+    @property
+    def debug(self) -> bool:
+        """Whether tracebacks are wanted."""
+        return self.verbose or os.environ.get("TABUR_DEBUG", "") not in ("", "0")
+
+
+class Command(click.Command):
+    """A command that takes --app and --verbose too, so that they may stand on either side."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.params += [_app_option(), _verbose_option()]
 
 
 class LazyGroup(click.Group):
@@ -25,10 +76,119 @@ class LazyGroup(click.Group):
         command: click.Command = getattr(importlib.import_module(f"tabur.cli.{module}"), name)
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            from difflib import get_close_matches
 
-@click.group(cls=LazyGroup)
-@click.option("--app", help="Where the Tabur object is: package.module:name. [TABUR_APP]")
+            close = get_close_matches(args[0], COMMANDS, n=3)
+            meant = f" Did you mean {' or '.join(close)}?" if close else ""
+            raise click.UsageError(f"There is no command {args[0]!r}.{meant}", ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        width = max(map(len, COMMANDS))
+        for section, commands in SECTIONS.items():
+            with formatter.section(section):
+                formatter.write_dl(
+                    [(name.ljust(width), text) for name, (_, text) in commands.items()]
+                )
+
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        *_: Any,
+        **extra: Any,
+    ) -> NoReturn:
+        """As click's, but that an error is one line that says what to do."""
+        session = Session()
+        extra |= {"standalone_mode": False, "obj": session}
+        try:
+            code = super().main(args, prog_name, **extra)
+        except click.Abort:
+            sys.exit(INTERRUPTED)
+        except click.UsageError as error:
+            path = error.ctx.command_path if error.ctx else "tabur"
+            _say(f"{error.format_message()} See: {path} --help", session)
+            sys.exit(error.exit_code)
+        except click.ClickException as error:
+            _say(error.format_message(), session)
+            sys.exit(error.exit_code)
+        except TaburError as error:
+            _say(str(error), session)
+            sys.exit(1)
+        sys.exit(code if isinstance(code, int) else 0)
+
+
+def _say(text: str, session: Session) -> None:
+    if session.debug:
+        traceback.print_exc()
+    click.echo(f"tabur: {' '.join(text.split())}", err=True)
+
+
+def _app_option() -> click.Option:
+    return click.Option(
+        ["--app"],
+        metavar="MODULE:NAME",
+        expose_value=False,
+        callback=_keep("app"),
+        help="The Tabur object, such as shop.main:jobs. [TABUR_APP, or pyproject.toml]",
+    )
+
+
+def _verbose_option() -> click.Option:
+    return click.Option(
+        ["-v", "--verbose"],
+        is_flag=True,
+        expose_value=False,
+        callback=_keep("verbose"),
+        help="Say more; errors with their traceback. [TABUR_DEBUG=1]",
+    )
+
+
+def _keep(name: str) -> Any:
+    def keep(ctx: click.Context, param: click.Parameter, value: Any) -> None:
+        if value:
+            setattr(ctx.find_object(Session), name, value)
+
+    return keep
+
+
+def _version(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+    if value:
+        from importlib.metadata import version
+
+        click.echo(f"tabur {version('tabur')}")
+        ctx.exit()
+
+
+_SETTINGS: MutableMapping[str, Any] = {"help_option_names": ["-h", "--help"]}
+
+
+@click.group(
+    cls=LazyGroup,
+    invoke_without_command=True,
+    context_settings=_SETTINGS,
+    params=[
+        _app_option(),
+        _verbose_option(),
+        click.Option(
+            ["--version"],
+            is_flag=True,
+            expose_value=False,
+            is_eager=True,
+            callback=_version,
+            help="Show the version.",
+        ),
+    ],
+)
 @click.pass_context
-def tabur(ctx: click.Context, app: str | None) -> None:
-    """Background jobs and schedules for Python web applications."""
-    ctx.obj = app
+def tabur(ctx: click.Context) -> None:
+    """Background jobs and schedules for Python web applications.
+
+    Each command has its own help: tabur queue:work --help
+    """
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())

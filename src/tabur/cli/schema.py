@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import click
 
-from tabur.worker.load import find_app, load_app
+from tabur.cli.group import Command, Session
+from tabur.cli.opening import open_app
+from tabur.cli.printing import dotted, info
 
 
-@click.command()
+@click.command("migrate", cls=Command)
 @click.pass_obj
-def migrate(app: str | None) -> None:
-    """Make Tabur's tables, or bring them up to date."""
-    done = load_app(find_app(app)).migrate()
+def migrate(session: Session) -> None:
+    """Make Tabur's tables, or bring them up to date. Safe to repeat, and while workers run."""
+    done = open_app(session).migrate()
+    info("Running migrations." if done else "Nothing to migrate.")
     for step in done:
-        click.echo(f"  {step} DONE")
-    if not done:
-        click.echo("  Nothing to migrate.")
+        dotted(step, "DONE", colour="green")

@@ -14,7 +14,7 @@ from tabur.cli.opening import check_connection, declared_queues, open_at
 from tabur.errors import ConfigError
 from tabur.jobs.options import check_name
 from tabur.maintenance.retention import prune
-from tabur.model.retry import Backoff, parse_backoff
+from tabur.model.retry import Backoff, Policy, parse_backoff
 from tabur.model.states import Isolation
 from tabur.worker.load import find_app
 from tabur.worker.options import WorkOptions
@@ -107,11 +107,11 @@ SECONDS, WAITS, COUNT = _Seconds(), _Waits(), click.IntRange(0, 10**9)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing for jobs.")
 @click.pass_obj
-def work(session: Session, connection: str | None, **given: Any) -> None:
+def work(session: Session, /, connection: str | None, **given: Any) -> None:
     """Run jobs until stopped.
 
     Ctrl-C or SIGTERM: finish what runs, then stop; a second time: stop now, what was cut off runs
-    again. With -v each line also has the job's id, connection and queue.
+    again. With -v each line also has the job's id, connection, queue and the memory in use.
     """
     spec = find_app(session.app)
     app = open_at(spec)
@@ -153,8 +153,7 @@ def _options(app: Tabur, given: dict[str, Any], *, verbose: bool) -> WorkOptions
         processes=1 if given["once"] else given["processes"],
         async_slots=concurrency or 100,
         thread_slots=concurrency or 10,
-        tries=given["tries"],
-        backoff=given["backoff"],
+        policy=Policy(tries=given["tries"], backoff=given["backoff"]),
         timeout=given["timeout"],
         sleep=given["sleep"],
         rest=given["rest"],

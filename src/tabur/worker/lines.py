@@ -66,7 +66,7 @@ class Lines:
         moment = datetime.now().strftime("%Y-%m-%d %H:%M:%S")  # noqa: DTZ005  # the reader's clock
         name = job.name
         if self._verbose:
-            name += f" {id_text(job.id)} {self._connection} {job.queue}"
+            name += f" {id_text(job.id)} {self._connection} {job.queue} {_memory()}"
         dots = "." * max(3, self._width - len(moment) - len(name) - len(spent) - len(word) - 4)
         shown = f"\x1b[{colour}m{word}\x1b[0m" if self._colour else word
         return f"{moment} {name} {dots}{' ' + spent if spent else ''} {shown}"
@@ -141,6 +141,12 @@ def _spent(move: Transition) -> str:
         return ""
     seconds = (move.ended_at - move.started_at) / SECOND
     return f"{seconds:.2f}s" if seconds >= 1 else f"{seconds * 1000:.2f}ms"
+
+
+def _memory() -> str:
+    import psutil
+
+    return f"{psutil.Process().memory_info().rss / 1_000_000:.0f}MB"
 
 
 def _one_line(text: str) -> str:

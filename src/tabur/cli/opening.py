@@ -1,0 +1,81 @@
+"""The app a command works for, opened; an error in the user's own module as one line."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from tabur.cli.group import Session
+from tabur.errors import ConfigError, TaburError
+from tabur.worker.load import find_app, load_app
+
+if TYPE_CHECKING:
+    from tabur.app import Tabur
+
+_OURS = str(Path(__file__).parents[1])
+
+
+def open_app(session: Session) -> Tabur:
+    """The Tabur object. Raises ConfigError where none is found, ClickException where the module
+    that holds it fails."""
+    return open_at(find_app(session.app))
+
+
+def open_at(spec: str) -> Tabur:
+    try:
+        app: Tabur = load_app(spec)
+    except (Exception, SystemExit) as error:
+        place = _place(error)
+        if place is None and isinstance(error, TaburError):
+            raise
+        raise click.ClickException(
+            f"{place or spec}: {type(error).__name__}: {error} "
+            f"(while --app {spec} was loaded; -v shows the traceback)"
+        ) from error
+    return app
+
+
+def check_connection(app: Tabur, given: str | None) -> None:
+    """Laravel names the connection; an app of ours has one. Raises ConfigError for another."""
+    if given is None or given == app.connection:
+        return
+    raise ConfigError(
+        f"This app's connection is {app.connection!r}, not {given!r}. "
+        f"Leave it out, or set QUEUE_CONNECTION in the environment of this command."
+    )
+
+
+def declared_queues(app: Tabur) -> set[str]:
+    """The queues that the app's jobs go to by themselves."""
+    return {app.settings.queue} | {
+        each.options.queue for each in app.registry if each.options.queue is not None
+    }
+
+
+def _place(error: BaseException) -> str | None:
+    """The last line of the user's that was being run, as file:line."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{_shown(error.filename)}:{error.lineno}"
+    last = None
+    for frame in traceback.extract_tb(error.__traceback__):
+        if not frame.filename.startswith((_OURS, "<", sys.base_prefix)):
+            last = frame
+    if last is None or "site-packages" in last.filename:
+        theirs = [
+            frame
+            for frame in traceback.extract_tb(error.__traceback__)
+            if not frame.filename.startswith((_OURS, "<", sys.base_prefix, sys.prefix))
+        ]
+        last = theirs[-1] if theirs else last
+    return None if last is None else f"{_shown(last.filename)}:{last.lineno}"
+
+
+def _shown(filename: str) -> str:
+    try:
+        return str(Path(filename).relative_to(Path.cwd()))
+    except ValueError:
+        return filename
