@@ -1,0 +1,47 @@
+"""`import tabur` stays light: what takes long is imported when it is needed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+#: What nobody needs who only declares and makes jobs.
+HEAVY = ("sqlalchemy", "rich", "click", "starlette", "psutil", "sqlite3", "multiprocessing")
+
+DECLARE = """
+jobs = tabur.Tabur()
+
+@jobs.job(tries=3, backoff=tabur.exponential(30))
+async def send(order_id: int) -> None: ...
+
+@jobs.register
+class Sync(tabur.Job[None]):
+    table: str
+    def handle(self, ctx): ...
+
+send(order_id=1)
+Sync(table="products")
+"""
+
+
+@pytest.mark.parametrize("also", ["", DECLARE])
+def test_heavy_packages_are_not_imported(tmp_path: Path, also: str) -> None:
+    code = (
+        f"import sys\nimport tabur\n{also}\n"
+        f"print(' '.join(name for name in {HEAVY!r} if name in sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], check=True, cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.stdout.split() == []
+
+
+def test_the_public_names() -> None:
+    import tabur
+
+    assert tabur.__all__ == sorted(tabur.__all__)
+    for name in tabur.__all__:
+        assert hasattr(tabur, name)
