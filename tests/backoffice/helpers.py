@@ -87,9 +87,9 @@ class Shop:
         assert answer.status_code == 200
         return answer.content.decode("utf-8-sig").splitlines()
 
-    def skus(self) -> list[str]:
-        member = self.client.get("/products").text
-        return re.findall(r'<td class="code"><bdi>([^<]+)</bdi></td>', member)
+    def skus(self, page: str = "/products") -> list[str]:
+        html = self.client.get(page).text
+        return re.findall(r'<td class="code"><bdi>([^<]+)</bdi></td>', html)
 
     def count_products(self) -> int:
         with self.backoffice.sessions() as session:

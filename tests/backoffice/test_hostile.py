@@ -1,4 +1,4 @@
-"""Files made to hurt: bombs, formulas, junk. Each ends in a word to its owner, in bounded memory."""
+"""Files made to hurt: bombs, formulas, junk. Each ends in a word to its owner."""
 
 from __future__ import annotations
 
@@ -240,7 +240,7 @@ def test_more_rows_than_allowed_in_a_workbook_fail_its_import(
     [
         ("../../etc/passwd", "passwd"),
         ("C:\\Users\\x\\قائمة.csv", "قائمة.csv"),
-        ("a\r\nSet-Cookie: x.csv", "aSet-Cookie: x.csv"),
+        ("a\r\nSet-Cookie: x.csv", "a%0D%0ASet-Cookie: x.csv"),
         ("=cmd.csv", "=cmd.csv"),
         ("x" * 300 + ".csv", "x" * 200),
     ],
@@ -248,7 +248,7 @@ def test_more_rows_than_allowed_in_a_workbook_fail_its_import(
 def test_names_of_files_are_only_shown(shop: Shop, name: str, shown: str) -> None:
     work = shop.imported(csv_file([("A1", "Tea", "5")]), name)
 
-    assert work["file_name"] in (shown, shown.replace("\r\n", ""))
+    assert work["file_name"] == shown
     [stored] = (shop.backoffice.settings.uploads / "1").iterdir()
     assert len(stored.name) == 64
 

@@ -50,7 +50,8 @@ def test_every_text_is_translated_with_what_fills_it(arabic: Catalog) -> None:
     for message in arabic:
         if not message.id:
             continue
-        forms = [message.string] if isinstance(message.string, str) else list(message.string)
+        string = message.string or ""
+        forms = [string] if isinstance(string, str) else list(string)
         assert not message.fuzzy
         assert len(forms) == (6 if message.pluralizable else 1), message.id
         allowed = _fillings(message)

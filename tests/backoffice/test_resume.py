@@ -108,16 +108,7 @@ def test_killed_again_and_again_it_ends_with_the_counts_it_would_have_had(
 
     with working(backoffice.settings, log) as worker:
         for goal in (2_000, 9_000):
-            _until(lambda goal=goal: _import(backoffice).done >= goal, seconds=30, log=log)
-            family = _children(worker)
-            assert family
-            for child in family:
-                with suppress(psutil.NoSuchProcess):
-                    child.send_signal(signal.SIGKILL)
-            seen = _import(backoffice).done
-            assert seen < ROWS
-            after = _until(lambda seen=seen: _import(backoffice).done > seen, seconds=20, log=log)
-            assert after < 10, "two seconds is the target; a busy machine gets five times that"
+            _kill_at(goal, backoffice, worker, log)
         _until(lambda: _import(backoffice).state == ImportState.COMPLETED, seconds=40, log=log)
 
     assert _counts(_import(backoffice)) == (ROWS, ROWS - wrong, 0, wrong)
@@ -125,6 +116,20 @@ def test_killed_again_and_again_it_ends_with_the_counts_it_would_have_had(
         assert session.scalar(select(func.count()).select_from(Product)) == ROWS - wrong
         assert session.scalar(select(func.count()).select_from(ImportRejection)) == wrong
         assert session.scalar(select(func.count()).select_from(Notification)) == 1
+
+
+def _kill_at(goal: int, backoffice: BackOffice, worker: psutil.Process, log: Path) -> None:
+    """Kills everything below the supervisor once `goal` rows are done; waits for the next ones."""
+    _until(lambda: _import(backoffice).done >= goal, seconds=30, log=log)
+    family = _children(worker)
+    assert family
+    for child in family:
+        with suppress(psutil.NoSuchProcess):
+            child.send_signal(signal.SIGKILL)
+    seen = _import(backoffice).done
+    assert seen < ROWS
+    after = _until(lambda: _import(backoffice).done > seen, seconds=20, log=log)
+    assert after < 10, "two seconds is the target; a busy machine gets five times that"
 
 
 class Cut(BaseException):

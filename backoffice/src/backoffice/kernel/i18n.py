@@ -26,6 +26,7 @@ class Language:
         self.code = code
         self.name = LANGUAGES[code]
         self._locale = Locale.parse(_REGION[code])
+        self._moment = "d MMM yyyy، HH:mm" if code == "ar" else "d MMM yyyy, HH:mm"
         self.direction = self._locale.text_direction
         self.translations = _translations(code)
 
@@ -44,7 +45,7 @@ class Language:
     def moment(self, value: datetime, timezone: str) -> str:
         """A time as it was on the clock of the business."""
         local = value.astimezone(ZoneInfo(timezone))
-        return dates.format_datetime(local, "d MMM yyyy, HH:mm", locale=self._locale)
+        return dates.format_datetime(local, self._moment, locale=self._locale)
 
 
 @cache

@@ -26,11 +26,20 @@ if (upload) {
   const drop = upload.querySelector(".drop");
   const tooLarge = upload.querySelector("[data-too-large]");
   const isTooLarge = () => (file.files[0]?.size ?? 0) > upload.dataset.limit * 1024 * 1024;
+  // The browser's own button speaks the browser's language, not the page's.
+  const chosen = upload.querySelector("[data-chosen]");
+  upload.classList.add("dressed");
   const over = (is) => (event) => {
     event.preventDefault();
     drop.classList.toggle("over", is);
   };
-  file.addEventListener("change", () => (tooLarge.hidden = !isTooLarge()));
+  file.addEventListener("change", () => {
+    tooLarge.hidden = !isTooLarge();
+    chosen.hidden = !file.files.length;
+    const name = document.createElement("bdi");
+    name.textContent = file.files[0]?.name ?? "";
+    chosen.replaceChildren(name);
+  });
   drop.addEventListener("dragover", over(true));
   drop.addEventListener("dragleave", over(false));
   drop.addEventListener("drop", (event) => {

@@ -128,7 +128,7 @@ class Importer:
         if not work.table["header"]:
             self._change(work.id, table={**work.table, "header": list(table.header)}, total=total)
         for _ in range(cursor.rejected):
-            ctx.warn("rejected in an attempt before")
+            ctx.warn("row rejected by an attempt before")
         ctx.progress(cursor.done, _at_least(total, cursor.done), unit="rows")
         rows = iter(table)
         while batch := list(islice(rows, CHUNK)):
