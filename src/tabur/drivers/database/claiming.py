@@ -125,21 +125,22 @@ class DatabaseClaiming:
         return [answer for answer, _ in settled], any(rung for _, rung in settled)
 
     def _settle_one(self, cursor: Any, move: Transition, now: int) -> tuple[Settled, bool]:
-        cursor.execute("SAVEPOINT move")
         held = cursor.execute(self._rows.marked.sql, (move.id, move.token)).fetchone()
         if held is not None:
             if held[0] and move.to not in FINISHED:
                 move = called_back(move)
             cursor.execute(self._rows.delete_ready.sql, (move.id, move.token))
+            cursor.execute("SAVEPOINT move")
             try:
-                return Settled.DONE, self._rows.apply(cursor, move, now)
+                woken = self._rows.apply(cursor, move, now)
             except self._file.DataErrors as error:
                 # Something in it cannot be stored: the job fails with that as its reason, and
                 # its neighbours do not notice.
                 cursor.execute("ROLLBACK TO move")
-                cursor.execute(self._rows.delete_ready.sql, (move.id, move.token))
                 failed = unstorable(move, error, attempts=held[1] + 1, now=now)
-                return Settled.DONE, self._rows.apply(cursor, failed, now)
+                woken = self._rows.apply(cursor, failed, now)
+            cursor.execute("RELEASE move")
+            return Settled.DONE, woken
         if cursor.execute(self._sql.settled.sql, (move.id, move.token)).fetchone():
             return Settled.DONE, False
         known = self._rows.is_known(cursor, move.id)
@@ -165,12 +166,12 @@ class DatabaseClaiming:
         taken: list[tuple[Any, ...]] = []
         free = dict(turn.slots)
         for queue in turn.queues:
-            for isolation in free:
-                if free[isolation] <= 0:
+            for isolation, room in free.items():
+                if room <= 0:
                     continue
-                row = (queue, isolation.value, free[isolation])
+                row = (queue, isolation.value, room)
                 rows = cursor.execute(self._sql.candidates.sql, row).fetchall()
-                free[isolation] -= len(rows)
+                free[isolation] = room - len(rows)
                 for seq, job_id, name, *rest in rows:
                     taken.append((turn.token, turn.worker, now, seq))
                     claimed.append(ClaimedJob(job_id, name, queue, isolation, *(*rest, turn.token)))

@@ -47,8 +47,8 @@ class DatabaseDispatching:
         if not self._file.is_same(connection):
             url = connection.engine.url.render_as_string(hide_password=True)
             raise ConfigError(
-                f"session= is on {url}, and the queue is in {self._file}. A transaction cannot span "
-                "both: point DATABASE_URL at the same database, or dispatch with after_commit=True."
+                f"session= is on {url}, and the queue is in {self._file}. A transaction "
+                "cannot span both: point DATABASE_URL at the same database, or dispatch with after_commit=True."
             )
         cursor = connection.connection.cursor()
         try:

@@ -12,6 +12,7 @@ from tabur.drivers.database.schema import outcomes, progress, ready, records, wa
 from tabur.drivers.database.statements import ONE, ZERO, Prepared
 from tabur.model.outcome import Cancel, Dispatch, Ending, FollowUp, Transition, Unblock
 from tabur.model.records import ErrorInfo, NewJob, Progress, encode
+from tabur.model.states import FINISHED
 from tabur.model.text import storable
 
 P = bindparam
@@ -102,7 +103,7 @@ class Rows:
         `now` is the store's, for the worker's clock may be wrong. Answers whether something may be
         claimed at once."""
         woken = False
-        if move.to == "pending" or move.to == "scheduled":
+        if move.to not in FINISHED:
             woken = self._again(cursor, move)
         if move.ending is not None:
             cursor.execute(self.insert_outcome.sql, outcome_row(move))
@@ -144,8 +145,8 @@ class Rows:
         return True
 
     def _again(self, cursor: Any, move: Transition) -> bool:
-        name, queue, isolation, rank = cursor.execute(
-            "SELECT name, queue, isolation, rank FROM job_records WHERE id = ?", (move.id,)
+        queue, isolation, rank = cursor.execute(
+            "SELECT queue, isolation, rank FROM job_records WHERE id = ?", (move.id,)
         ).fetchone()
         if move.crashes:
             isolation = "process"

@@ -37,7 +37,7 @@ class Bell:
         """Never waits and never fails: who is busy needs no bell."""
         with self._lock:
             try:
-                changed = os.stat(self._folder).st_mtime_ns
+                changed = self._folder.stat().st_mtime_ns
             except OSError:
                 return
             if changed != self._seen:
@@ -58,7 +58,7 @@ class Bell:
                 except OSError:
                     # Left behind by a process that was killed.
                     with contextlib.suppress(OSError):
-                        os.unlink(path)
+                        Path(path).unlink()
 
     def close(self) -> None:
         with self._lock:
