@@ -48,7 +48,8 @@ class DatabaseDispatching:
             url = connection.engine.url.render_as_string(hide_password=True)
             raise ConfigError(
                 f"session= is on {url}, and the queue is in {self._file}. A transaction "
-                "cannot span both: point DATABASE_URL at the same database, or dispatch with after_commit=True."
+                "cannot span both: point DATABASE_URL at the same database, or dispatch with "
+                "after_commit=True."
             )
         cursor = connection.connection.cursor()
         try:
