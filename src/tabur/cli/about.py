@@ -110,7 +110,7 @@ def _print(about: About) -> None:
     if seen.store:
         _print_store(seen)
     click.echo()
-    if not any(problem.level == "error" for problem in seen.problems):
+    if all(problem.level == "note" for problem in seen.problems):
         click.secho("  All is well.", fg="green")
     for problem in seen.problems:
         word = click.style(problem.level.upper(), fg=_COLOURS[problem.level])

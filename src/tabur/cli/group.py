@@ -111,20 +111,20 @@ class LazyGroup(click.Group):
             sys.exit(INTERRUPTED)
         except click.UsageError as error:
             path = error.ctx.command_path if error.ctx else "tabur"
-            _say(f"{error.format_message()} See: {path} --help", session)
+            _say(error, session, f"{error.format_message()} See: {path} --help")
             sys.exit(error.exit_code)
         except click.ClickException as error:
-            _say(error.format_message(), session)
+            _say(error, session, error.format_message())
             sys.exit(error.exit_code)
         except TaburError as error:
-            _say(str(error), session)
+            _say(error, session, str(error))
             sys.exit(1)
         sys.exit(code if isinstance(code, int) else 0)
 
 
-def _say(text: str, session: Session) -> None:
+def _say(error: Exception, session: Session, text: str) -> None:
     if session.debug:
-        traceback.print_exc()
+        click.echo("".join(traceback.format_exception(error.__cause__ or error)), err=True)
     click.echo(f"tabur: {' '.join(text.split())}", err=True)
 
 

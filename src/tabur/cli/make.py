@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from tabur import Job, JobContext
 
-from {module} import {object}
+from {module} import {imported}
 
 
 @{object}.register
@@ -45,7 +45,7 @@ from __future__ import annotations
 
 from tabur import JobContext
 
-from {module} import {object}
+from {module} import {imported}
 
 
 @{object}.job(queue="default", tries=3, backoff=[30, 60, 120])
@@ -83,7 +83,7 @@ def job(session: Session, name: str, kind: str, folder: Path | None) -> None:
     target = (folder or app_file.parent / "jobs").joinpath(*inside) / f"{_snake(last)}.py"
     chosen = _camel(last) if kind == "class" else _snake(last)
     template = _CLASS if kind == "class" else _FUNCTION
-    text = template.format(name=chosen, module=module, object=obj)
+    text = template.format(name=chosen, module=module, object=obj, imported=obj.partition(".")[0])
     try:
         made = not target.parent.exists()
         target.parent.mkdir(parents=True, exist_ok=True)

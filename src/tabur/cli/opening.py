@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
     from tabur.app import Tabur
 
 _OURS = str(Path(__file__).parents[1])
+_STDLIB = str(Path(traceback.__file__).parent)
 
 
 def open_app(session: Session) -> Tabur:
@@ -60,18 +60,13 @@ def _place(error: BaseException) -> str | None:
     """The last line of the user's that was being run, as file:line."""
     if isinstance(error, SyntaxError) and error.filename:
         return f"{_shown(error.filename)}:{error.lineno}"
-    last = None
-    for frame in traceback.extract_tb(error.__traceback__):
-        if not frame.filename.startswith((_OURS, "<", sys.base_prefix)):
-            last = frame
-    if last is None or "site-packages" in last.filename:
-        theirs = [
-            frame
-            for frame in traceback.extract_tb(error.__traceback__)
-            if not frame.filename.startswith((_OURS, "<", sys.base_prefix, sys.prefix))
-        ]
-        last = theirs[-1] if theirs else last
-    return None if last is None else f"{_shown(last.filename)}:{last.lineno}"
+    theirs = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if not frame.filename.startswith((_OURS, "<", _STDLIB))
+        and "site-packages" not in frame.filename
+    ]
+    return f"{_shown(theirs[-1].filename)}:{theirs[-1].lineno}" if theirs else None
 
 
 def _shown(filename: str) -> str:

@@ -17,6 +17,10 @@ from tabur.operations.results import QueueLevel
 ALERT = 1
 
 
+def is_terminal() -> bool:
+    return sys.stdin.isatty()
+
+
 @click.command("queue:restart", cls=Command)
 @click.pass_obj
 def restart(session: Session) -> None:
@@ -41,7 +45,7 @@ def clear(session: Session, connection: str | None, queue: str | None, force: bo
     name = queue or app.settings.queue
     Reading(app.driver).check_known([name], declared=declared_queues(app))
     if app.settings.env == "production" and not force:
-        if not sys.stdin.isatty():
+        if not is_terminal():
             raise click.ClickException(
                 f"This is production: give --force to cancel all that waits on {name!r}."
             )
