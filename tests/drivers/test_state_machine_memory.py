@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import settings
 
 from tabur.drivers.memory.driver import MemoryDriver
 from tabur.testing.state_machine import state_machine
 
-TestMemory = state_machine(lambda clock: MemoryDriver(clock=clock)).TestCase
+# Where it fails, finding the shortest story takes its time.
+TestMemory = pytest.mark.timeout(300)(
+    state_machine(lambda clock: MemoryDriver(clock=clock)).TestCase
+)
 TestMemory.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tempfile import TemporaryDirectory
 
+import pytest
 from hypothesis import settings
 
 from tabur.drivers.database.driver import DatabaseDriver
@@ -23,5 +24,6 @@ class OnFreshFile(DatabaseDriver):
         self._folder.cleanup()
 
 
-TestSqlite = state_machine(OnFreshFile).TestCase
+# Where it fails, finding the shortest story takes its time.
+TestSqlite = pytest.mark.timeout(300)(state_machine(OnFreshFile).TestCase)
 TestSqlite.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)

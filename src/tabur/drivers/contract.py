@@ -117,7 +117,9 @@ class Claiming(Protocol):
           applies its follow-ups. Repeated, it answers DONE again and changes nothing. With another
           token it answers STALE. One bad transition never fails its neighbours.
           (A hand-back leaves no trace: repeated, it answers STALE, and nothing is changed.)
-        - A job that was marked to be cancelled and would run again is cancelled instead.
+        - A job that was marked to be cancelled and would run again is cancelled instead, without
+          its follow-ups.
+        - A job with a crash among its counters runs in a process of its own from then on.
         - Progress is written only where the token is current.
         - Jobs are claimed by priority (higher first), then in the order in which they became
           pending; never one that is due later, blocked or held by another claim. Each becomes

@@ -94,6 +94,8 @@ class Model:
         if job.cancelling and to not in FINISHED:
             to, follow_ups = State.CANCELLED, ()
         job.attempts, job.exceptions, job.crashes = move.attempts, move.exceptions, move.crashes
+        if move.crashes:
+            job.isolation = Isolation.PROCESS
         if move.progress is not None:
             job.progress = move.progress
         if move.ending is not None or to is State.CANCELLED:
@@ -157,7 +159,9 @@ class Model:
             counters = (each.attempts, each.exceptions, each.crashes)
             assert counters == (job.attempts, job.exceptions, job.crashes)
             assert (each.payload, each.token) == (job.new.payload, token)
-            job.state, job.token, job.worker, job.due_at = State.PROCESSING, token, worker, None
+            if job.state is State.SCHEDULED:
+                self.see_promoted(job)
+            job.state, job.token, job.worker = State.PROCESSING, token, worker
 
     def next_due(self) -> int | None:
         return min(

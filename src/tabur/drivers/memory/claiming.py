@@ -77,6 +77,8 @@ class MemoryClaiming:
             entry.progress = move.progress
         entry.attempts, entry.exceptions = move.attempts, move.exceptions
         entry.crashes = move.crashes
+        if move.crashes:
+            entry.isolation = Isolation.PROCESS
         if move.to in FINISHED:
             store.finish(entry, move.to)
         else:

@@ -187,6 +187,13 @@ def one_bad_transition_does_not_fail_its_neighbours(store: Subject) -> None:
         assert store.state(bad) is State.FAILED, changes
 
 
+def a_settle_that_counts_a_crash_sets_the_job_apart(store: Subject) -> None:
+    claimed = store.running()
+    store.settle(move(claimed, State.PENDING, attempts=0, crashes=1))
+    again = store.claim_one()
+    assert (again.isolation, again.crashes, again.attempts) == (Isolation.PROCESS, 1, 0)
+
+
 def a_crashed_job_stays_apart_until_it_ends(store: Subject) -> None:
     store.put(isolation=Isolation.LOOP)
     store.claim()
