@@ -119,7 +119,8 @@ class Supervisor:
                 if self._stopping is None:
                     # What ran in the dead one runs in processes of their own now.
                     slots = self._options.slots()[Isolation.PROCESS]
-                    self._start(_Child(child.pause), warm=slots)
+                    warm = min(max(child.released, int(self._warm)), slots)
+                    self._start(_Child(child.pause), warm=warm)
             elif child.due is None and (code := child.poll()) is not None:
                 self._ended(child, code, now)
         if now - self._looked_at_signal > LOOK_AT_SIGNAL:
@@ -148,7 +149,8 @@ class Supervisor:
         pause = 0.1
         while True:
             try:
-                self._driver.claiming.release_worker(child.worker, crashed=crashed)
+                claiming = self._driver.claiming
+                child.released = claiming.release_worker(child.worker, crashed=crashed)
                 self._driver.workers.remove(child.worker)
                 return
             except StoreError as error:
@@ -187,6 +189,8 @@ class _Child:
     def __init__(self, pause: float) -> None:
         self.worker = new_worker_id()
         self.pause = pause
+        self.released = 0
+        """How many jobs it left behind when it died."""
         self.due: float | None = None
         """When its successor is to be started; None while it lives."""
         self._process: subprocess.Popen[bytes] | None = None
