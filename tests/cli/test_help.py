@@ -99,7 +99,7 @@ def test_an_error_through_a_real_process(bare: Project) -> None:
 
 def test_a_reader_that_goes_away(project: Project) -> None:
     module = import_module(project.module)
-    project.jobs.dispatch_many(module.send(to=f"a long name {n} " * 10) for n in range(150))
+    project.jobs.dispatch_many(module.send(to="a long name " * 150) for _ in range(40))
     project.work()
     for arguments in (["--json"], ["--limit=0"]):
         process = subprocess.Popen(

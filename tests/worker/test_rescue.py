@@ -1,0 +1,66 @@
+"""Lost workers are told by a counter that stands still, never by a clock they share."""
+
+from __future__ import annotations
+
+from tabur.drivers.memory.driver import MemoryDriver
+from tabur.model.records import WorkerRecord
+from tabur.worker.rescue import LOST_AFTER, Observations
+
+
+class Scene:
+    """One observer with a clock of its own, and a worker on another host."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self.driver = MemoryDriver()
+        self.driver.workers.register(WorkerRecord("other", "elsewhere", 7, started_at=0))
+        self.observed = Observations(self.driver, clock=lambda: self.now)
+
+    def look(self, *, after: float, beat: bool = False) -> list[str]:
+        self.now += after
+        if beat:
+            self.driver.workers.beat(["other"])
+        return self.observed.lost(except_for=["me"])
+
+
+def test_a_worker_that_beats_is_never_lost() -> None:
+    scene = Scene()
+    assert not any(scene.look(after=25, beat=True) for _ in range(10))
+
+
+def test_a_worker_that_stands_still_is_lost_after_its_time() -> None:
+    scene = Scene()
+    looks = [scene.look(after=5) for _ in range(1 + int(LOST_AFTER / 5))]
+    assert looks[-1] == ["other"]
+    assert not any(looks[:-1])
+
+
+def test_an_observer_that_slept_itself_must_look_again_first() -> None:
+    scene = Scene()
+    scene.look(after=0)
+    assert scene.look(after=3600) == []
+    assert scene.look(after=5) == []
+    assert scene.look(after=5) == ["other"]
+
+
+def test_what_stood_still_while_the_store_was_away_proves_nothing() -> None:
+    scene = Scene()
+    for _ in range(5):
+        scene.look(after=5)
+    scene.observed.blind()
+    assert scene.look(after=60) == []
+
+
+def test_a_beat_starts_the_time_anew() -> None:
+    scene = Scene()
+    for _ in range(5):
+        scene.look(after=5)
+    assert scene.look(after=20, beat=True) == []
+    assert scene.look(after=LOST_AFTER - 1) == []
+
+
+def test_its_own_children_are_not_its_business() -> None:
+    scene = Scene()
+    scene.driver.workers.register(WorkerRecord("me", "here", 8, started_at=0))
+    for _ in range(20):
+        assert "me" not in scene.look(after=10)
