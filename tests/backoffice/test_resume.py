@@ -139,6 +139,8 @@ class Cut(BaseException):
 class _CutAfter:
     """A run that is cut off when it is about to begin the chunk after `chunks`."""
 
+    locale = None
+
     def __init__(self, chunks: int, error: BaseException) -> None:
         self.left = chunks
         self.error = error

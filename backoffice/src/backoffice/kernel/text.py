@@ -9,10 +9,10 @@ _DIGITS = str.maketrans(
     "٠١٢٣٤٥٦٧٨٩۰۱۲۳۴۵۶۷۸۹٫٬",
     "01234567890123456789.,",
 )
-#: Letters written in several ways that mean the same to the reader.
-_SAME_LETTERS = str.maketrans("أإآٱىةؤئ", "اااايهوي")
-#: Short vowels and the stretching sign: written or left out at will.
-_UNSAID = re.compile("[\u0640\u064b-\u0652\u0670]")
+#: Letters written in several ways that mean the same to the reader, and the short vowels and the
+#: stretching sign, which are written or left out at will.
+_SAME: dict[int, int | None] = _DIGITS | str.maketrans("أإآٱىةؤئ", "اااايهوي")
+_SAME |= dict.fromkeys([0x640, *range(0x64B, 0x653), 0x670])
 #: C0 and C1 controls but tab and line ends, and what turns the direction of the text around it.
 _CONTROLS = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ufffe\uffff]"
@@ -37,7 +37,7 @@ def search_key(text: str) -> str:
     """The form in which texts are compared: case, vowels and spellings of one letter ignored."""
     if text.isascii():
         return text.casefold()
-    return _UNSAID.sub("", text.casefold()).translate(_SAME_LETTERS).translate(_DIGITS)
+    return text.casefold().translate(_SAME)
 
 
 def _storable(text: str) -> bool:

@@ -76,7 +76,7 @@ _STOCK_DECIMALS = 3
 _UNIT_NAMES = {search_key(name): unit for unit, names in UNITS.items() for name in names}
 _FIELD_NAMES = {search_key(name): field for field, names in HEADERS.items() for name in names}
 _SPACES = re.compile(r"[\s_\-\u00a0]+")
-_PLAIN_NUMBER = re.compile(r"-?\d{1,15}(\.\d{1,15})?")
+_PLAIN_NUMBER = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,15})?")
 _GROUPED_COMMAS = re.compile(r"-?\d{1,3}(,\d{3})+(\.\d+)?")
 _GROUPED_DOTS = re.compile(r"-?\d{1,3}(\.\d{3})+(,\d+)")
 _GROUPED_DOTS_ONLY = re.compile(r"-?\d{1,3}(\.\d{3}){2,}")
@@ -165,22 +165,29 @@ class RowReader:
             return [Reason("", "row_unreadable")]
         if len(cells) > self._width and any(map(str.strip, cells[self._width :])):
             return [Reason("", "row_too_wide", {"cells": str(len(cells))})]
-        odd = [each for field, at in self.columns.items() for each in _oddities(field, cells, at)]
-        if odd:
+        together = "".join(cells)
+        plain = together.isprintable() and len(together) <= LONGEST_CELL
+        # One look at the whole row tells that almost every row needs no closer one.
+        if not plain and (odd := self._oddities(cells)):
             return odd
-        width = len(cells)
-        sku, name, name_ar, barcode, price, currency, unit, stock = (
-            _clean(cells[at]) if -1 < at < width else "" for at in self._order
-        )
+        texts = [*map(str.strip, cells), ""] if plain else [*map(_on_one_line, cells), ""]
+        if "'" in together:
+            texts = [*map(unguarded, texts)]
+        end = len(cells)
+        sku, name, name_ar, barcode, price, currency, unit, stock = [
+            texts[at if at < end else -1] for at in self._order
+        ]
         name = name or name_ar
-        reasons = [*_text("sku", sku), *_text("name", name)]
+        reasons: list[Reason] = []
+        _text("sku", sku, reasons)
+        _text("name", name, reasons)
         if len(name_ar) > LONGEST["name_ar"]:
             reasons.append(_too_long("name_ar"))
         code = currency.upper() or self._currency
         decimals = CURRENCIES.get(code)
         if decimals is None:
             reasons.append(Reason("currency", "currency_unknown", {"value": currency[:40]}))
-        measure = _UNIT_NAMES.get(search_key(unit)) if unit else "piece"
+        measure = _UNIT_NAMES.get(unit) or _UNIT_NAMES.get(search_key(unit)) if unit else "piece"
         if measure is None:
             reasons.append(Reason("unit", "unit_unknown", {"value": unit[:40]}))
         digits = _barcode(barcode, reasons)
@@ -191,10 +198,20 @@ class RowReader:
         search = search_key(f"{sku} {name} {name_ar} {digits}")
         return ProductRow(sku, name, name_ar, digits, amount, code, measure, quantity, search)
 
+    def _oddities(self, cells: Sequence[str]) -> list[Reason]:
+        reasons = []
+        for field, at in self.columns.items():
+            text = cells[at] if at < len(cells) else ""
+            if len(text) > LONGEST_CELL:
+                reasons.append(Reason(field, "cell_too_long", {"limit": str(LONGEST_CELL)}))
+            elif has_controls(text.strip()):
+                reasons.append(Reason(field, "control_characters"))
+        return reasons
+
 
 def check_digit(digits: str) -> str:
     """The digit that follows `digits` in a GTIN (GS1 General Specifications, 7.9)."""
-    total = sum(int(digit) * (3 if n % 2 == 0 else 1) for n, digit in enumerate(reversed(digits)))
+    total = 3 * sum(map(int, digits[-1::-2])) + sum(map(int, digits[-2::-2]))
     return str(-total % 10)
 
 
@@ -204,8 +221,9 @@ def parse_number(text: str) -> Decimal | None:
     `1,250` is one thousand two hundred and fifty and `12,5` twelve and a half; what could be
     either way round with equal right, such as `1.250,5,0`, is no number.
     """
-    if not _PLAIN_NUMBER.fullmatch(text):
-        text = latin_digits(text).replace(" ", "").replace("\u00a0", "").replace("\u202f", "")
+    if _PLAIN_NUMBER.fullmatch(text):
+        return Decimal(text)
+    text = latin_digits(text).replace(" ", "").replace("\u00a0", "").replace("\u202f", "")
     if _PLAIN_NUMBER.fullmatch(text):
         return Decimal(text)
     if _GROUPED_COMMAS.fullmatch(text):
@@ -217,26 +235,15 @@ def parse_number(text: str) -> Decimal | None:
     return None
 
 
-def _clean(cell: str) -> str:
-    text = unguarded(cell.strip())
-    return text if text.isprintable() else " ".join(text.split())  # a name on two lines
+def _on_one_line(cell: str) -> str:
+    return " ".join(cell.split())
 
 
-def _oddities(field: str, cells: Sequence[str], at: int) -> list[Reason]:
-    if at >= len(cells):
-        return []
-    text = cells[at]
-    if len(text) > LONGEST_CELL:
-        return [Reason(field, "cell_too_long", {"limit": str(LONGEST_CELL)})]
-    if not text.isprintable() and has_controls(text.strip()):
-        return [Reason(field, "control_characters")]
-    return []
-
-
-def _text(field: str, text: str) -> list[Reason]:
+def _text(field: str, text: str, reasons: list[Reason]) -> None:
     if not text:
-        return [Reason(field, f"{field}_missing")]
-    return [_too_long(field)] if len(text) > LONGEST[field] else []
+        reasons.append(Reason(field, f"{field}_missing"))
+    elif len(text) > LONGEST[field]:
+        reasons.append(_too_long(field))
 
 
 def _too_long(field: str) -> Reason:
@@ -246,7 +253,7 @@ def _too_long(field: str) -> Reason:
 def _barcode(text: str, reasons: list[Reason]) -> str:
     if not text:
         return ""
-    digits = latin_digits(text)
+    digits = text if text.isascii() else latin_digits(text)
     if not (digits.isascii() and digits.isdigit()):
         reasons.append(Reason("barcode", "barcode_not_digits"))
     elif len(digits) not in _GTIN_LENGTHS:

@@ -40,12 +40,17 @@ CHUNK = 500
 #: An import of so many rows or more is queued; a smaller one runs inside the request.
 QUEUED_FROM = 50
 PAGE = 50
+#: What the bar counts, as it stands after a number of some size.
+_ROWS = {"en": "rows", "ar": "صف"}
 _OPEN = (ImportState.QUEUED, ImportState.RUNNING)
 _log = logging.getLogger(__name__)
 
 
 class Run(Protocol):
     """What an import tells while it runs; a JobContext is one."""
+
+    @property
+    def locale(self) -> str | None: ...
 
     def progress(self, done: int, total: int | None = None, *, unit: str | None = None) -> None: ...
 
@@ -56,6 +61,8 @@ class Run(Protocol):
 
 class _InRequest:
     """A run nobody watches: the answer comes when it is over."""
+
+    locale = None
 
     def progress(self, done: int, total: int | None = None, *, unit: str | None = None) -> None:
         pass
@@ -124,12 +131,13 @@ class Importer:
     def _import(self, table: Table, work: ProductImport, ctx: Run) -> None:
         cursor = repository.cursor_of(work)
         total = work.total if work.total is not None else table.rows
+        unit = _ROWS.get(ctx.locale or "en", _ROWS["en"])
         reader = RowReader(table.header, currency=work.currency)
         if not work.table["header"]:
             self._change(work.id, table={**work.table, "header": list(table.header)}, total=total)
         for _ in range(cursor.rejected):
             ctx.warn("row rejected by an attempt before")
-        ctx.progress(cursor.done, _at_least(total, cursor.done), unit="rows")
+        ctx.progress(cursor.done, _at_least(total, cursor.done), unit=unit)
         rows = iter(table)
         while batch := list(islice(rows, CHUNK)):
             ctx.check_cancelled()
@@ -141,8 +149,8 @@ class Importer:
             for _ in range(after.rejected - cursor.rejected):
                 ctx.warn("row rejected")
             cursor = after
-            ctx.progress(cursor.done, _at_least(total, cursor.done), unit="rows")
-        ctx.progress(cursor.done, cursor.done, unit="rows")
+            ctx.progress(cursor.done, _at_least(total, cursor.done), unit=unit)
+        ctx.progress(cursor.done, cursor.done, unit=unit)
 
     def _finish(self, import_id: int) -> ImportSummary:
         with self._sessions.begin() as session:
