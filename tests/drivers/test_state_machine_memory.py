@@ -12,4 +12,4 @@ from tabur.testing.state_machine import state_machine
 TestMemory = pytest.mark.timeout(300)(
     state_machine(lambda clock: MemoryDriver(clock=clock)).TestCase
 )
-TestMemory.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+TestMemory.settings = settings(max_examples=200, stateful_step_count=50, deadline=None)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from copy import copy
+from datetime import datetime, timedelta
 from enum import Enum
 from math import isfinite
 from pathlib import Path, PurePath
@@ -128,23 +129,36 @@ def _default(value: Any) -> Any:
 
 
 def _refuse_unfaithful(value: Any, where: str, depth: int = 0) -> None:
-    """Refuse what JSON would change in silence: NaN and infinity become null."""
+    """Refuse what JSON would change in silence: NaN and infinity become null, and a zone's offset
+    loses its seconds."""
     if isinstance(value, float):
         if not isfinite(value):
             raise ValueError(f"{where} is {value}; JSON has no such number. Pass None.")
+    elif isinstance(value, datetime):
+        if (offset := value.utcoffset()) is not None and offset % timedelta(minutes=1):
+            raise ValueError(
+                f"{where} is {value}, whose zone is off by seconds; pass it as .astimezone(UTC)."
+            )
     elif isinstance(value, Mapping):
         for key, item in value.items():
+            if isinstance(key, float):
+                _refuse_unfaithful(key, f"a key of {where}", depth + 1)
             _refuse_unfaithful(item, f"{where}[{key!r}]" if depth < 4 else where, depth + 1)
     elif isinstance(value, list | tuple | set | frozenset):
         for n, item in enumerate(value):
             if type(item) not in _PLAIN:
                 _refuse_unfaithful(item, f"{where}[{n}]" if depth < 4 else where, depth + 1)
-    elif isinstance(value, msgspec.Struct):
-        for field in value.__struct_fields__:
+    else:
+        for field in _field_names(value):
             _refuse_unfaithful(getattr(value, field), f"{where}.{field}", depth + 1)
-    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
-        for each in dataclasses.fields(value):
-            _refuse_unfaithful(getattr(value, each.name), f"{where}.{each.name}", depth + 1)
+
+
+def _field_names(value: Any) -> Iterable[str]:
+    if isinstance(value, msgspec.Struct):
+        return value.__struct_fields__
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return [each.name for each in dataclasses.fields(value)]
+    return ()
 
 
 def _enc_hook(value: Any) -> Any:

@@ -32,7 +32,8 @@ def new_worker_id() -> str:
 def idempotent_id(owner: tuple[str | None, str | None], key: str) -> bytes:
     """The id that one owner's idempotency key always leads to."""
     tenant, user = owner
-    return uuid5(_IDEMPOTENT, "\x1f".join((tenant or "", user or "", key))).bytes
+    # As a tuple's repr: no name can be written so that two owners meet in one id.
+    return uuid5(_IDEMPOTENT, repr((tenant, user, key))).bytes
 
 
 def made_from_key(job_id: bytes) -> bool:

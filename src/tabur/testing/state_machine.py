@@ -43,7 +43,9 @@ _slots = st.sampled_from(
     ]
 )
 _isolations = st.sampled_from([*[Isolation.THREAD] * 4, *Isolation])
-_delays = st.none() | st.integers(1, 60)
+_delays = st.sampled_from([None, None, None, 1, 30, 60])
+_queues = st.sampled_from(["a", "a", "a", "b"])
+_blockers = st.sampled_from([0, 0, 0, 0, 1, 2])
 _orders = st.permutations(QUEUES).map(tuple) | st.sampled_from([("a",), ("b",)])
 
 
@@ -70,7 +72,7 @@ class DriverMachine(RuleBasedStateMachine):
 
     # steps
 
-    @rule(data=_draws, count=st.integers(1, 4))
+    @rule(data=_draws, count=st.integers(1, 6))
     def dispatch(self, data: st.DataObject, count: int) -> None:
         jobs = [self._new(data) for _ in range(count)]
         if data.draw(st.booleans()):
@@ -147,13 +149,12 @@ class DriverMachine(RuleBasedStateMachine):
         retried = sum([self.model.retry(job_id) for job_id in ids])
         assert self.driver.dispatching.retry(iter(ids)) == retried
 
-    @rule(data=_draws)
-    def forget(self, data: st.DataObject) -> None:
+    @rule(data=_draws, state=st.sampled_from(sorted(FINISHED)), queue=_queues)
+    def forget(self, data: st.DataObject, state: State, queue: str) -> None:
         job_id = self._any_id(data)
         assert self.driver.dispatching.forget_one(job_id) == self.model.forget(job_id)
-
-    @rule(state=st.sampled_from(sorted(FINISHED)), queue=st.sampled_from(QUEUES))
-    def forget_many(self, state: State, queue: str) -> None:
+        if data.draw(st.booleans()):
+            return
         gone = [job.new.id for job in self.model.in_state(state) if job.new.queue == queue]
         which = Filter(states=(state,), queue=queue)
         assert self.driver.dispatching.forget(which) == len(gone)
@@ -218,13 +219,13 @@ class DriverMachine(RuleBasedStateMachine):
         return NewJob(
             id=job_id or new_id(),
             name="job",
-            queue=data.draw(st.sampled_from(QUEUES)),
+            queue=data.draw(_queues),
             isolation=data.draw(_isolations),
             payload=data.draw(st.binary(max_size=4)),
             created_at=self.clock(),
             priority=data.draw(st.integers(-1, 1)),
             due_at=None if delay is None else self.clock.ahead(delay),
-            blockers=data.draw(st.sampled_from([0, 0, 0, 1, 2])),
+            blockers=data.draw(_blockers),
         )
 
     def _any_id(self, data: st.DataObject) -> bytes:

@@ -88,6 +88,7 @@ def a_job_cancelled_between_two_attempts_keeps_their_count(store: Subject) -> No
     store.driver.dispatching.cancel(claimed.id)
     record = store.find(claimed.id)
     assert (record.state, record.attempts) == (State.CANCELLED, 1)
+    assert [each.attempt for each in store.driver.inspection.attempts(claimed.id)] == [1, 1]
 
 
 # retry
