@@ -17,7 +17,6 @@ for version in 3.11 3.12 3.13; do
     echo "== Python $version"
     environment=".venv-$version"
     [ -x "$environment/bin/python" ] || "$python" -m venv "$environment"
-    "$environment/bin/python" -m pip install -q --disable-pip-version-check -c constraints.txt \
-        -e ".[dev]" -e "./backoffice[samples]"
+    scripts/install.sh dev "$environment"
     PATH="$PWD/$environment/bin:$PATH" "$environment/bin/python" -m pytest -n 2 "$@"
 done
