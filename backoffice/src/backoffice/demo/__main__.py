@@ -21,7 +21,7 @@ SAMPLES = Path(__file__).parents[3] / "samples"
 def main() -> int:
     """0 when all went well, 1 with a line that says what did not."""
     by_itself = os.environ.get("DEMO_EXIT") == "1"
-    asked = os.environ.get("PORT", "0" if by_itself else "8000")
+    asked = "0" if by_itself else os.environ.get("PORT") or "8000"
     if not asked.isdecimal() or int(asked) > 65535:
         print(f"PORT={asked!r} is no port. Try: PORT=8080 make demo", file=sys.stderr)
         return 1

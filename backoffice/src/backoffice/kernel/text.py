@@ -11,7 +11,7 @@ _DIGITS = str.maketrans(
 )
 #: Letters written in several ways that mean the same to the reader, and the short vowels and the
 #: stretching sign, which are written or left out at will.
-_SAME: dict[int, int | None] = _DIGITS | str.maketrans("أإآٱىةؤئ", "اااايهوي")
+_SAME: dict[int, int | None] = {**_DIGITS, **str.maketrans("أإآٱىةؤئ", "اااايهوي")}
 _SAME |= dict.fromkeys([0x640, *range(0x64B, 0x653), 0x670])
 #: C0 and C1 controls but tab and line ends, and what turns the direction of the text around it.
 _CONTROLS = re.compile(
