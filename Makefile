@@ -34,7 +34,7 @@ check: .venv/.dev ## Lint, format, types, layers, and what must not stand in the
 	ruff format --check
 	mypy
 	pyright
-	@echo 'pyright --verifytypes tabur'; pyright --verifytypes tabur --ignoreexternal >.venv/types.log || { cat .venv/types.log; exit 1; }
+	python scripts/check_public_types.py
 	lint-imports
 	python scripts/check_tree.py
 
