@@ -1,6 +1,6 @@
 """Asks pyright whether it knows the type of every public name of tabur, as a user's editor will.
 
-An attribute whose type is inferred from its assignment counts as known; one that is `Unknown` fails.
+An attribute whose type is inferred from its assignment counts as known; an `Unknown` one fails.
 """
 
 import json
