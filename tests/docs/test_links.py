@@ -55,3 +55,11 @@ def test_pictures_stand_alone_in_light_and_dark(picture: Path) -> None:
     assert "prefers-color-scheme: dark" in text
     assert not re.search(r'(?:href|src)="(?!#)|@import|url\((?!#)', text), "nothing from elsewhere"
     assert root.get("viewBox")
+
+
+def test_every_decision_is_in_the_list_under_its_own_title() -> None:
+    folder = ROOT / "docs" / "decisions"
+    listed = (folder / "README.md").read_text(encoding="utf-8")
+    for page in sorted(folder.glob("0*.md")):
+        title = page.read_text(encoding="utf-8").splitlines()[0].removeprefix("# ")
+        assert f"- [{title}]({page.name})\n" in listed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import subprocess
 import sys
@@ -53,3 +54,24 @@ def test_the_public_names() -> None:
     assert tabur.__all__ == sorted(tabur.__all__)
     for name in tabur.__all__:
         assert hasattr(tabur, name)
+
+
+def test_nothing_forks_or_pickles() -> None:
+    import tabur
+
+    found = []
+    for file in Path(tabur.__file__).parent.rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            names = []
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom):
+                names = [node.module or ""]
+            elif isinstance(node, ast.Attribute) and node.attr == "fork":
+                names = ["fork"]
+            found += [
+                f"{file.name}: {name}"
+                for name in names
+                if name.partition(".")[0] in {"pickle", "multiprocessing", "fork"}
+            ]
+    assert found == []

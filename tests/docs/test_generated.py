@@ -1,0 +1,49 @@
+"""What pages share with the code is made from the code."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from scripts import states_table
+from tabur.jobs.options import DeclaredOptions, DispatchKeywords
+from tabur.testing.conformance import ACROSS_PROCESSES, OBLIGATIONS
+from tests.docs.pages import ROOT
+
+
+def test_the_table_of_states_is_current() -> None:
+    page = states_table.PAGE.read_text(encoding="utf-8")
+    assert page == states_table.current(page), "run python scripts/states_table.py"
+
+
+def test_every_option_is_in_the_table_of_options() -> None:
+    page = (ROOT / "docs" / "jobs.md").read_text(encoding="utf-8")
+    section = page.partition("\n## Options\n")[2].partition("\n## ")[0]
+    rows = [row.split("|") for row in section.splitlines() if row.startswith("| `")]
+    named = {option: row[2].strip() for row in rows for option in re.findall(r"`(\w+)`", row[1])}
+    declared, dispatched = (
+        set(DeclaredOptions.__annotations__),
+        set(DispatchKeywords.__annotations__),
+    )
+    assert set(named) == declared | dispatched
+    assert {option for option, where in named.items() if where == "only"} == dispatched - declared
+    assert {option for option, where in named.items() if where == "yes"} == dispatched & declared
+
+
+PROMISES = (ROOT / "docs" / "promises.md").read_text(encoding="utf-8")
+OWED = {f"{each.__module__.rpartition('.')[2]}.{each.__name__}" for each in OBLIGATIONS}
+OWED |= {f"{each.__module__.rpartition('.')[2]}.{each.__name__}" for each in ACROSS_PROCESSES}
+
+
+@pytest.mark.parametrize("proof", sorted(set(re.findall(r"`([a-z_]+\.[a-z_]+)`", PROMISES))))
+def test_obligations_that_prove_a_promise_exist(proof: str) -> None:
+    assert proof in OWED
+
+
+@pytest.mark.parametrize("proof", sorted(set(re.findall(r"`(tests/[^`]+)`", PROMISES))))
+def test_tests_that_prove_a_promise_exist(proof: str) -> None:
+    path, _, name = proof.partition("::")
+    text = (ROOT / path).read_text(encoding="utf-8") if (ROOT / path).is_file() else ""
+    assert (ROOT / path).exists()
+    assert not name or f"def {name}(" in text or f"{name} = " in text
