@@ -133,9 +133,8 @@ def test_what_is_over_its_time_is_ended(shop: Workshop, job: str) -> None:
     assert failed.value.error_type == "JobTimedOut"
     assert neighbour.wait(40) == "done"
     assert len(shop.ledger("patient ")) == 1
-    for line in shop.ledger(job):
-        if len(words := line.split()) == 2:
-            until(lambda pid=words[1]: not psutil.pid_exists(int(pid)))
+    pids = [int(line.split()[1]) for line in shop.ledger(job) if " " in line]
+    until(lambda: not any(map(psutil.pid_exists, pids)))
 
 
 def test_the_workers_own_timeout(shop: Workshop) -> None:

@@ -115,6 +115,7 @@ class Worker:
     def kill(self) -> None:
         if self.process.poll() is None:
             self.stop()
+            time.sleep(0.1)  # two signals of one kind that come together are one
             self.stop()
             try:
                 self.process.wait(10)

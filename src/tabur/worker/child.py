@@ -6,6 +6,7 @@ commands follow. The end of its input means that the supervisor is gone, and the
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import signal
@@ -198,8 +199,9 @@ def main() -> None:
     except TaburError as error:
         _say(error)
         code = EXIT_BROKEN
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for out in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError):  # nobody reads it any more
+            out.flush()
     # Threads that do not end must not hold the process.
     os._exit(code)
 

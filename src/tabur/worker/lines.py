@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import sys
 from collections.abc import Sequence
@@ -73,8 +74,7 @@ class Lines:
 
     def _write(self, lines: list[str]) -> None:
         if lines:
-            self._out.write("\n".join(lines) + "\n")
-            self._out.flush()
+            _print(self._out, "\n".join(lines) + "\n")
 
 
 class JsonLines:
@@ -116,8 +116,7 @@ class JsonLines:
 
     def _write(self, entries: list[dict[str, Any]]) -> None:
         if entries:
-            self._out.write("".join(msgspec.json.encode(e).decode() + "\n" for e in entries))
-            self._out.flush()
+            _print(self._out, "".join(msgspec.json.encode(e).decode() + "\n" for e in entries))
 
 
 _WORDS = {
@@ -134,6 +133,13 @@ _STATUSES = {
     Ending.RELEASED: "released",
     Ending.CANCELLED: "cancelled",
 }
+
+
+def _print(out: TextIO, text: str) -> None:
+    """A reader that went away (`| head`) or a full disk must not end jobs."""
+    with contextlib.suppress(OSError):
+        out.write(text)
+        out.flush()
 
 
 def _spent(move: Transition) -> str:

@@ -84,7 +84,7 @@ class Supervisor:
         finally:
             self._over.set()
             for child in self._children:
-                self._bury(child, -signal.SIGKILL)
+                self._bury(child, EXIT_DONE)  # killed by us: no fault of its jobs
         return self._code
 
     def stop(self, reason: str) -> None:
@@ -98,6 +98,7 @@ class Supervisor:
 
     def _start(self, child: _Child, *, warm: int) -> None:
         hello = Hello(self._spec, sys.path, child.worker, self._options, warm)
+        self._children.append(child)
         child.start(msgspec.json.encode(hello) + b"\n")
         self._driver.workers.register(
             WorkerRecord(
@@ -109,7 +110,17 @@ class Supervisor:
                 supervisor=self._id,
             )
         )
-        self._children.append(child)
+        if self._stopping is not None:  # a signal that came before it could be told
+            child.tell(b"s" if self._signals == 1 else b"n")
+
+    def _start_again(self, child: _Child, *, warm: int, now: float) -> None:
+        """As `_start`; a store that does not answer just now must not end the other children."""
+        try:
+            self._start(child, warm=warm)
+        except StoreError as error:
+            _log.warning("A new worker process could not be made known, again soon: %s", error)
+            self._bury(child, EXIT_DONE)
+            child.rest(now)
 
     def _look(self) -> None:
         now = monotonic()
@@ -120,7 +131,7 @@ class Supervisor:
                     # What ran in the dead one runs in processes of their own now.
                     slots = self._options.slots()[Isolation.PROCESS]
                     warm = min(max(child.released, int(self._warm)), slots)
-                    self._start(_Child(child.pause), warm=warm)
+                    self._start_again(_Child(child.pause), warm=warm, now=now)
             elif child.due is None and (code := child.poll()) is not None:
                 self._ended(child, code, now)
         if now - self._looked_at_signal > LOOK_AT_SIGNAL:
@@ -210,7 +221,7 @@ class _Child:
             self._send(hello)
 
     def tell(self, what: bytes) -> None:
-        with contextlib.suppress(OSError, ValueError):
+        with contextlib.suppress(OSError, ValueError, RuntimeError):  # gone, closed, just writing
             self._send(what)
 
     def poll(self) -> int | None:
