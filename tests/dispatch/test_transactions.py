@@ -22,7 +22,7 @@ class Shop:
         self.url = f"sqlite:///{folder / 'shop.sqlite3'}"
         self.jobs = Tabur(database_url=self.url)
         self.engine: Engine = create_engine(self.url)
-        self.confirm: FunctionJob[[int], None] = self.jobs.job(name="confirm")(_confirm)
+        self.confirm: FunctionJob[..., None] = self.jobs.job(name="confirm")(_confirm)
 
     def waiting(self) -> int:
         with self.engine.connect() as connection:
@@ -198,9 +198,7 @@ def test_an_idempotency_key_leads_to_the_same_job_in_a_transaction(shop: Shop) -
 
 @pytest.fixture
 def async_engine(shop: Shop) -> AsyncEngine:
-    return create_async_engine(
-        shop.url.replace("sqlite:", "sqlite+aiosqlite:"), poolclass=NullPool
-    )
+    return create_async_engine(shop.url.replace("sqlite:", "sqlite+aiosqlite:"), poolclass=NullPool)
 
 
 async def _in_async_session(engine: AsyncEngine, shop: Shop, *, commit: bool) -> None:
@@ -263,3 +261,19 @@ def test_an_async_session_needs_dispatch_async(shop: Shop, async_engine: AsyncEn
         await async_engine.dispose()
 
     asyncio.run(order())
+
+
+def test_a_key_used_for_something_else_is_refused_in_every_way(shop: Shop) -> None:
+    shop.confirm.options(idempotency_key="order-1").dispatch(1)
+    again = shop.confirm.options(idempotency_key="order-1")
+    with Session(shop.engine) as session, session.begin():
+        with pytest.raises(IdempotencyConflict):
+            again.options(session=session).dispatch(2)
+        with pytest.raises(IdempotencyConflict):
+            again.options(session=session, after_commit=True).dispatch(2)
+        with pytest.raises(IdempotencyConflict):
+            shop.jobs.dispatch_many([again.options(session=session)(2)])
+        shop.jobs.dispatch_many([again.options(session=session)(1)])
+    with pytest.raises(IdempotencyConflict):
+        shop.jobs.dispatch_many([again(2)])
+    assert shop.waiting() == 1

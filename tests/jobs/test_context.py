@@ -99,6 +99,13 @@ def test_run_waits_for_coroutines() -> None:
     assert Sync(table="products").run() == "Sync products"
 
 
+def test_run_works_inside_a_running_loop() -> None:
+    async def test() -> int:
+        return later(n=3).run()
+
+    assert asyncio.run(test()) == 3
+
+
 def test_errors_come_out_as_they_are() -> None:
     @jobs.job(name="broken")
     def broken() -> None:

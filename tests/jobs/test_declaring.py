@@ -149,7 +149,7 @@ def test_where_async_def_runs(jobs: Tabur, options: DeclaredOptions, expected: I
         ({"que": "high"}, "unknown option que; there are: aliases, backoff, expires, "),
         ({"name": ""}, "name='': 1 to 200 printable characters are needed."),
         ({"name": "a\nb"}, r"name='a\nb': 1 to 200 printable characters are needed."),
-        ({"name": "n" * 201}, f"name='{'n' * 59}: 1 to 200 printable characters"),
+        ({"name": "n" * 201}, f"name='{'n' * 50}"),
         ({"queue": ""}, "queue='': 1 to 200 printable characters are needed."),
         ({"queue": 3}, "queue=3: 1 to 200 printable characters are needed."),
         ({"queue": "high,low"}, "queue='high,low': a comma separates queues, so a name has none."),
@@ -215,6 +215,36 @@ def test_options_of_a_class_are_inherited(jobs: Tabur) -> None:
     options = Products.__tabur_definition__.options  # type: ignore[union-attr]
     assert (options.queue, options.tries) == ("sync", 3)
     assert Products(table="products").run() == 500
+
+
+def test_a_name_is_not_inherited(jobs: Tabur) -> None:
+    @jobs.register
+    class Sync(Job[int], name="sync", aliases=["old_sync"], queue="low"):
+        def handle(self, ctx: JobContext) -> int:
+            return 1
+
+    @jobs.register
+    class Resync(Sync):
+        def handle(self, ctx: JobContext) -> int:
+            return 2
+
+    status = Resync().dispatch().status()
+    assert (status.name, status.queue) == ("Resync", "low")
+    assert [each.name for each in jobs.registry] == ["sync", "Resync"]
+
+
+def test_a_subclass_is_registered_by_itself(jobs: Tabur) -> None:
+    @jobs.register
+    class Sync(Job[int]):
+        def handle(self, ctx: JobContext) -> int:
+            return 1
+
+    class Resync(Sync):
+        def handle(self, ctx: JobContext) -> int:
+            return 2
+
+    with refused("Resync belongs to no app yet."):
+        Resync().dispatch()
 
 
 def test_a_class_needs_handle(jobs: Tabur) -> None:

@@ -50,6 +50,7 @@ class StoreDispatcher:
                 "The session is asynchronous: write await ….dispatch_async(), not ….dispatch()."
             )
         elif pending.settings.after_commit:
+            self._compare([pending], [job])
             callers.after_commit(session, lambda: self._send([job]))
         else:
             self._send_in(callers.connection_of(session), pending, job)
@@ -63,6 +64,7 @@ class StoreDispatcher:
             return await asyncio.to_thread(self.dispatch, pending)
         job = new_job(pending, self._scope.get(), self._default_queue)
         if pending.settings.after_commit:
+            self._compare([pending], [job])
             callers.after_commit(callers.sync_session(session), lambda: self._send([job]))
         else:
             connection = await callers.async_connection_of(session)
@@ -84,6 +86,7 @@ class StoreDispatcher:
         elif callers.is_async(session):
             raise ConfigError("dispatch_many takes a Session or Connection, no asynchronous one.")
         else:
+            self._compare(many, jobs)
             self._transactional().dispatch_in(callers.connection_of(session), jobs)
         return [self._handle(each, job) for each, job in zip(many, jobs, strict=True)]
 

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 R = TypeVar("R")
 
+#: Options that name one job and no other: a subclass does not inherit them.
+_OWN_OPTIONS = frozenset({"name", "aliases"})
+
 
 @dataclass_transform()
 class Job(Generic[R]):
@@ -48,7 +51,14 @@ class Job(Generic[R]):
                     f"would become payload. Write class {cls.__name__}(Job[...], {option}=...) "
                     "(or call the field otherwise)."
                 )
-        cls.__tabur_declared__ = {**cls.__tabur_declared__, **options}
+        inherited: Any = {
+            option: value
+            for option, value in cls.__tabur_declared__.items()
+            if option not in _OWN_OPTIONS
+        }
+        cls.__tabur_declared__ = {**inherited, **options}
+        # Else a subclass nobody has registered would dispatch its parent.
+        cls.__tabur_definition__ = cls.__tabur_dispatcher__ = None
         dataclasses.dataclass(cls)
 
     def __post_init__(self) -> None:

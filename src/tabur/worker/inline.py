@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextvars
 import logging
-import threading
-from collections.abc import Callable
-from typing import Any
 
 import msgspec
 
 from tabur.drivers.contract import Exchange
+from tabur.jobs.coroutines import wait_for
 from tabur.model.clock import now_us
 from tabur.model.ids import new_token
 from tabur.model.outcome import Ending, Outcome
@@ -66,40 +62,10 @@ def _work(runtime: Runtime, job: ClaimedJob, reporter: StoreReporter) -> Finishe
 
 
 def _call(run: Run) -> Outcome:
-    def call() -> Any:
-        value = run.definition.call(run.ctx, run.arguments)
-        return asyncio.run(value) if run.definition.is_async else value
-
     try:
-        # Inside a running event loop another one needs a thread of its own.
-        value = _in_thread(call) if run.definition.is_async and _loop_runs() else call()
+        value = run.definition.call(run.ctx, run.arguments)
+        if run.definition.is_async:
+            value = wait_for(value)
     except BaseException as error:
         return stopped(run, error)
     return completed(run, value)
-
-
-def _loop_runs() -> bool:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
-
-
-def _in_thread(call: Callable[[], Any]) -> Any:
-    answer: list[Any] = []
-    errors: list[BaseException] = []
-    context = contextvars.copy_context()
-
-    def run() -> None:
-        try:
-            answer.append(context.run(call))
-        except BaseException as error:
-            errors.append(error)
-
-    thread = threading.Thread(target=run, name="tabur-inline")
-    thread.start()
-    thread.join()
-    if errors:
-        raise errors[0]
-    return answer[0]
