@@ -88,3 +88,8 @@ def test_what_is_no_backoff_is_refused_with_what_to_write(backoff: Any, reason: 
 def test_an_exponential_of_odd_numbers_is_refused(base: float, cap: float) -> None:
     with pytest.raises(ConfigError, match="seconds must be a number"):
         exponential(base, cap=cap)
+
+
+@pytest.mark.parametrize("odd", [(), (-5.0,), 1e308, -1.0, Exponential(1e308, 1e308, jitter=False)])
+def test_what_somebody_else_wrote_into_the_store_still_gives_a_delay(odd: Any) -> None:
+    assert 0 <= backoff_us(odd, 3, 0.5) <= 10 * 365 * 86_400 * SECOND

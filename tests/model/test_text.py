@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tabur.model.text import storable
+from tabur.model.text import shown, storable
 
 any_text = st.text(alphabet=st.characters(codec=None), max_size=300)
 
@@ -39,3 +39,15 @@ def test_a_cut_inside_a_letter_leaves_no_half_of_it() -> None:
     for limit in range(100, 140):
         made = storable("طابور🛒" * 100, limit=limit)
         assert len(made.encode()) <= limit
+
+
+def test_any_value_can_be_shown_in_an_errors_text() -> None:
+    class Silent:
+        def __repr__(self) -> str:
+            raise ValueError("no")
+
+    assert shown("a\nb") == r"'a\nb'"
+    assert shown("\ud800") == r"'\ud800'"
+    assert shown(10**5000) == "<int>"
+    assert shown(Silent()) == "<Silent>"
+    assert len(shown("x" * 10_000)) == 60

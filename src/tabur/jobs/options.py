@@ -13,6 +13,7 @@ from tabur.model.clock import SECOND, moment_us, now_us, to_us
 from tabur.model.records import DispatchOptions
 from tabur.model.retry import Backoff, Exponential, Policy, parse_backoff
 from tabur.model.states import Isolation
+from tabur.model.text import shown
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -124,7 +125,7 @@ def declared(job: str, given: DeclaredOptions) -> tuple[str | None, JobOptions]:
                 values[option] = _span(values[option], option)
         for option in ("fail_on_timeout", "owner_may_retry"):
             if not isinstance(values.get(option, False), bool):
-                raise ConfigError(f"{option}={values[option]!r}: True or False is needed.")
+                raise ConfigError(f"{option}={shown(values[option])}: True or False is needed.")
         return name, JobOptions(**_checked(values))
     except ConfigError as error:
         raise ConfigError(f"{job}: {error}") from None
@@ -180,14 +181,13 @@ NO_SETTINGS = Settings()
 def check_name(value: Any, what: str, *, longest: int = LONGEST_NAME) -> str:
     """A name that every store, log and page can carry. Raises ConfigError."""
     if not isinstance(value, str) or not value or len(value) > longest or not value.isprintable():
-        shown = repr(value)[:60]
-        raise ConfigError(f"{what}={shown}: 1 to {longest} printable characters are needed.")
+        raise ConfigError(f"{what}={shown(value)}: 1 to {longest} printable characters are needed.")
     return value
 
 
 def _checked(values: dict[str, Any]) -> dict[str, Any]:
     if (queue := values.get("queue")) is not None and "," in check_name(queue, "queue"):
-        raise ConfigError(f"queue={queue!r}: a comma separates queues, so a name has none.")
+        raise ConfigError(f"queue={shown(queue)}: a comma separates queues, so a name has none.")
     if values.get("tries") is not None:
         _whole(values["tries"], "tries", 0, LARGEST_TRIES)
     if values.get("max_exceptions") is not None:
@@ -198,15 +198,16 @@ def _checked(values: dict[str, Any]) -> dict[str, Any]:
         values["backoff"] = parse_backoff(values["backoff"])
     if (timeout := values.get("timeout")) is not None:
         if (span := _span(timeout, "timeout")) <= 0:
-            raise ConfigError(f"timeout={timeout!r}: seconds above 0 are needed.")
+            raise ConfigError(f"timeout={shown(timeout)}: seconds above 0 are needed.")
         values["timeout"] = span / SECOND
     return values
 
 
 def _whole(value: Any, what: str, least: int, most: int) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-        shown = repr(value)[:40]
-        raise ConfigError(f"{what}={shown}: a whole number from {least} to {most} is needed.")
+        raise ConfigError(
+            f"{what}={shown(value)}: a whole number from {least} to {most} is needed."
+        )
 
 
 def _span(value: Any, what: str) -> int:
@@ -216,9 +217,9 @@ def _span(value: Any, what: str) -> int:
         or not isinstance(seconds, int | float)
         or not 0 <= seconds <= LONGEST_SPAN.total_seconds()
     ):
-        shown = repr(value)[:40]
         raise ConfigError(
-            f"{what}={shown}: seconds or a timedelta from 0 to {LONGEST_SPAN.days} days is needed."
+            f"{what}={shown(value)}: seconds or a timedelta from 0 to {LONGEST_SPAN.days} days is "
+            "needed."
         )
     return to_us(seconds)
 
@@ -226,7 +227,7 @@ def _span(value: Any, what: str) -> int:
 def _moment(value: Any, what: str, now: int) -> int:
     if not isinstance(value, datetime):
         if what == "at":
-            raise ConfigError(f"at={value!r}: an aware datetime is needed (or use delay=).")
+            raise ConfigError(f"at={shown(value)}: an aware datetime is needed (or use delay=).")
         return now + _span(value, what)
     try:
         return moment_us(value)
@@ -239,12 +240,12 @@ def _isolation(value: Any) -> Isolation:
         return Isolation(value)
     except ValueError:
         known = ", ".join(Isolation)
-        raise ConfigError(f"isolation={value!r} is not known; there are: {known}.") from None
+        raise ConfigError(f"isolation={shown(value)} is not known; there are: {known}.") from None
 
 
 def _aliases(given: Any) -> tuple[str, ...]:
     if not isinstance(given, list | tuple):
-        raise ConfigError(f"aliases={given!r}: a list of names is needed.")
+        raise ConfigError(f"aliases={shown(given)}: a list of names is needed.")
     return tuple(check_name(alias, "alias") for alias in given)
 
 
@@ -252,7 +253,7 @@ def _exceptions(kinds: Any) -> tuple[type[BaseException], ...]:
     given: tuple[Any, ...] = tuple(kinds) if isinstance(kinds, list | tuple) else (kinds,)
     for kind in given:
         if not (isinstance(kind, type) and issubclass(kind, BaseException)):
-            raise ConfigError(f"never_retry={kind!r}: exception classes are needed.")
+            raise ConfigError(f"never_retry={shown(kind)}: exception classes are needed.")
     return given
 
 

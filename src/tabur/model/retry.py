@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import isfinite
 from typing import Annotated
 
 import msgspec
 
 from tabur.errors import ConfigError
 from tabur.model.clock import SECOND
+from tabur.model.text import shown
 
 _LONGEST = 10 * 365 * 86_400  # seconds; a longer delay is a slip of units
 
@@ -48,7 +48,7 @@ def parse_backoff(value: float | Sequence[float] | Exponential) -> Backoff:
     if isinstance(value, Sequence) and not isinstance(value, str | bytes) and value:
         return tuple(_check_seconds(each, "backoff") for each in value)
     raise ConfigError(
-        f"backoff={value!r} is not understood; write seconds (30), a list ([30, 60, 120]) "
+        f"backoff={shown(value)} is not understood; write seconds (30), a list ([30, 60, 120]) "
         "or exponential(30, cap=3600)."
     )
 
@@ -58,10 +58,11 @@ def backoff_us(backoff: Backoff, attempt: int, random: float) -> int:
     if isinstance(backoff, Exponential):
         seconds = backoff.seconds(attempt, random)
     elif isinstance(backoff, tuple):
-        seconds = backoff[min(attempt, len(backoff)) - 1]
+        seconds = backoff[min(attempt, len(backoff)) - 1] if backoff else 0.0
     else:
         seconds = backoff
-    return int(seconds * SECOND)
+    # Bounded once more: what stands in a store may have been written by somebody else.
+    return int(max(0.0, min(seconds, _LONGEST)) * SECOND)
 
 
 class Policy(msgspec.Struct, frozen=True):
@@ -77,11 +78,6 @@ class Policy(msgspec.Struct, frozen=True):
 
 
 def _check_seconds(value: object, what: str) -> float:
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, int | float)
-        or not isfinite(value)
-        or not 0 <= value <= _LONGEST
-    ):
-        raise ConfigError(f"{what}={value!r}: seconds must be a number from 0 to {_LONGEST}.")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= _LONGEST:
+        raise ConfigError(f"{what}={shown(value)}: seconds must be a number from 0 to {_LONGEST}.")
     return float(value)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 
 def storable(text: str, *, limit: int) -> str:
     """`text` without NUL and lone surrogates, at most `limit` bytes of UTF-8.
@@ -14,3 +16,13 @@ def storable(text: str, *, limit: int) -> str:
         left_out = len(clean) - head - tail
         clean = clean[:head] + f"\n… {left_out} bytes left out …\n".encode() + clean[-tail:]
     return clean.decode("utf-8", "ignore")
+
+
+def shown(value: Any, *, limit: int = 60) -> str:
+    """Any value for an error's text: short, printable, and never an error itself (the repr of a
+    number of 5,000 digits is one)."""
+    try:
+        text = repr(value)
+    except Exception:
+        text = f"<{type(value).__name__}>"
+    return storable(text[:limit], limit=4 * limit + 100)

@@ -71,6 +71,8 @@ class SqliteFile:
             connection = sqlite3.connect(
                 self.path, timeout=LOCK_TIMEOUT, isolation_level=None, check_same_thread=False
             )
+            # A text edited by hand into bytes that are no UTF-8 fails its own job, not every turn.
+            connection.text_factory = _text
             for pragma in _PRAGMAS:
                 connection.execute(pragma)
         except sqlite3.Error as error:
@@ -183,6 +185,10 @@ class SqliteFile:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         advice = _ADVICE.get(code, "")
         return StoreUnavailable(f"{self}: {text}. {advice}".rstrip())
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode("utf-8", "replace")
 
 
 _PRAGMAS = (
