@@ -177,7 +177,7 @@ def test_after_commit_needs_to_know_whose(shop: Shop) -> None:
 
 def test_what_is_no_session_is_refused(shop: Shop) -> None:
     with pytest.raises(ConfigError, match="Session, Connection"):
-        shop.confirm.options(session="shop").dispatch(order_id=1)  # type: ignore[typeddict-item]
+        shop.confirm.options(session="shop").dispatch(order_id=1)  # type: ignore[arg-type]
 
 
 def test_an_idempotency_key_leads_to_the_same_job_in_a_transaction(shop: Shop) -> None:
