@@ -174,7 +174,7 @@ def test_fail_is_for_good(jobs: Tabur) -> None:
     status = picky.dispatch().status()
     assert (status.state, status.attempt) == (State.FAILED, 1)
     assert status.error is not None
-    assert (status.error.type, status.error.message) == ("GaveUp", "The list has no rows.")
+    assert (status.error.type, status.error.message) == ("tabur.GaveUp", "The list has no rows.")
 
 
 def test_a_job_that_calls_itself_back_is_cancelled(jobs: Tabur) -> None:

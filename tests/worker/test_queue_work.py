@@ -210,7 +210,7 @@ def test_json_lines(shop: Workshop) -> None:
     assert [line["status"] for line in by_id[failed.id]] == ["starting", "failed"]
     ended = by_id[failed.id][1]
     assert ended["level"] == "error"
-    assert (ended["exception"], ended["message"]) == ("GaveUp", "no stock left")
+    assert (ended["exception"], ended["message"]) == ("tabur.GaveUp", "no stock left")
     assert ended["duration"] >= 0
     assert (ended["connection"], ended["queue"], ended["attempts"]) == ("database", "default", 1)
 

@@ -51,6 +51,10 @@ class FailJob(BaseException):
 class GaveUp(TaburError):
     """What `ctx.fail("text")` records: its text is written for users."""
 
+    # Errors are kept under this name; no class of a user's is called so by accident, and texts
+    # that were not written for users stay with the operators.
+    __qualname__ = "tabur.GaveUp"
+
     permanent = True
 
 
