@@ -137,6 +137,24 @@ def test_what_is_over_its_time_is_ended(shop: Workshop, job: str) -> None:
     until(lambda: not any(map(psutil.pid_exists, pids)))
 
 
+def test_loading_the_app_is_not_the_jobs_time(shop: Workshop) -> None:
+    (file,) = shop.folder.glob("workshop_*.py")
+    loaded = file.read_text("utf-8")
+    slow = """
+import __main__
+if __main__.__spec__ and __main__.__spec__.name == "tabur.worker.isolated":
+    time.sleep(1.5)
+
+@jobs.job(timeout=0.5)
+def brief() -> str:
+    return "in time"
+"""
+    file.write_text(loaded + slow, "utf-8")
+    handle = shop.reload().brief.dispatch()
+    shop.worker()
+    assert handle.wait(40) == "in time"
+
+
 def test_the_workers_own_timeout(shop: Workshop) -> None:
     handle = shop.module.patient.dispatch()
     shop.worker("--timeout=0.4")

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from importlib import import_module
+from importlib import import_module, invalidate_caches
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -45,6 +45,14 @@ class Workshop:
     def load(self) -> None:
         self.module = import_module(self.name)
         self.jobs.migrate()
+
+    def reload(self) -> Any:
+        """The module, after its file was changed."""
+        self.jobs.close()
+        del sys.modules[self.name]
+        invalidate_caches()
+        self.module = import_module(self.name)
+        return self.module
 
     def worker(self, *options: str) -> Worker:
         worker = Worker(self, options)

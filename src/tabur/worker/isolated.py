@@ -73,7 +73,7 @@ def main() -> None:
     channel, hello = _open()
     sys.path[:0] = [path for path in hello["paths"] if path not in sys.path]
     runtime: Runtime = load_app(hello["app"]).runtime
-    channel.send(Ready())
+    _tell(channel, Ready())
     starts: SimpleQueue[Start] = SimpleQueue()
     reporter = _ParentReporter(channel)
     threading.Thread(
@@ -83,7 +83,14 @@ def main() -> None:
         start = starts.get()
         reporter.called_back = False
         outcome = _work(runtime, start, reporter)
-        channel.send(Ended(outcome))
+        _tell(channel, Ended(outcome))
+
+
+def _tell(channel: Channel, message: Ready | Ended) -> None:
+    try:
+        channel.send(message)
+    except OSError:  # without a parent there is nobody to work for
+        os._exit(0)
 
 
 def _work(runtime: Runtime, start: Start, reporter: _ParentReporter) -> Any:

@@ -36,6 +36,8 @@ from tabur.worker.slots import Done
 
 #: Seconds between SIGTERM and SIGKILL for a job that is over its time.
 KILL_AFTER = 1.0
+#: Seconds that a process has to load the app, beside the job's own time.
+LOADING = 60.0
 #: Runs after which a process is replaced, so that a leak in a job stays small.
 RECYCLE_AFTER = 200
 
@@ -132,6 +134,7 @@ class JobProcess:
         self.channel = Channel(self._process.stdout, self._process.stdin)
         self._runs = 0
         self._dead = False
+        self._loaded = False
         with contextlib.suppress(OSError):
             self._process.stdin.write(arguments(spec, sys.path))
             self._process.stdin.flush()
@@ -141,18 +144,19 @@ class JobProcess:
         return self._dead or self._runs >= RECYCLE_AFTER
 
     def perform(self, run: Run, reporter: Reporter) -> Outcome:
-        """Run one job; its timeout counts from here. Ends when the job or the process has ended."""
+        """Run one job; its timeout counts from here, or from when the process has loaded the app.
+        Ends when the job or the process has ended."""
         self._runs += 1
         run.started_at = now_us()
         if run.timeout:
-            run.deadline = monotonic() + run.timeout
+            run.deadline = monotonic() + run.timeout + (0.0 if self._loaded else LOADING)
         run.handle = self
         try:
             self.channel.send(Start(run.job, run.timeout))
             while (message := self.channel.receive()) is not None:
                 match message:
                     case Ready():
-                        # Loading the app is our time, not the job's.
+                        self._loaded = True
                         if run.timeout:
                             run.deadline = monotonic() + run.timeout
                     case Reported(progress):
