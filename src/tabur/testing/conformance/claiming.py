@@ -101,9 +101,13 @@ def what_is_held_is_not_claimed_again(store: Subject) -> None:
 
 def blocked_jobs_are_not_claimed(store: Subject) -> None:
     store.put(blockers=1)
-    store.put(blockers=1, due_at=store.clock.ahead(1))
+    waiting = store.put(blockers=1, due_at=store.clock.ahead(1))
     store.clock.advance(60)
     assert store.claim() == []
+    free, due = store.put(), store.put(due_at=store.clock.ahead(1))
+    store.clock.advance(60)
+    assert [each.id for each in store.claim()] == [free.id, due.id]
+    assert store.state(waiting) is State.BLOCKED
 
 
 def a_scheduled_job_is_claimed_at_its_time_and_not_before(store: Subject) -> None:
