@@ -38,9 +38,8 @@ def json_list(values: Iterable[Any]) -> None:
     click.echo("[]" if before == "[\n" else "\n]")
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, whole: int = 1) -> None:
-    """A table that never cuts its first `whole` columns; written to a file or pipe, it cuts
-    nothing."""
+def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """A table that never breaks its first column; written to a file or pipe, it breaks none."""
     from io import StringIO
 
     from rich import box
@@ -51,7 +50,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, whole: int =
     terminal = sys.stdout.isatty()
     drawn = Table(box=box.ROUNDED if terminal else box.ASCII2)
     for n, column in enumerate(columns):
-        drawn.add_column(column, no_wrap=n < whole, overflow="fold")
+        drawn.add_column(column, no_wrap=n == 0, overflow="fold")
     for row in rows:
         drawn.add_row(*(Text(cell) for cell in row))
     out = StringIO()
