@@ -91,10 +91,11 @@ class Dispatching(Protocol):
         is passed over: dispatching twice is dispatching once. Wakes workers."""
 
     def cancel(self, job_id: bytes) -> CancelAnswer:
-        """Cancel what has not started at once; mark what runs."""
+        """Cancel what has not started, or waits between two attempts, at once; mark what runs."""
 
     def retry(self, job_ids: Iterable[bytes]) -> int:
-        """Make failed and cancelled jobs pending, counters at zero; their history stays.
+        """Make failed and cancelled jobs pending, counters at zero and progress anew; their history
+        stays, its last ending now told as retried.
         Answers how many; jobs in another state are passed over."""
 
     def forget(self, which: Filter) -> int:
