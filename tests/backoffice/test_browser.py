@@ -249,7 +249,7 @@ def test_a_file_that_is_too_large_is_told_before_it_travels(
     _sign_in(page)
     page.goto("/imports")
     path = tmp_path / "large.csv"
-    path.write_bytes(b"x" * (21 * 1024 * 1024))
+    path.write_bytes(b"x" * (33 * 1024 * 1024))
     page.set_input_files("#file", path)
 
     expect(page.locator("[data-too-large]")).to_be_visible()

@@ -21,7 +21,7 @@ class Settings:
     queue_connection: str
     queue_url: str
     secret: str
-    max_upload_bytes: int = 20 * MIB
+    max_upload_bytes: int = 32 * MIB  # a list of 200,000 products has 22
     max_rows: int = 1_000_000
     secure_cookies: bool = False
 
@@ -46,7 +46,7 @@ class Settings:
             queue_connection=environ.get("QUEUE_CONNECTION") or "database",
             queue_url=environ.get("DATABASE_URL") or database_url,
             secret=environ.get("BACKOFFICE_SECRET") or _kept_secret(var / "secret"),
-            max_upload_bytes=int(environ.get("BACKOFFICE_MAX_UPLOAD_BYTES", 20 * MIB)),
+            max_upload_bytes=int(environ.get("BACKOFFICE_MAX_UPLOAD_BYTES", 32 * MIB)),
             max_rows=int(environ.get("BACKOFFICE_MAX_ROWS", 1_000_000)),
             secure_cookies=environ.get("BACKOFFICE_SECURE_COOKIES", "") == "1",
         )
