@@ -50,7 +50,7 @@ class Tabur:
             lambda: self.driver,
             self._scope,
             default_queue=self.settings.queue,
-            dispatched=self._run_inline if connection == "sync" else None,
+            run_inline=self._run_inline if connection == "sync" else None,
         )
         self._sending: Dispatcher = _Switch(lambda: self._dispatcher)
 
@@ -78,7 +78,12 @@ class Tabur:
         return cast(JobDecorator, decorate)  # its overloads say what each function becomes
 
     def register(self, cls: J) -> J:
-        """Make a `Job` class known to this app; a class decorator. Raises ConfigError."""
+        """Make a `Job` class known to this app; a class decorator. Raises ConfigError, also for a
+        class that another app has: its instances could not know where to go."""
+        if "__tabur_definition__" in vars(cls):
+            raise ConfigError(
+                f"{cls.__name__} is registered already; make a subclass for each app."
+            )
         definition = define_class(cls)
         self.registry.add(definition)
         cls.__tabur_definition__ = definition

@@ -45,7 +45,7 @@ def from_env(env_file: str | Path | None, overrides: Mapping[str, Any]) -> Setti
         from dotenv import dotenv_values
 
         values = {name: value for name, value in dotenv_values(env_file).items() if value}
-    values |= os.environ
+    values |= {name: value for name, value in os.environ.items() if value}
     found: dict[str, Any] = {
         name: values[variable] for variable, name in _VARIABLES.items() if values.get(variable)
     }

@@ -109,7 +109,8 @@ def _in_an_own_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: obj
     monkeypatch.chdir(tmp_path_factory.mktemp("here"))
 
 
-def test_the_status_of_a_job_that_waits(jobs: Tabur) -> None:
+def test_the_status_of_a_job_that_waits() -> None:
+    jobs = Tabur(connection="memory")
     at = datetime.now(UTC) + timedelta(hours=1)
     status = jobs.job()(_total).options(at=at).dispatch(rows=1).status()
     assert (status.state, status.attempt, status.finished) == (State.SCHEDULED, 0, False)
@@ -130,14 +131,16 @@ def test_a_failed_job_says_why(jobs: Tabur) -> None:
         handle.wait()
 
 
-def test_too_early(jobs: Tabur) -> None:
+def test_too_early() -> None:
+    jobs = Tabur(connection="memory")
     handle = jobs.job()(_total).options(delay=60).dispatch(rows=1)
     with pytest.raises(JobNotFinished, match=r"is scheduled; wait for it with handle\.wait") as e:
         handle.result()
     assert e.value.state == "scheduled"
 
 
-def test_wait_gives_up_after_its_time(jobs: Tabur) -> None:
+def test_wait_gives_up_after_its_time() -> None:
+    jobs = Tabur(connection="memory")
     handle = jobs.job()(_total).options(delay=60).dispatch(rows=1)
     with pytest.raises(TimeoutError, match=r"is still scheduled after 0\.01 s"):
         handle.wait(timeout=0.01)
@@ -173,7 +176,8 @@ def test_wait_async_leaves_the_loop_free(jobs: Tabur) -> None:
     assert asyncio.run(request()).rows == 2
 
 
-def test_cancel_and_retry(jobs: Tabur) -> None:
+def test_cancel_and_retry() -> None:
+    jobs = Tabur(connection="memory")
     handle = jobs.job()(_total).options(delay=60).dispatch(rows=1)
     assert not handle.retry()
     assert handle.cancel()

@@ -22,6 +22,7 @@ from tabur import (
     TaburError,
     exponential,
 )
+from tabur.drivers.contract import Filter
 
 
 @pytest.fixture
@@ -243,12 +244,23 @@ def test_an_async_job_that_fails_inside_a_loop(jobs: Tabur) -> None:
         asyncio.run(request())
 
 
-def test_delayed_jobs_wait_for_a_later_dispatch(jobs: Tabur) -> None:
+def test_no_delay_is_waited_for(jobs: Tabur) -> None:
     @jobs.job()
     def work() -> str:
         return "done"
 
-    assert work.options(delay=60).dispatch().status().state is State.SCHEDULED
+    assert work.options(delay=60).dispatch().result() == "done"
+
+
+def test_ctrl_c_inside_a_job_comes_out_and_the_job_has_failed(jobs: Tabur) -> None:
+    @jobs.job()
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted.dispatch()
+    (record,) = jobs.driver.inspection.list(Filter(), limit=5)
+    assert record.state is State.FAILED
 
 
 def test_a_result_that_cannot_be_kept_fails_the_job_once(jobs: Tabur) -> None:

@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum, IntEnum, StrEnum
 from pathlib import Path
+from threading import Thread
 from typing import Any
 from uuid import UUID
 
@@ -241,8 +242,17 @@ def test_a_payload_of_other_arguments_says_what_differs(payload: bytes, reason: 
 
 
 def test_a_type_that_json_cannot_carry_is_refused_where_it_is_declared() -> None:
-    with pytest.raises(PayloadError, match="job: its arguments cannot be kept as JSON"):
+    with pytest.raises(PayloadError, match="job: argument 'value': Type unions may not"):
         ArgumentCodec("job", {"value": (dict[str, int] | Address | Line, REQUIRED)})
+    for kind in (object(), Thread, list[Thread], dict[str, Thread | None]):
+        with pytest.raises(PayloadError, match="job: argument 'value'"):
+            ArgumentCodec("job", {"value": (kind, REQUIRED)})
+
+
+def test_equal_arguments_have_one_canonical_form() -> None:
+    codec = ArgumentCodec("job", {"a": (int, REQUIRED), "b": (dict[str, int], {"x": 1, "y": 2})})
+    given = [{"a": 1}, {"b": {"y": 2, "x": 1}, "a": 1}]
+    assert len({codec.canonical(codec.check(each)[1]) for each in given}) == 1
 
 
 @given(json_values)

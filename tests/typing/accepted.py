@@ -1,4 +1,4 @@
-"""What type checkers must accept, and what they must know: checked by mypy and pyright, never run."""
+"""What type checkers must accept and know: checked by mypy and pyright, never run."""
 
 from datetime import UTC, datetime, timedelta
 from typing import assert_type

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from msgspec.structs import replace
+
 from tabur.dispatch import callers
 from tabur.dispatch.outgoing import check_same, new_job
 from tabur.drivers.contract import Driver, Transactional
@@ -21,8 +23,8 @@ R = TypeVar("R")
 
 
 class StoreDispatcher:
-    """Dispatches into one driver. `dispatched` is called after each dispatch that was not left to
-    a caller's transaction: the `sync` connection runs its jobs there."""
+    """Dispatches into one driver. `run_inline`, of the `sync` connection, is called after each
+    dispatch and runs its jobs; then no delay is waited for."""
 
     def __init__(
         self,
@@ -30,15 +32,15 @@ class StoreDispatcher:
         scope: CurrentScope,
         *,
         default_queue: str,
-        dispatched: Callable[[], None] | None = None,
+        run_inline: Callable[[], None] | None = None,
     ) -> None:
         self._driver = driver
         self._scope = scope
         self._default_queue = default_queue
-        self._dispatched = dispatched
+        self._run_inline = run_inline
 
     def dispatch(self, pending: PendingJob[R]) -> JobHandle[R]:
-        job = new_job(pending, self._scope.get(), self._default_queue)
+        job = self._job(pending)
         session = pending.settings.session
         if session is None:
             if pending.settings.after_commit:
@@ -62,7 +64,7 @@ class StoreDispatcher:
             import asyncio  # most who import tabur have no event loop; it takes 30 ms
 
             return await asyncio.to_thread(self.dispatch, pending)
-        job = new_job(pending, self._scope.get(), self._default_queue)
+        job = self._job(pending)
         if pending.settings.after_commit:
             self._compare([pending], [job])
             callers.after_commit(callers.sync_session(session), lambda: self._send([job]))
@@ -74,8 +76,7 @@ class StoreDispatcher:
     def dispatch_many(self, pending: Iterable[PendingJob[Any]]) -> list[JobHandle[Any]]:
         """In one transaction; all share the caller's session if they name one."""
         many = list(pending)
-        scope = self._scope.get()
-        jobs = [new_job(each, scope, self._default_queue) for each in many]
+        jobs = [self._job(each) for each in many]
         sessions = {id(each.settings.session): each.settings.session for each in many}
         if len(sessions) > 1 or any(each.settings.after_commit for each in many):
             raise ConfigError("dispatch_many takes jobs of one session, and no after_commit.")
@@ -90,10 +91,14 @@ class StoreDispatcher:
             self._transactional().dispatch_in(callers.connection_of(session), jobs)
         return [self._handle(each, job) for each, job in zip(many, jobs, strict=True)]
 
+    def _job(self, pending: PendingJob[Any]) -> NewJob:
+        job = new_job(pending, self._scope.get(), self._default_queue)
+        return job if self._run_inline is None else replace(job, due_at=None)
+
     def _send(self, jobs: Sequence[NewJob]) -> None:
         self._driver().dispatching.dispatch(jobs)
-        if self._dispatched is not None:
-            self._dispatched()
+        if self._run_inline is not None:
+            self._run_inline()
 
     def _send_in(self, connection: Connection, pending: PendingJob[Any], job: NewJob) -> None:
         self._compare([pending], [job])

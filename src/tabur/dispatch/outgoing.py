@@ -5,8 +5,6 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import Any
 
-import msgspec
-
 from tabur.errors import IdempotencyConflict
 from tabur.jobs.pending import PendingJob
 from tabur.jobs.scope import Scope
@@ -54,8 +52,8 @@ def new_job(pending: PendingJob[Any], scope: Scope, default_queue: str) -> NewJo
 
 
 def fingerprint(pending: PendingJob[Any]) -> str:
-    """Name and arguments in a form that does not depend on the order they were given in."""
-    body = msgspec.json.encode(msgspec.json.decode(pending.payload), order="deterministic")
+    """Of name and arguments; the same for equal ones."""
+    body = pending.definition.codec.canonical(pending.args)
     return sha256(pending.definition.name.encode() + b"\0" + body).hexdigest()
 
 

@@ -18,7 +18,7 @@ from typing import (
 
 from tabur.jobs.context import JobContext
 from tabur.jobs.definition import JobDefinition
-from tabur.jobs.options import NO_SETTINGS, DispatchKeywords, Settings
+from tabur.jobs.options import NO_SETTINGS, DispatchKeywords, DispatchSettings
 from tabur.jobs.pending import Dispatcher, PendingJob
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class FunctionJob(Generic[P, R]):
         definition: JobDefinition,
         dispatcher: Dispatcher,
         function: Callable[..., Any],
-        settings: Settings = NO_SETTINGS,
+        settings: DispatchSettings = NO_SETTINGS,
     ) -> None:
         update_wrapper(self, function)
         self.definition = definition

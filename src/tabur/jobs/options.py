@@ -131,7 +131,7 @@ def declared(job: str, given: DeclaredOptions) -> tuple[str | None, JobOptions]:
         raise ConfigError(f"{job}: {error}") from None
 
 
-class Settings(msgspec.Struct, frozen=True):
+class DispatchSettings(msgspec.Struct, frozen=True):
     """What one dispatch sets, checked; unset fields leave the declaration as it is."""
 
     queue: str | None = None
@@ -150,7 +150,7 @@ class Settings(msgspec.Struct, frozen=True):
     after_commit: bool = False
     session: Any = None
 
-    def merged(self, given: DispatchKeywords) -> Settings:
+    def merged(self, given: DispatchKeywords) -> DispatchSettings:
         """These settings with more options. Raises ConfigError."""
         unknown = set(given) - set(DispatchKeywords.__annotations__)
         if unknown:
@@ -175,7 +175,7 @@ class Settings(msgspec.Struct, frozen=True):
         return msgspec.structs.replace(self, **_checked(values))
 
 
-NO_SETTINGS = Settings()
+NO_SETTINGS = DispatchSettings()
 
 
 def check_name(value: Any, what: str, *, longest: int = LONGEST_NAME) -> str:

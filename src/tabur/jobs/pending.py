@@ -10,7 +10,7 @@ import msgspec
 
 from tabur.jobs.context import JobContext
 from tabur.jobs.definition import JobDefinition
-from tabur.jobs.options import NO_SETTINGS, DispatchKeywords, Settings
+from tabur.jobs.options import NO_SETTINGS, DispatchKeywords, DispatchSettings
 from tabur.model.clock import now_us
 from tabur.model.ids import new_id
 from tabur.model.records import ClaimedJob
@@ -42,7 +42,7 @@ class PendingJob(Generic[R_co]):
         definition: JobDefinition,
         arguments: dict[str, Any],
         dispatcher: Dispatcher,
-        settings: Settings = NO_SETTINGS,
+        settings: DispatchSettings = NO_SETTINGS,
     ) -> None:
         self.definition = definition
         self.payload, self.args = definition.codec.check(arguments)

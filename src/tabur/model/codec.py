@@ -32,6 +32,8 @@ class ArgumentCodec:
 
     def __init__(self, name: str, fields: Mapping[str, tuple[Any, Any]]) -> None:
         self.name = name
+        for field, (kind, _) in fields.items():
+            _refuse_type(kind, f"{name}: argument {field!r}")
         self.type = msgspec.defstruct(
             "Arguments",
             [
@@ -47,6 +49,7 @@ class ArgumentCodec:
         except TypeError as error:
             raise PayloadError(f"{name}: its arguments cannot be kept as JSON: {error}") from None
         self._encoder = msgspec.json.Encoder(enc_hook=_enc_hook)
+        self._sorting = msgspec.json.Encoder(enc_hook=_enc_hook, order="deterministic")
 
     def check(self, arguments: dict[str, Any]) -> tuple[bytes, Any]:
         """The payload of `arguments` and the arguments as the job will see them."""
@@ -63,6 +66,11 @@ class ArgumentCodec:
                 "allowed. Store the data (a table, a file) and pass its id or path."
             )
         return payload, self.decode(payload)
+
+    def canonical(self, arguments: Any) -> bytes:
+        """One form for equal arguments, in whatever order and with whatever defaults left out they
+        were given."""
+        return self._sorting.encode(arguments)
 
     def decode(self, payload: bytes) -> Any:
         """The arguments in `payload` as a struct. Raises PayloadError."""
@@ -111,6 +119,27 @@ def describe(error: BaseException) -> ErrorInfo:
         message=storable(message or type(error).__name__, limit=2_000),
         traceback=storable(trace, limit=MAX_ERROR - 3_000),
     )
+
+
+def _refuse_type(kind: Any, where: str) -> None:
+    """Refuse an annotation that JSON cannot carry, where it is written."""
+    try:
+        seen = [msgspec.inspect.type_info(kind)]
+    except TypeError as error:
+        raise PayloadError(f"{where}: {error}") from None
+    while seen:
+        info = seen.pop()
+        if isinstance(info, msgspec.inspect.CustomType):
+            given = getattr(info.cls, "__origin__", info.cls)
+            if not (isinstance(given, type) and issubclass(given, PurePath)):
+                raise PayloadError(
+                    f"{where} is a {getattr(info.cls, '__name__', info.cls)}, which cannot be kept "
+                    "as JSON. Take its id and load it inside the job."
+                )
+        for field in getattr(info, "__struct_fields__", ()):
+            value = getattr(info, field)
+            parts = value if isinstance(value, tuple) else (value,)
+            seen += [part for part in parts if isinstance(part, msgspec.inspect.Type)]
 
 
 class _Required:

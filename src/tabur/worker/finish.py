@@ -8,12 +8,15 @@ import logging
 from random import random
 from typing import Any
 
+from msgspec.structs import replace
+
 from tabur.errors import PayloadError
 from tabur.jobs.context import JobContext
 from tabur.jobs.definition import JobDefinition
 from tabur.jobs.scope import CurrentScope, Scope
+from tabur.model.codec import describe
 from tabur.model.decide import decide
-from tabur.model.outcome import Outcome, Transition
+from tabur.model.outcome import Ended, Outcome, Transition
 from tabur.model.records import ClaimedJob
 from tabur.model.retry import Policy
 from tabur.worker.reports import StoreReporter
@@ -45,6 +48,15 @@ class Finished:
         self.error = error
 
     def transition(self, worker: str, now: int, reporter: StoreReporter) -> Transition:
+        """What settles it; whatever stands in its record, the worker goes on."""
+        try:
+            return self._decided(worker, now, reporter)
+        except Exception as error:  # counters in the store that make no sense
+            self.outcome = replace(self.outcome, ended=Ended.REJECTED, error=describe(error))
+            self.job = replace(self.job, attempts=0, exceptions=0, crashes=0)
+            return self._decided(worker, now, reporter)
+
+    def _decided(self, worker: str, now: int, reporter: StoreReporter) -> Transition:
         return decide(
             self.job,
             self.policy,

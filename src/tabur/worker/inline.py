@@ -49,6 +49,8 @@ def drain(runtime: Runtime) -> None:
             if finished.error is not None:
                 _log.error("%s %s", job.name, finished.ctx.job_id, exc_info=finished.error)
             runtime.driver.claiming.exchange(Exchange(worker=WORKER, settle=[move]))
+            if isinstance(finished.error, KeyboardInterrupt | SystemExit):
+                raise finished.error  # meant for this thread, not for the job alone
 
 
 def _work(runtime: Runtime, job: ClaimedJob, reporter: StoreReporter) -> Finished:
