@@ -80,7 +80,7 @@ class Tabur:
     def register(self, cls: J) -> J:
         """Make a `Job` class known to this app; a class decorator. Raises ConfigError, also for a
         class that another app has: its instances could not know where to go."""
-        if "__tabur_definition__" in vars(cls):
+        if cls.__tabur_definition__ is not None:  # a subclass begins without one
             raise ConfigError(
                 f"{cls.__name__} is registered already; make a subclass for each app."
             )
