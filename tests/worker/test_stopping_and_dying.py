@@ -109,7 +109,7 @@ def test_a_job_that_kills_its_process_is_poison_after_three_and_harms_no_neighbo
     worker = shop.worker()
     with pytest.raises(JobFailed) as failed:
         deadly.wait(40)
-    assert failed.value.error_type == "JobCrashed"
+    assert failed.value.error_type.endswith("JobCrashed")
     assert len(shop.ledger("dies")) == 3
     assert neighbour.wait(40) == "done"
     assert neighbour.status().attempt == 1
@@ -130,7 +130,7 @@ def test_what_is_over_its_time_is_ended(shop: Workshop, job: str) -> None:
     with pytest.raises(JobFailed) as failed:
         handle.wait(40)
     assert time.monotonic() - began < 12  # 0.4 s of timeout and 2 s to end it, on an idle machine
-    assert failed.value.error_type == "JobTimedOut"
+    assert failed.value.error_type.endswith("JobTimedOut")
     assert neighbour.wait(40) == "done"
     assert len(shop.ledger("patient ")) == 1
     pids = [int(line.split()[1]) for line in shop.ledger(job) if " " in line]
