@@ -251,7 +251,7 @@ def test_a_type_that_json_cannot_carry_is_refused_where_it_is_declared() -> None
 
 def test_equal_arguments_have_one_canonical_form() -> None:
     codec = ArgumentCodec("job", {"a": (int, REQUIRED), "b": (dict[str, int], {"x": 1, "y": 2})})
-    given = [{"a": 1}, {"b": {"y": 2, "x": 1}, "a": 1}]
+    given: list[dict[str, Any]] = [{"a": 1}, {"b": {"y": 2, "x": 1}, "a": 1}]
     assert len({codec.canonical(codec.check(each)[1]) for each in given}) == 1
 
 
