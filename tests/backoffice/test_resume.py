@@ -149,8 +149,8 @@ class _CutAfter:
     def progress(self, done: int, total: int | None = None, *, unit: str | None = None) -> None:
         pass
 
-    def warn(self, message: str) -> None:
-        self.warned += 1
+    def warn(self, message: str, *, count: int = 1) -> None:
+        self.warned += count
 
     def check_cancelled(self) -> None:
         if self.left == 0:

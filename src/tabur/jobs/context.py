@@ -141,11 +141,11 @@ class JobContext:
             yield item
             self.progress(done)
 
-    def warn(self, message: str) -> None:
-        """Count a warning: the job will be shown as completed *with warnings*."""
+    def warn(self, message: str, *, count: int = 1) -> None:
+        """Count a warning, or `count` of them: the job is shown as completed *with warnings*."""
         last = self.last_progress
         self.last_progress = Progress(
-            last.done, last.total, last.unit, last.message, last.warnings + 1
+            last.done, last.total, last.unit, last.message, last.warnings + max(0, count)
         )
         self._reporter.progress(self)
         _log.info("%s %s: %s", self.name, self.job_id, message)

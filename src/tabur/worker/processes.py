@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import signal
 import subprocess
@@ -11,7 +12,7 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 from queue import SimpleQueue
-from time import monotonic
+from time import monotonic, sleep
 
 from tabur.errors import PayloadError, TaburError
 from tabur.jobs.context import Reporter
@@ -34,10 +35,14 @@ from tabur.worker.protocol import said
 from tabur.worker.run import JobCrashed, Run, interrupted
 from tabur.worker.slots import Done
 
+_log = logging.getLogger("tabur.worker")
+
 #: Seconds between SIGTERM and SIGKILL for a job that is over its time.
 KILL_AFTER = 1.0
 #: Seconds that a process has to load the app, beside the job's own time.
 LOADING = 60.0
+#: Seconds before another one is tried, when a process could not load the app.
+START_PAUSE = 2.0
 #: Runs after which a process is replaced, so that a leak in a job stays small.
 RECYCLE_AFTER = 200
 
@@ -191,6 +196,15 @@ class JobProcess:
         code = self._process.returncode or 0
         if run.is_ending:
             return interrupted(run)
+        if not self._loaded:
+            # The app could not be loaded: that is no fault of this job, and it is not charged.
+            _log.error(
+                "A process for jobs ended before it had loaded the app (%s): its error stands "
+                "above. New code on disk? Restart the workers: tabur queue:restart",
+                said(code),
+            )
+            sleep(START_PAUSE)
+            return Outcome(EndedHow.HANDED_BACK, run.started_at, now_us())
         run.error = JobCrashed(f"Its process ended while it ran ({said(code)}).")
         return Outcome(EndedHow.CRASHED, run.started_at, now_us(), error=describe(run.error))
 

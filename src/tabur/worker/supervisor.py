@@ -32,6 +32,8 @@ LOOK = 0.1
 LOOK_AT_SIGNAL = 1.0
 BEAT = 5.0
 PRUNE = 3600.0
+#: What a child may take to end once its grace is over (seconds).
+EXIT_TIME = 10.0
 #: A child that lived shorter than this is started again with a growing pause (seconds).
 SHORT_LIFE, LONGEST_PAUSE = 5.0, 30.0
 
@@ -64,6 +66,8 @@ class Supervisor:
         self._children: list[_Child] = []
         self._stopping: str | None = None
         self._signals = 0
+        self._stop_by: float | None = None
+        """When a child that was told to stop is killed."""
         self._code = EXIT_DONE
         self._epoch = 0
         self._looked_at_signal = 0.0
@@ -90,6 +94,8 @@ class Supervisor:
     def stop(self, reason: str) -> None:
         """Let the children finish what runs; a second time: end now. Safe in a signal handler."""
         self._signals += 1
+        left = self._options.grace if self._signals == 1 else 0.0
+        self._stop_by = monotonic() + left + EXIT_TIME
         self._stopping = self._stopping or reason
         for child in self._children:
             child.tell(b"s" if self._signals == 1 else b"n")
@@ -134,6 +140,9 @@ class Supervisor:
                     self._start_again(_Child(child.pause), warm=warm, now=now)
             elif child.due is None and (code := child.poll()) is not None:
                 self._ended(child, code, now)
+            elif self._stop_by is not None and now > self._stop_by:
+                child.kill_session()  # it hangs on its way out
+                self._ended(child, EXIT_DONE, now)
         if now - self._looked_at_signal > LOOK_AT_SIGNAL:
             self._looked_at_signal = now
             with contextlib.suppress(StoreError):

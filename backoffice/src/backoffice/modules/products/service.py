@@ -54,7 +54,7 @@ class Run(Protocol):
 
     def progress(self, done: int, total: int | None = None, *, unit: str | None = None) -> None: ...
 
-    def warn(self, message: str) -> None: ...
+    def warn(self, message: str, *, count: int = 1) -> None: ...
 
     def check_cancelled(self) -> None: ...
 
@@ -67,7 +67,7 @@ class _InRequest:
     def progress(self, done: int, total: int | None = None, *, unit: str | None = None) -> None:
         pass
 
-    def warn(self, message: str) -> None:
+    def warn(self, message: str, *, count: int = 1) -> None:
         pass
 
     def check_cancelled(self) -> None:
@@ -135,8 +135,8 @@ class Importer:
         reader = RowReader(table.header, currency=work.currency)
         if not work.table["header"]:
             self._change(work.id, table={**work.table, "header": list(table.header)}, total=total)
-        for _ in range(cursor.rejected):
-            ctx.warn("row rejected by an attempt before")
+        if cursor.rejected:
+            ctx.warn("rows rejected by an attempt before", count=cursor.rejected)
         ctx.progress(cursor.done, _at_least(total, cursor.done), unit=unit)
         rows = iter(table)
         while batch := list(islice(rows, CHUNK)):
@@ -146,8 +146,8 @@ class Importer:
             chunk = _check(batch, reader, table)
             with self._sessions.begin() as session:
                 after = repository.apply_chunk(session, cursor, chunk, columns=reader.columns)
-            for _ in range(after.rejected - cursor.rejected):
-                ctx.warn("row rejected")
+            if rejected := after.rejected - cursor.rejected:
+                ctx.warn("rows rejected", count=rejected)
             cursor = after
             ctx.progress(cursor.done, _at_least(total, cursor.done), unit=unit)
         ctx.progress(cursor.done, cursor.done, unit=unit)
