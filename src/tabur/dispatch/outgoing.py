@@ -6,11 +6,13 @@ from hashlib import sha256
 from typing import Any
 
 from tabur.errors import IdempotencyConflict
+from tabur.jobs.options import NO_SETTINGS
 from tabur.jobs.pending import PendingJob
 from tabur.jobs.scope import Scope
 from tabur.model.clock import now_us
 from tabur.model.ids import idempotent_id, new_id
 from tabur.model.records import (
+    NO_OPTIONS,
     DispatchOptions,
     JobRecord,
     NewJob,
@@ -27,14 +29,6 @@ def new_job(pending: PendingJob[Any], scope: Scope, default_queue: str) -> NewJo
     user = settings.user or scope.user
     key = settings.idempotency_key
     due_at = settings.at or (now + settings.delay if settings.delay else None)
-    options = DispatchOptions(
-        tries=settings.tries,
-        backoff=settings.backoff,
-        timeout=settings.timeout,
-        retry_until=settings.retry_until or _later(now, declared.retry_until),
-        expires=settings.expires or _later(now, declared.expires),
-        fingerprint=fingerprint(pending) if key else None,
-    )
     return NewJob(
         id=idempotent_id((tenant, user), key) if key else new_id(),
         name=pending.definition.name,
@@ -44,11 +38,27 @@ def new_job(pending: PendingJob[Any], scope: Scope, default_queue: str) -> NewJo
         created_at=now,
         priority=declared.priority if settings.priority is None else settings.priority,
         due_at=due_at,
-        options=b"" if options == _NONE else encode(options),
+        options=_options(pending, now),
         tenant=tenant,
         user=user,
         locale=settings.locale or scope.locale,
     )
+
+
+def _options(pending: PendingJob[Any], now: int) -> bytes:
+    """What this dispatch sets otherwise than its job declares, as it is kept; mostly nothing."""
+    settings, declared = pending.settings, pending.definition.options
+    if settings is NO_SETTINGS and declared.retry_until is None and declared.expires is None:
+        return b""
+    options = DispatchOptions(
+        tries=settings.tries,
+        backoff=settings.backoff,
+        timeout=settings.timeout,
+        retry_until=settings.retry_until or _later(now, declared.retry_until),
+        expires=settings.expires or _later(now, declared.expires),
+        fingerprint=fingerprint(pending) if settings.idempotency_key else None,
+    )
+    return b"" if options == NO_OPTIONS else encode(options)
 
 
 def fingerprint(pending: PendingJob[Any]) -> str:
@@ -65,6 +75,3 @@ def check_same(pending: PendingJob[Any], kept: JobRecord) -> None:
 
 def _later(now: int, span: int | None) -> int | None:
     return None if span is None else now + span
-
-
-_NONE = DispatchOptions()

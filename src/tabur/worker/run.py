@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from tabur.errors import JobCancelled, PayloadError, TaburError, UnknownJob
 from tabur.jobs.context import FailJob, JobContext, ReleaseJob, Reporter
 from tabur.jobs.definition import JobDefinition
-from tabur.jobs.scope import Scope
+from tabur.jobs.scope import NOBODY, Scope
 from tabur.model.clock import now_us
 from tabur.model.codec import describe, encode_result
 from tabur.model.decide import CRASHES_UNTIL_POISON
@@ -96,7 +96,10 @@ class Run:
         return self.timed_out or self.cut_off
 
     def scope(self) -> Scope:
-        return Scope(self.job.tenant, self.job.user, self.job.locale)
+        job = self.job
+        if job.tenant is job.user is job.locale is None:
+            return NOBODY
+        return Scope(job.tenant, job.user, job.locale)
 
 
 class Refused(Exception):

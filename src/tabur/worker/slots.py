@@ -11,7 +11,7 @@ from queue import SimpleQueue
 from time import monotonic
 from typing import Protocol
 
-from tabur.jobs.scope import CurrentScope
+from tabur.jobs.scope import NOBODY, CurrentScope
 from tabur.model.clock import now_us
 from tabur.model.outcome import Outcome
 from tabur.worker.run import Run, completed, stopped
@@ -68,14 +68,15 @@ class LoopSlots:
         self._loop.run_forever()
 
     def _begin(self, runs: Sequence[Run]) -> None:
-        create_task, now = self._loop.create_task, monotonic()
+        now, loop = monotonic(), self._loop
         for run in runs:
             if run.timeout:
                 run.deadline = now + run.timeout
-            run.handle = create_task(self._perform(run))
+            run.handle = asyncio.Task(self._perform(run), loop=loop)
 
     async def _perform(self, run: Run) -> None:
-        self._scope.enter(run.scope())  # each task has its own context: nothing to reset
+        if (scope := run.scope()) is not NOBODY:
+            self._scope.enter(scope)  # each task has its own context: nothing to reset
         run.started_at = now_us()
         try:
             outcome = completed(run, await run.definition.call(run.ctx, run.arguments))

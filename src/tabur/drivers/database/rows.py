@@ -78,12 +78,10 @@ class Rows:
     def insert(self, cursor: Any, jobs: Sequence[NewJob], now: int) -> bool:
         """Insert new jobs; answers whether any may be claimed at once. An id that is known raises
         the store's IntegrityError."""
-        cursor.executemany(self.insert_record.sql, [_record_row(job) for job in jobs])
+        _insert(cursor, self.insert_record.sql, [_record_row(job) for job in jobs])
         ready_rows, waiting_rows = split(jobs, now)
-        if ready_rows:
-            cursor.executemany(self.insert_ready.sql, ready_rows)
-        if waiting_rows:
-            cursor.executemany(self.insert_waiting.sql, waiting_rows)
+        _insert(cursor, self.insert_ready.sql, ready_rows)
+        _insert(cursor, self.insert_waiting.sql, waiting_rows)
         return bool(ready_rows)
 
     def unknown(self, cursor: Any, jobs: Iterable[NewJob]) -> list[NewJob]:
@@ -157,6 +155,13 @@ class Rows:
         row = (move.id, queue, isolation, rank, *counters, move.due_at, 0)
         cursor.execute(self.insert_waiting.sql, row)
         return False
+
+
+def _insert(cursor: Any, sql: str, rows: list[Any]) -> None:
+    if len(rows) == 1:
+        cursor.execute(sql, rows[0])  # half the price of executemany for one
+    elif rows:
+        cursor.executemany(sql, rows)
 
 
 def split(jobs: Sequence[NewJob], now: int) -> tuple[list[Any], list[Any]]:

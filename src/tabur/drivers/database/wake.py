@@ -11,8 +11,8 @@ import os
 import select
 import socket
 import threading
-import time
 from pathlib import Path
+from time import monotonic
 
 from tabur.drivers.database.sqlite import SqliteFile
 
@@ -32,19 +32,13 @@ class Bell:
         self._socket: socket.socket | None = None
         self._listeners: list[str] = []
         self._seen: int | None = None
+        self._look_again = 0.0
 
     def ring(self) -> None:
         """Never waits and never fails: who is busy needs no bell."""
         with self._lock:
-            try:
-                changed = self._folder.stat().st_mtime_ns
-            except OSError:
-                return
-            if changed != self._seen:
-                self._listeners = [
-                    entry.path for entry in os.scandir(self._folder) if entry.name.endswith(".bell")
-                ]
-                self._seen = changed
+            if monotonic() > self._look_again:
+                self._look()
             if not self._listeners:
                 return
             if self._socket is None:
@@ -66,6 +60,20 @@ class Bell:
                 self._socket.close()
                 self._socket = None
 
+    def _look(self) -> None:
+        """See who listens. A new one is rung a little later, and looks by itself until then."""
+        self._look_again = monotonic() + LOOK
+        try:
+            changed = self._folder.stat().st_mtime_ns
+        except OSError:
+            self._listeners = []
+            return
+        if changed != self._seen:
+            self._listeners = [
+                entry.path for entry in os.scandir(self._folder) if entry.name.endswith(".bell")
+            ]
+            self._seen = changed
+
 
 class DatabaseListener:
     """Hears the bell; belongs to one thread but for `interrupt`."""
@@ -86,14 +94,14 @@ class DatabaseListener:
                 self._poll.register(self._bell, select.POLLIN)
 
     def wait(self, timeout: float) -> bool:
-        deadline = time.monotonic() + timeout
+        deadline = monotonic() + timeout
         rung_until = 0.0
         look = LOOK if self._bell is None else LOOK_BEHIND_BELL
         while True:
             if self._version() != self._seen:
                 self._seen = self._version()
                 return True
-            now = time.monotonic()
+            now = monotonic()
             if now >= deadline:
                 return False
             # A bell in a caller's transaction rings just before the commit: look often for a while.
@@ -102,7 +110,7 @@ class DatabaseListener:
             if heard == "interrupt":
                 return True
             if heard == "bell":
-                rung_until = time.monotonic() + LOOK
+                rung_until = monotonic() + LOOK
 
     def interrupt(self) -> None:
         with contextlib.suppress(BlockingIOError):
