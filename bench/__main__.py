@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import time
 
@@ -26,6 +27,7 @@ def main() -> None:
     parser.add_argument("--write-docs", action="store_true", help="put the table in docs/bench.md")
     options = parser.parse_args()
 
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))  # workers are stopped too
     plan = QUICK if options.quick else Plan()
     figures = Figures()
     where = report.machine()
