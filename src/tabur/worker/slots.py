@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from queue import SimpleQueue
@@ -108,7 +109,8 @@ class ThreadSlots:
     def end(self, run: Run) -> None:
         """Raise in its thread, at the next line of Python that it runs."""
         with self._guard:
-            if run.handle is not None:
+            traced = _FREEZES_TRACED and sys.gettrace() is not None
+            if run.handle is not None and not traced:
                 _raise_in(run.handle, _Ended)
 
     def call_back(self, run: Run) -> None:
@@ -146,6 +148,11 @@ class ThreadSlots:
 
 def _deliver() -> None:
     """An exception that was raised from outside arrives at the latest on this call."""
+
+
+#: Python 3.11 spins in every traced thread (coverage, a debugger) while an exception waits for one
+#: that sits in a C call. There such a run is left to its deadline, and its process is replaced.
+_FREEZES_TRACED = sys.version_info < (3, 12)
 
 
 class _Ended(BaseException):
