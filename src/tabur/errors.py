@@ -12,7 +12,8 @@ TaburError
 ├── DispatchWouldBlock     a dispatch that would wait for the caller's own open transaction
 └── StoreError
     ├── SchemaMissing      `tabur migrate` has not been run
-    └── StoreUnavailable   the store cannot be reached or stays locked
+    └── StoreUnavailable   the store does not answer or stays locked: unknown whether it was done
+        └── StoreUnreachable   no connection could be made: nothing was sent
 """
 
 from __future__ import annotations
@@ -107,6 +108,10 @@ class SchemaMissing(StoreError):
 
 
 class StoreUnavailable(StoreError):
+    pass
+
+
+class StoreUnreachable(StoreUnavailable):
     pass
 
 

@@ -1,8 +1,9 @@
 """What every store promises: the roles of a driver, and the obligations of each verb.
 
-A driver is one object with five roles. All verbs may be called from any thread. A verb either
-does all it says, in one transaction, or nothing. A verb that cannot reach the store raises
-StoreUnavailable; then it is unknown whether it was done, and calling it again is safe.
+A driver is one object with six roles. All verbs may be called from any thread. A verb either
+does all it says, in one transaction, or nothing. A verb whose answer does not come raises
+StoreUnavailable; then it is unknown whether it was done, and calling it again is safe. Where
+nothing was sent, since no connection could be made, it raises the kind named StoreUnreachable.
 Moments and spans are microseconds; "now" is the store's clock.
 """
 
@@ -138,9 +139,35 @@ class Claiming(Protocol):
         to be cancelled is cancelled. With `crashed`, each has its crashes counted and is to run in
         a process of its own. Call it only when the worker's process is gone or was found lost."""
 
+    def held(self, worker: str) -> Sequence[tuple[bytes, bytes]]:
+        """Id and token of everything that `worker` holds by the store's account: now and then a
+        child compares it with what it runs, and hands back the rest."""
+
     def attach(self, job_id: bytes, token: bytes, attachment: Attachment) -> bool:
         """Record a file of a running job; False where the claim has moved on. The same `n` again
         replaces it."""
+
+
+class Transfer(Protocol):
+    """Taking jobs out, to bring them into another store.
+
+    What is taken out stands still, shown as blocked: nobody claims it, and no crash of who moves
+    it loses it or lets it run twice. It stays until it is gone or put back.
+    """
+
+    def take_out(self, queue: str | None, *, limit: int) -> Sequence[NewJob]:
+        """Take out at most `limit` jobs that wait, pending before scheduled (retries among them),
+        of one queue or of all; with the counters of attempts before. Not what is blocked: what
+        unblocks it is here. Empty: there is nothing left to take."""
+
+    def taken_out(self) -> Sequence[NewJob]:
+        """What stands taken out, by whoever began and did not finish; a thousand at most."""
+
+    def gone(self, job_ids: Sequence[bytes]) -> None:
+        """Remove taken-out jobs with record and history: they are in the other store now."""
+
+    def put_back(self, job_ids: Sequence[bytes]) -> None:
+        """Let taken-out jobs wait here again."""
 
 
 class Workers(Protocol):
@@ -198,11 +225,12 @@ class Listener(Protocol):
 
 
 class Driver(Protocol):
-    """A store. `name` is the connection's word for it: database, memory, sync."""
+    """A store. `name` is the connection's word for it: database, redis, memory, sync."""
 
     name: str
     dispatching: Dispatching
     claiming: Claiming
+    transfer: Transfer
     workers: Workers
     inspection: Inspection
 

@@ -46,6 +46,10 @@ class NewJob(msgspec.Struct, frozen=True):
     tenant: str | None = None
     user: str | None = None
     locale: str | None = None
+    attempts: int = 0
+    """Not zero only for what comes out of another store, as the next two."""
+    exceptions: int = 0
+    crashes: int = 0
 
 
 class ClaimedJob(msgspec.Struct, frozen=True):

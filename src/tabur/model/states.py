@@ -27,6 +27,8 @@ FINISHED = frozenset({State.COMPLETED, State.FAILED, State.CANCELLED})
 
 #: from → to, with the reason a person would give for the move.
 MOVES: dict[tuple[State, State], str] = {
+    (State.PENDING, State.BLOCKED): "taken out, to be moved into another store",
+    (State.SCHEDULED, State.BLOCKED): "taken out, to be moved into another store",
     (State.BLOCKED, State.PENDING): "the last job it waited for completed",
     (State.BLOCKED, State.SCHEDULED): "unblocked before its time",
     (State.BLOCKED, State.CANCELLED): "called back, or what it waited for failed",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from msgspec.structs import replace
 
 from tabur.drivers.contract import Exchange, Exchanged
@@ -52,6 +54,11 @@ class MemoryClaiming:
                 self._store.release(entry)
             self._store.wake()
         return len(held)
+
+    def held(self, worker: str) -> Sequence[tuple[bytes, bytes]]:
+        with self._store.lock:
+            claims = [(each.job.id, each.claim) for each in self._store.held_by(worker)]
+        return [(job_id, claim.token) for job_id, claim in claims if claim is not None]
 
     def attach(self, job_id: bytes, token: bytes, attachment: Attachment) -> bool:
         with self._store.lock:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from tabur.drivers.contract import Claiming, Dispatching, Inspection, Workers
+from tabur.drivers.contract import Claiming, Dispatching, Inspection, Transfer, Workers
 from tabur.drivers.memory.claiming import MemoryClaiming
 from tabur.drivers.memory.dispatching import MemoryDispatching
 from tabur.drivers.memory.inspection import MemoryInspection
 from tabur.drivers.memory.listener import MemoryListener
 from tabur.drivers.memory.store import MemoryStore
+from tabur.drivers.memory.transfer import MemoryTransfer
 from tabur.drivers.memory.workers import MemoryWorkers
 from tabur.model.clock import now_us
 
@@ -26,6 +27,7 @@ class MemoryDriver:
         self._store = MemoryStore(clock)
         self.dispatching: Dispatching = MemoryDispatching(self._store)
         self.claiming: Claiming = MemoryClaiming(self._store)
+        self.transfer: Transfer = MemoryTransfer(self._store)
         self.workers: Workers = MemoryWorkers(self._store)
         self.inspection: Inspection = MemoryInspection(self._store)
 

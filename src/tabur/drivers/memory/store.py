@@ -54,6 +54,7 @@ class Entry:
     """Its place among the pending ones."""
     due_at: int | None = None
     blockers: int = 0
+    """Below zero: taken out, to be moved into another store."""
     attempts: int = 0
     exceptions: int = 0
     crashes: int = 0
@@ -92,7 +93,16 @@ class MemoryStore:
         """Keep a new job; one whose id is known is passed over."""
         if job.id in self.jobs:
             return
-        entry = Entry(job, job.isolation, State.BLOCKED, blockers=job.blockers, due_at=job.due_at)
+        entry = Entry(
+            job,
+            job.isolation,
+            State.BLOCKED,
+            due_at=job.due_at,
+            blockers=job.blockers,
+            attempts=job.attempts,
+            exceptions=job.exceptions,
+            crashes=job.crashes,
+        )
         self.jobs[job.id] = entry
         if not entry.blockers:
             self.queue_up(entry)
@@ -172,6 +182,11 @@ class MemoryStore:
 
     # out of the store
 
+    def take_out(self, entry: Entry) -> None:
+        """Let it stand still, until it is gone or put back."""
+        self._move(entry, State.BLOCKED)
+        entry.blockers = -1
+
     def finish(self, entry: Entry, to: State) -> None:
         """The end; its outcome is the last of `history`."""
         self.end_claim(entry)
@@ -189,7 +204,7 @@ class MemoryStore:
         match follow_up:
             case Unblock(job_id):
                 entry = self.jobs.get(job_id)
-                if entry is not None and entry.state is State.BLOCKED:
+                if entry is not None and entry.blockers > 0:
                     entry.blockers -= 1
                     if not entry.blockers:
                         self.queue_up(entry)

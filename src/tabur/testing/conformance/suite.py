@@ -19,6 +19,7 @@ from tabur.testing.conformance import (
     releasing,
     reporting,
     settling,
+    transferring,
     waking,
     working,
 )
@@ -47,6 +48,7 @@ OBLIGATIONS = _obligations(
     releasing,
     inspecting,
     working,
+    transferring,
     waking,
     payloads,
     concurrency,

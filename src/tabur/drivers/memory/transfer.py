@@ -1,0 +1,62 @@
+"""Taking jobs out, to bring them into another store."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import islice
+
+from msgspec.structs import replace
+
+from tabur.drivers.memory.store import Entry, MemoryStore
+from tabur.model.records import NewJob
+from tabur.model.states import State
+
+
+class MemoryTransfer:
+    def __init__(self, store: MemoryStore) -> None:
+        self._store = store
+
+    def take_out(self, queue: str | None, *, limit: int) -> Sequence[NewJob]:
+        with self._store.lock:
+            taken = [
+                entry
+                for state in (State.PENDING, State.SCHEDULED)
+                for entry in self._store.jobs.values()
+                if entry.state is state and queue in (None, entry.job.queue)
+            ][:limit]
+            for entry in taken:
+                self._store.take_out(entry)
+            return [_new_again(entry) for entry in taken]
+
+    def taken_out(self) -> Sequence[NewJob]:
+        with self._store.lock:
+            out = (entry for entry in self._store.jobs.values() if entry.blockers < 0)
+            return [_new_again(entry) for entry in islice(out, 1000)]
+
+    def gone(self, job_ids: Sequence[bytes]) -> None:
+        with self._store.lock:
+            for entry in self._out(job_ids):
+                del self._store.jobs[entry.job.id]
+
+    def put_back(self, job_ids: Sequence[bytes]) -> None:
+        with self._store.lock:
+            for entry in self._out(job_ids):
+                entry.blockers = 0
+                self._store.queue_up(entry)
+            self._store.wake()
+
+    def _out(self, job_ids: Sequence[bytes]) -> list[Entry]:
+        found = [self._store.jobs.get(job_id) for job_id in job_ids]
+        return [entry for entry in found if entry is not None and entry.blockers < 0]
+
+
+def _new_again(entry: Entry) -> NewJob:
+    """The job as it would be dispatched into another store."""
+    return replace(
+        entry.job,
+        isolation=entry.isolation,
+        due_at=entry.due_at,
+        attempts=entry.attempts,
+        exceptions=entry.exceptions,
+        crashes=entry.crashes,
+    )
