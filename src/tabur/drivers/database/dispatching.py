@@ -2,166 +2,220 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
 
-from sqlalchemy import Connection, Engine, event
+from sqlalchemy import Connection, bindparam, delete, select, union_all, update
 
 from tabur.drivers.contract import CancelAnswer, Filter
-from tabur.drivers.database.rows import KnownId, Rows, cancelled_row
+from tabur.drivers.database.rows import Rows, cancelled_row
+from tabur.drivers.database.schema import (
+    attachments,
+    outcomes,
+    progress,
+    ready,
+    records,
+    waiting,
+)
 from tabur.drivers.database.selection import where
-from tabur.drivers.database.sqlite import SqliteFile
-from tabur.drivers.database.wake import Bell
-from tabur.errors import ConfigError, SchemaMissing
+from tabur.drivers.database.statements import ONE, first, literal
+from tabur.drivers.database.store import Store, Transaction
+from tabur.errors import ConfigError
 from tabur.model.ids import made_from_key
+from tabur.model.outcome import Ending
 from tabur.model.records import NewJob
 from tabur.model.states import FINISHED
 
-#: Jobs removed or cancelled in one transaction, so that nobody waits long for the write lock.
+P = bindparam
+
+#: Jobs removed or cancelled in one transaction, so that nobody waits long for its locks.
 CHUNK = 500
 
 
 class DatabaseDispatching:
-    def __init__(self, file: SqliteFile, rows: Rows, bell: Bell, clock: Callable[[], int]) -> None:
-        self._file = file
+    def __init__(self, store: Store, rows: Rows) -> None:
+        self._store = store
         self._rows = rows
-        self._bell = bell
-        self._clock = clock
+        self._sql = _Statements(store)
 
     def dispatch(self, jobs: Sequence[NewJob]) -> None:
+        now = self._store.now()
         try:
-            with self._file.write() as cursor:
-                try:
-                    woken = self._rows.insert(cursor, jobs, self._clock())
-                except KnownId:
-                    # Somebody dispatches again: rare, so that only then each id is looked up.
-                    cursor.execute("ROLLBACK")
-                    cursor.execute("BEGIN IMMEDIATE")
-                    fresh = self._rows.unknown(cursor, jobs)
-                    woken = bool(fresh) and self._rows.insert(cursor, fresh, self._clock())
-        except OverflowError:
-            raise ConfigError("A number among the options is too large for the store.") from None
-        if woken:
-            self._bell.ring()
+            try:
+                self._store.transact(lambda tx: self._insert(tx, jobs, now))
+            except self._store.KnownId:
+                # Somebody dispatches again: rare, so that only then each id is looked up.
+                self._store.transact(lambda tx: self._insert_unknown(tx, jobs, now))
+        except self._store.DataErrors as error:
+            raise ConfigError(
+                f"What was dispatched cannot be stored in {self._store}: {error}"
+            ) from None
 
     def dispatch_in(self, connection: Connection, jobs: Sequence[NewJob]) -> None:
-        if not self._file.is_same(connection):
+        if not self._store.is_same(connection):
             url = connection.engine.url.render_as_string(hide_password=True)
             raise ConfigError(
-                f"session= is on {url}, and the queue is in {self._file}. A transaction "
+                f"session= is on {url}, and the queue is in {self._store}. A transaction "
                 "cannot span both: point DATABASE_URL at the same database, or dispatch with "
                 "after_commit=True."
             )
+        # Only an id made from a key can be there already. Looking for each would begin the
+        # caller's transaction with a read, which SQLite may refuse to let write later.
+        keyed = [job for job in jobs if made_from_key(job.id)]
+        fresh = [job for job in jobs if not made_from_key(job.id)] if keyed else jobs
         cursor = connection.connection.cursor()
         try:
-            # Only an id made from a key can be there already. Looking for each would begin the
-            # caller's transaction with a read, which SQLite may refuse to let write later.
-            if any(made_from_key(job.id) for job in jobs):
-                jobs = self._rows.unknown(cursor, jobs)
-            self._rows.insert(cursor, jobs, self._clock())
-        except Exception as error:
-            if "no such table" in str(error):
-                raise SchemaMissing(str(self._file)) from error
-            raise
+            now = self._store.now()
+            self._rows.insert_unknown(cursor, keyed, now)
+            if fresh:
+                self._rows.insert(cursor, fresh, now)
+            self._store.wake_on_commit(connection, cursor)
         finally:
             cursor.close()
-        event.listen(connection, "commit", lambda _: self._bell.ring(), once=True)
-
-    def install(self, engine: Engine) -> None:
-        self._file.install(engine)
 
     def cancel(self, job_id: bytes) -> CancelAnswer:
-        with self._file.write() as cursor:
-            if self._rows.is_known(cursor, job_id):
-                claimed = cursor.execute(
-                    "SELECT token IS NOT NULL FROM job_ready WHERE id = ?", (job_id,)
-                ).fetchone()
-                if not self._rows.cancel(cursor, job_id, "Called back.", self._clock()):
-                    return CancelAnswer.FINISHED
-                running = claimed is not None and claimed[0]
-                return CancelAnswer.CANCELLING if running else CancelAnswer.CANCELLED
-        return CancelAnswer.UNKNOWN
+        return self._store.transact(lambda tx: self._cancel(tx.cursor, job_id))
 
     def retry(self, job_ids: Iterable[bytes]) -> int:
-        retried = 0
-        with self._file.write() as cursor:
-            for job_id in job_ids:
-                ended = cursor.execute(_LAST_ENDING, (job_id,)).fetchone()
-                if ended is None or ended[1] not in ("failed", "cancelled"):
-                    continue
-                work = cursor.execute(
-                    "SELECT id, queue, isolation, rank, 0, 0, 0 FROM job_records WHERE id = ?",
-                    (job_id,),
-                ).fetchone()
-                cursor.execute(
-                    "UPDATE job_outcomes SET ending = 'retried' WHERE seq = ?", (ended[0],)
-                )
-                cursor.execute(self._rows.delete_progress.sql, (job_id,))
-                cursor.execute(self._rows.insert_ready.sql, work)
-                retried += 1
-        if retried:
-            self._bell.ring()
-        return retried
+        ids = list(job_ids)
+        return self._store.transact(lambda tx: sum(self._retry(tx, each) for each in ids))
 
     def forget(self, which: Filter) -> int:
         if not FINISHED.issuperset(which.states):
             raise ConfigError("Only finished jobs can be forgotten.")
         condition, values = where(which)
-        query = f"""
-            SELECT o.id FROM job_outcomes o JOIN job_records r ON r.id = o.id
-             WHERE o.ending IN ('completed', 'failed', 'cancelled') AND {condition}
-             ORDER BY o.seq LIMIT {CHUNK}
-        """
+        finished = self._store.prepare(_FINISHED.format(condition=condition), *values)
         forgotten = 0
         while True:
-            with self._file.write() as cursor:
-                ids = cursor.execute(query, values).fetchall()
-                for table in _TABLES:
-                    cursor.executemany(f"DELETE FROM {table} WHERE id = ?", ids)
-            forgotten += len(ids)
-            if len(ids) < CHUNK:
+            with self._store.read() as cursor:
+                ids = [row[0] for row in finished.all(cursor, *values.values())]
+            gone = self._forget_these(ids)
+            forgotten += gone
+            if len(ids) < CHUNK or not gone:
                 return forgotten
 
     def forget_one(self, job_id: bytes) -> bool:
-        with self._file.write() as cursor:
-            ended = cursor.execute(_LAST_ENDING, (job_id,)).fetchone()
-            if ended is None or ended[1] not in ("completed", "failed", "cancelled"):
-                return False
-            for table in _TABLES:
-                cursor.execute(f"DELETE FROM {table} WHERE id = ?", (job_id,))
-        return True
+        return self._forget_these([job_id]) == 1
 
     def clear(self, queue: str) -> int:
         cleared = 0
         while True:
-            with self._file.write() as cursor:
-                waiting = cursor.execute(_UNSTARTED, {"queue": queue}).fetchall()
-                ids = [(job_id,) for job_id, _ in waiting]
-                cursor.executemany(self._rows.delete_unclaimed.sql, ids)
-                cursor.executemany(self._rows.delete_waiting.sql, ids)
-                now = self._clock()
-                gone = [
-                    cancelled_row(job_id, "The queue was cleared.", attempts=attempts, now=now)
-                    for job_id, attempts in waiting
-                ]
-                cursor.executemany(self._rows.insert_outcome.sql, gone)
-            cleared += len(ids)
-            if len(ids) < CHUNK:
+            chunk = self._store.transact(lambda tx: self._clear(tx.cursor, queue))
+            cleared += chunk
+            if chunk < CHUNK:
                 return cleared
 
+    def _forget_these(self, ids: Sequence[bytes]) -> int:
+        return self._store.transact(lambda tx: self._forget(tx.cursor, ids))
 
-_TABLES = ("job_records", "job_outcomes", "job_progress", "job_attachments")
+    # in one transaction
 
-#: The ending that a job has, if it stands in neither of the tables of work.
-_LAST_ENDING = """
-    SELECT seq, ending FROM job_outcomes o WHERE id = ?1
-       AND NOT EXISTS (SELECT 1 FROM job_ready WHERE id = ?1)
-       AND NOT EXISTS (SELECT 1 FROM job_waiting WHERE id = ?1)
-     ORDER BY seq DESC LIMIT 1
+    def _insert(self, tx: Transaction, jobs: Sequence[NewJob], now: int) -> None:
+        tx.woken = self._rows.insert(tx.cursor, jobs, now)
+
+    def _insert_unknown(self, tx: Transaction, jobs: Sequence[NewJob], now: int) -> None:
+        tx.woken = self._rows.insert_unknown(tx.cursor, jobs, now)
+
+    def _cancel(self, cursor: Any, job_id: bytes) -> CancelAnswer:
+        if not self._rows.is_known(cursor, job_id):
+            return CancelAnswer.UNKNOWN
+        match self._rows.cancel(cursor, job_id, "Called back.", self._store.now()):
+            case True:
+                return CancelAnswer.CANCELLED
+            case False:
+                return CancelAnswer.CANCELLING
+            case None:
+                return CancelAnswer.FINISHED
+
+    def _retry(self, tx: Transaction, job_id: bytes) -> bool:
+        ended = self._ended(tx.cursor, job_id)
+        if ended is None or ended[1] not in (Ending.FAILED, Ending.CANCELLED):
+            return False
+        place = self._rows.place.one(tx.cursor, job_id)
+        assert place is not None, "an ended job without its record"
+        self._sql.retried.run(tx.cursor, ended[0])
+        self._rows.delete_progress.run(tx.cursor, job_id)
+        self._rows.insert_ready.run(tx.cursor, job_id, *place, 0, 0, 0)
+        tx.woken = True
+        return True
+
+    def _forget(self, cursor: Any, ids: Sequence[bytes]) -> int:
+        finished = [each for each in ids if self._is_finished(self._ended(cursor, each))]
+        for delete_from in self._sql.forget:
+            delete_from.run(cursor, finished)
+        return len(finished)
+
+    def _ended(self, cursor: Any, job_id: bytes) -> tuple[int, str] | None:
+        """The last outcome of a job that stands in neither of the tables of work; locked, so that
+        of two who would move it on only one does."""
+        last = self._sql.last.one(cursor, job_id)
+        if last is None or self._sql.unfinished.one(cursor, job_id, job_id) is not None:
+            return None
+        seq, ending = last
+        return seq, ending
+
+    def _is_finished(self, ended: tuple[int, str] | None) -> bool:
+        return ended is not None and ended[1] in FINISHED
+
+    def _clear(self, cursor: Any, queue: str) -> int:
+        found = [
+            *self._sql.pending.all(cursor, queue, CHUNK),
+            *self._sql.waiting.all(cursor, queue, CHUNK),
+        ][:CHUNK]
+        ids = [job_id for job_id, _ in found]
+        self._sql.undo_ready.run(cursor, ids)
+        self._sql.undo_waiting.run(cursor, ids)
+        now = self._store.now()
+        reason = "The queue was cleared."
+        self._rows.insert_outcome.many(
+            cursor, [cancelled_row(each, reason, attempts=n, now=now) for each, n in found]
+        )
+        return len(found)
+
+
+_FINISHED = f"""
+    SELECT o.id FROM job_outcomes o JOIN job_records r ON r.id = o.id
+     WHERE o.ending IN ('completed', 'failed', 'cancelled') AND {{condition}}
+     ORDER BY o.seq LIMIT {CHUNK}
 """
-_UNSTARTED = f"""
-    SELECT id, attempts FROM (
-        SELECT id, attempts FROM job_ready WHERE queue = :queue AND token IS NULL
-         UNION ALL
-        SELECT id, attempts FROM job_waiting WHERE queue = :queue)
-     LIMIT {CHUNK}
-"""
+
+
+class _Statements:
+    """The statements of people's moves, compiled once."""
+
+    def __init__(self, store: Store) -> None:
+        o, y, w = outcomes.c, ready.c, waiting.c
+        self.last = store.prepare(
+            first(
+                select(o.seq, o.ending).where(o.id == P("job")).order_by(o.seq.desc()), ONE
+            ).with_for_update(),
+            "job",
+        )
+        self.unfinished = store.prepare(
+            union_all(select(y.id).where(y.id == P("job")), select(w.id).where(w.id == P("same"))),
+            "job",
+            "same",
+        )
+        self.retried = store.prepare(
+            update(outcomes).where(o.seq == P("row")).values(ending=literal(Ending.RETRIED)), "row"
+        )
+        self.forget = [
+            store.keyed(delete(table), table.c.id)
+            for table in (outcomes, progress, attachments, records)
+        ]
+        self.pending = store.prepare(
+            first(
+                select(y.id, y.attempts).where(y.queue == P("which"), y.token.is_(None)), P("n")
+            ).with_for_update(skip_locked=True),
+            "which",
+            "n",
+        )
+        self.waiting = store.prepare(
+            first(select(w.id, w.attempts).where(w.queue == P("which")), P("n")).with_for_update(
+                skip_locked=True
+            ),
+            "which",
+            "n",
+        )
+        self.undo_ready = store.keyed(delete(ready), y.id)
+        self.undo_waiting = store.keyed(delete(waiting), w.id)

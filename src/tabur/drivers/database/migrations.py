@@ -2,50 +2,96 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+from uuid import uuid4
 
-from sqlalchemy import Table
+from sqlalchemy import Dialect
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from tabur.drivers.database import schema
-from tabur.drivers.database.sqlite import SqliteFile
+from tabur.drivers.database.store import Store
 from tabur.errors import ConfigError, SchemaMissing
 from tabur.model.clock import now_us
 
+#: What each version changed, as the statements that bring the one before up to it.
+Step = Callable[[Store], Sequence[str]]
 
-def migrate(file: SqliteFile) -> Sequence[str]:
-    """Apply what is missing, in one transaction, so that a second one waits and finds it done."""
+
+def migrate(store: Store) -> Sequence[str]:
+    """Apply what is missing; a second migration beside it waits and finds it done."""
     done: list[str] = []
-    with file.write(create=True) as cursor:
-        cursor.execute(_ddl(file, schema.versions))
-        current = cursor.execute("SELECT max(version) FROM tabur_schema").fetchone()[0] or 0
+    with store.migrating() as cursor:
+        cursor.execute(_create(store.dialect, schema.versions))
+        current = _current(cursor)
         if current > schema.VERSION:
             raise ConfigError(
-                f"The tables in {file} are of version {current}, and this Tabur knows "
+                f"The tables in {store} are of version {current}, and this Tabur knows "
                 f"{schema.VERSION}: install the newer Tabur that made them."
             )
-        if current < 1:
-            for table in schema.metadata.sorted_tables:
-                cursor.execute(_ddl(file, table))
-                for index in sorted(table.indexes, key=lambda each: str(each.name)):
-                    cursor.execute(
-                        str(CreateIndex(index, if_not_exists=True).compile(dialect=file.dialect))
-                    )
-            for name, query in schema.VIEWS.items():
-                cursor.execute(f"CREATE VIEW IF NOT EXISTS {name} AS {query}")
-            cursor.execute("INSERT INTO tabur_schema VALUES (?, ?)", (1, now_us()))
-            done.append("0001_job_tables")
+        for version, (name, step) in _STEPS.items():
+            if version > current:
+                for statement in step(store):
+                    cursor.execute(statement)
+                cursor.execute(_reached(version))
+                done.append(f"{version:04}_{name}")
     return done
 
 
-def version(file: SqliteFile) -> int:
+def script(store: Store) -> Sequence[str]:
+    """The statements that `migrate` would run on an empty database, as text."""
+    statements = [_create(store.dialect, schema.versions)]
+    for version, (_, step) in _STEPS.items():
+        statements += [*step(store), _reached(version)]
+    return [re.sub(r"\n\s*\n", "\n", each.strip()) for each in statements]
+
+
+def version(store: Store) -> int:
     """The version of the tables. Raises SchemaMissing where there are none or older ones."""
-    with file.read() as connection:
-        found = connection.execute("SELECT max(version) FROM tabur_schema").fetchone()[0]
-    if not found or found < schema.VERSION:
-        raise SchemaMissing(str(file), f"version {found or 0}, {schema.VERSION} is needed")
-    return int(found)
+    with store.read() as cursor:
+        found = _current(cursor)
+    if found < schema.VERSION:
+        raise SchemaMissing(str(store), f"version {found}, {schema.VERSION} is needed")
+    return found
 
 
-def _ddl(file: SqliteFile, table: Table) -> str:
-    return str(CreateTable(table, if_not_exists=True).compile(dialect=file.dialect))
+def _job_tables(store: Store) -> Sequence[str]:
+    statements = []
+    for table in schema.metadata.sorted_tables:
+        statements.append(_create(store.dialect, table))
+        statements += [
+            str(
+                CreateIndex(index, if_not_exists=store.index_if_not_exists).compile(
+                    dialect=store.dialect
+                )
+            )
+            for index in sorted(table.indexes, key=lambda each: str(each.name))
+            if store.dialect.name in index.info["on"]
+        ]
+    return [*statements, *store.views(schema.views(store.words))]
+
+
+def _signals(store: Store) -> Sequence[str]:
+    """The counter of restarts; and what tells this database from every other, so that a caller's
+    connection can be recognised by any address."""
+    identity = uuid4().int >> 65
+    unless_there = "WHERE NOT EXISTS (SELECT 1 FROM job_signals s WHERE s.name = '{0}')"
+    insert = f"INSERT INTO job_signals (name, value) SELECT '{{0}}', {{1}} {unless_there}"
+    return [insert.format("restart", 0), insert.format("identity", identity)]
+
+
+_STEPS: dict[int, tuple[str, Step]] = {1: ("job_tables", _job_tables), 2: ("signals", _signals)}
+
+
+def _create(dialect: Dialect, table: Any) -> str:
+    return str(CreateTable(table, if_not_exists=True).compile(dialect=dialect))
+
+
+def _current(cursor: Any) -> int:
+    cursor.execute("SELECT max(version) FROM tabur_schema")
+    return cursor.fetchone()[0] or 0
+
+
+def _reached(number: int) -> str:
+    return f"INSERT INTO tabur_schema (version, applied_at) VALUES ({number}, {now_us()})"

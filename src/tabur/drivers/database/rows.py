@@ -2,99 +2,109 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Dialect, bindparam, delete, insert, select, update
+from sqlalchemy import bindparam, delete, insert, select, update
 
 from tabur.drivers.database.schema import outcomes, progress, ready, records, waiting
 from tabur.drivers.database.statements import ONE, ZERO, Prepared
+from tabur.drivers.database.store import Store
 from tabur.model.outcome import Cancel, Dispatch, Ending, FollowUp, Transition, Unblock
 from tabur.model.records import ErrorInfo, NewJob, Progress, encode
-from tabur.model.states import FINISHED
+from tabur.model.states import FINISHED, Isolation
 from tabur.model.text import storable
 
 P = bindparam
 
 #: The largest number that a column can hold.
 LARGEST = 2**63 - 1
+#: Looks for a job that changes its table just then.
+_LOOKS = 3
 
 
 class Rows:
-    """Inserts, deletes and moves of single rows, on whatever cursor it is given."""
+    """Inserts, deletes and moves of single rows, on whatever cursor it is given.
 
-    def __init__(self, dialect: Dialect) -> None:
-        def prepare(statement: Any, *names: str) -> Prepared:
-            return Prepared(statement, dialect, *names)
+    Rows are locked before they are judged: what is read here is still so when it is changed.
+    """
 
-        self.insert_record = prepare(insert(records), *_names(records))
-        self.insert_ready = prepare(insert(ready).values({name: P(name) for name in _WORK}), *_WORK)
-        self.insert_waiting = prepare(insert(waiting), *_names(waiting))
-        outcome = tuple(name for name in _names(outcomes) if name != "seq")
-        self.insert_outcome = prepare(
-            insert(outcomes).values({name: P(name) for name in outcome}), *outcome
-        )
-        self.delete_ready = prepare(
+    def __init__(self, store: Store) -> None:
+        self._hot = store.hot
+        self.insert_record = store.unless_known(insert(records), *RECORD)
+        self.insert_ready = insert_ready(store)
+        self.insert_waiting = insert_waiting(store)
+        self.insert_outcome = insert_outcome(store)
+        self.delete_ready = store.prepare(
             delete(ready).where(ready.c.id == P("job"), ready.c.token == P("held")), "job", "held"
         )
-        self.marked = prepare(
-            select(ready.c.cancelling, ready.c.attempts).where(
-                ready.c.id == P("job"), ready.c.token == P("held")
-            ),
+        self.marked = store.prepare(
+            select(ready.c.cancelling, ready.c.attempts)
+            .where(ready.c.id == P("job"), ready.c.token == P("held"))
+            .with_for_update(),
             "job",
             "held",
         )
-        self.delete_unclaimed = prepare(
+        self.in_ready = store.prepare(
+            select(ready.c.attempts, ready.c.token).where(ready.c.id == P("job")).with_for_update(),
+            "job",
+        )
+        self.in_waiting = store.prepare(
+            select(waiting.c.attempts).where(waiting.c.id == P("job")).with_for_update(), "job"
+        )
+        self.delete_unclaimed = store.prepare(
             delete(ready).where(ready.c.id == P("job"), ready.c.token.is_(None)), "job"
         )
-        self.unstarted = prepare(
-            select(ready.c.attempts)
-            .where(ready.c.id == P("job"), ready.c.token.is_(None))
-            .union_all(select(waiting.c.attempts).where(waiting.c.id == P("same"))),
-            "job",
-            "same",
+        self.delete_waiting = store.prepare(delete(waiting).where(waiting.c.id == P("job")), "job")
+        self.delete_progress = store.prepare(
+            delete(progress).where(progress.c.id == P("job")), "job"
         )
-        self.delete_waiting = prepare(delete(waiting).where(waiting.c.id == P("job")), "job")
-        self.delete_progress = prepare(delete(progress).where(progress.c.id == P("job")), "job")
-        self.insert_progress = prepare(insert(progress), *_names(progress))
-        self.mark_cancelling = prepare(
+        self.insert_progress = store.prepare(insert(progress), *names(progress))
+        self.mark_cancelling = store.prepare(
             update(ready).where(ready.c.id == P("job")).values(cancelling=ONE), "job"
         )
-        self.unblock = prepare(
+        self.unblock = store.prepare(
             update(waiting)
             .where(waiting.c.id == P("job"), waiting.c.blockers > ZERO)
             .values(blockers=waiting.c.blockers - ONE),
             "job",
         )
-        self.known = prepare(select(records.c.id).where(records.c.id == P("job")), "job")
-        self.unblocked = prepare(
-            select(*(waiting.c[name] for name in _WORK), waiting.c.due_at).where(
+        self.unblocked = store.prepare(
+            select(*(waiting.c[name] for name in WORK), waiting.c.due_at).where(
                 waiting.c.id == P("job"), waiting.c.blockers == ZERO
             ),
             "job",
         )
+        self.known = store.prepare(select(records.c.id).where(records.c.id == P("job")), "job")
+        self.place = store.prepare(
+            select(records.c.queue, records.c.isolation, records.c.rank).where(
+                records.c.id == P("job")
+            ),
+            "job",
+        )
+
+    # bringing in
 
     def insert(self, cursor: Any, jobs: Sequence[NewJob], now: int) -> bool:
         """Insert new jobs; answers whether any may be claimed at once. An id that is known raises
-        the store's IntegrityError."""
-        _insert(cursor, self.insert_record.sql, [_record_row(job) for job in jobs])
-        ready_rows, waiting_rows = split(jobs, now)
-        _insert(cursor, self.insert_ready.sql, ready_rows)
-        _insert(cursor, self.insert_waiting.sql, waiting_rows)
-        return bool(ready_rows)
+        the store's KnownId."""
+        return self._hot.insert(cursor, jobs, now)
 
-    def unknown(self, cursor: Any, jobs: Iterable[NewJob]) -> list[NewJob]:
-        """Those whose id is not in the store yet, each once."""
-        fresh: dict[bytes, NewJob] = {}
+    def insert_unknown(self, cursor: Any, jobs: Iterable[NewJob], now: int) -> bool:
+        """As `insert`, one by one, passing over those whose id is known."""
+        woken = False
         for job in jobs:
-            if not self.is_known(cursor, job.id):
-                fresh.setdefault(job.id, job)
-        return list(fresh.values())
+            if self.insert_record.run(cursor, *record_row(job)) == 1:
+                to_ready, to_waiting = split([job], now)
+                self.insert_ready.many(cursor, to_ready)
+                self.insert_waiting.many(cursor, to_waiting)
+                woken |= bool(to_ready)
+        return woken
 
     def is_known(self, cursor: Any, job_id: bytes) -> bool:
-        cursor.execute(self.known.sql, (job_id,))  # an asynchronous driver's cursor answers None
-        return cursor.fetchone() is not None
+        return self.known.one(cursor, job_id) is not None
+
+    # moving
 
     def apply(self, cursor: Any, move: Transition, now: int) -> bool:
         """What follows once the claim's row is gone: where it goes, its outcome, its follow-ups.
@@ -104,7 +114,7 @@ class Rows:
         if move.to not in FINISHED:
             woken = self._again(cursor, move)
         if move.ending is not None:
-            cursor.execute(self.insert_outcome.sql, outcome_row(move))
+            self.insert_outcome.run(cursor, *outcome_row(move))
         if move.progress is not None:
             self.put_progress(cursor, move.id, move.progress)
         for follow_up in move.follow_ups:
@@ -112,56 +122,77 @@ class Rows:
         return woken
 
     def put_progress(self, cursor: Any, job_id: bytes, made: Progress) -> None:
-        cursor.execute(self.delete_progress.sql, (job_id,))
-        cursor.execute(self.insert_progress.sql, progress_row(job_id, made))
+        self.delete_progress.run(cursor, job_id)
+        self.insert_progress.run(cursor, *progress_row(job_id, made))
 
     def follow_up(self, cursor: Any, follow_up: FollowUp, now: int) -> bool:
         match follow_up:
             case Unblock(job):
-                if cursor.execute(self.unblock.sql, (job,)).rowcount:
-                    row = cursor.execute(self.unblocked.sql, (job,)).fetchone()
+                if self.unblock.run(cursor, job):
+                    row = self.unblocked.one(cursor, job)
                     if row is not None and (row[-1] is None or row[-1] <= now):
-                        cursor.execute(self.delete_waiting.sql, (job,))
-                        cursor.execute(self.insert_ready.sql, row[:-1])
+                        self.delete_waiting.run(cursor, job)
+                        self.insert_ready.run(cursor, *row[:-1])
                         return True
             case Cancel(job, reason):
                 self.cancel(cursor, job, reason, now)
             case Dispatch(job):
-                fresh = self.unknown(cursor, [job])
-                return bool(fresh) and self.insert(cursor, fresh, now)
+                return self.insert_unknown(cursor, [job], now)
         return False
 
-    def cancel(self, cursor: Any, job_id: bytes, reason: str, now: int) -> bool:
-        """Cancel what has not started; mark what runs. False where it is neither."""
-        unstarted = cursor.execute(self.unstarted.sql, (job_id, job_id)).fetchone()
-        if unstarted is None:
-            return bool(cursor.execute(self.mark_cancelling.sql, (job_id,)).rowcount)
-        cursor.execute(self.delete_unclaimed.sql, (job_id,))
-        cursor.execute(self.delete_waiting.sql, (job_id,))
-        row = cancelled_row(job_id, reason, attempts=unstarted[0], now=now)
-        cursor.execute(self.insert_outcome.sql, row)
-        return True
+    def cancel(self, cursor: Any, job_id: bytes, reason: str, now: int) -> bool | None:
+        """Cancel what has not started: True; mark what runs: False; None where it is neither."""
+        for _ in range(_LOOKS):  # it may change its table between two of our statements
+            found = self.in_ready.one(cursor, job_id)
+            if found is not None and found[1] is not None:
+                self.mark_cancelling.run(cursor, job_id)
+                return False
+            if found is not None:
+                self.delete_unclaimed.run(cursor, job_id)
+            else:
+                found = self.in_waiting.one(cursor, job_id)
+                self.delete_waiting.run(cursor, job_id)
+            if found is not None:
+                row = cancelled_row(job_id, reason, attempts=found[0], now=now)
+                self.insert_outcome.run(cursor, *row)
+                return True
+        return None
 
     def _again(self, cursor: Any, move: Transition) -> bool:
-        queue, isolation, rank = cursor.execute(
-            "SELECT queue, isolation, rank FROM job_records WHERE id = ?", (move.id,)
-        ).fetchone()
+        place = self.place.one(cursor, move.id)
+        assert place is not None, "a claimed job without its record"
+        queue, isolation, rank = place
         if move.crashes:
-            isolation = "process"
-        counters = (move.attempts, move.exceptions, move.crashes)
+            isolation = Isolation.PROCESS.value
+        row = (move.id, queue, isolation, rank, move.attempts, move.exceptions, move.crashes)
         if move.due_at is None:
-            cursor.execute(self.insert_ready.sql, (move.id, queue, isolation, rank, *counters))
+            self.insert_ready.run(cursor, *row)
             return True
-        row = (move.id, queue, isolation, rank, *counters, move.due_at, 0)
-        cursor.execute(self.insert_waiting.sql, row)
+        self.insert_waiting.run(cursor, *row, move.due_at, 0)
         return False
 
 
-def _insert(cursor: Any, sql: str, rows: list[Any]) -> None:
-    if len(rows) == 1:
-        cursor.execute(sql, rows[0])  # half the price of executemany for one
-    elif rows:
-        cursor.executemany(sql, rows)
+def names(table: Any) -> tuple[str, ...]:
+    return tuple(column.name for column in table.columns)
+
+
+#: The columns of each kind of row, in their order.
+RECORD = names(records)
+WORK = ("id", "queue", "isolation", "rank", "attempts", "exceptions", "crashes")
+WAIT = (*WORK, "due_at", "blockers")
+OUTCOME = tuple(name for name in names(outcomes) if name != "seq")
+
+
+def insert_ready(store: Store) -> Prepared:
+    return store.prepare(insert(ready).values({name: P(name) for name in WORK}), *WORK)
+
+
+def insert_waiting(store: Store) -> Prepared:
+    return store.prepare(insert(waiting).values({name: P(name) for name in WAIT}), *WAIT)
+
+
+def insert_outcome(store: Store) -> Prepared:
+    return store.prepare(insert(outcomes).values({name: P(name) for name in OUTCOME}), *OUTCOME)
 
 
 def split(jobs: Sequence[NewJob], now: int) -> tuple[list[Any], list[Any]]:
@@ -169,12 +200,36 @@ def split(jobs: Sequence[NewJob], now: int) -> tuple[list[Any], list[Any]]:
     ready_rows: list[Any] = []
     waiting_rows: list[Any] = []
     for job in jobs:
-        row = (job.id, job.queue, job.isolation.value, -job.priority, 0, 0, 0)
+        row = (
+            job.id,
+            job.queue,
+            job.isolation.value,
+            -job.priority,
+            job.attempts,
+            job.exceptions,
+            job.crashes,
+        )
         if job.blockers or (job.due_at is not None and job.due_at > now):
             waiting_rows.append((*row, job.due_at, job.blockers))
         else:
             ready_rows.append(row)
     return ready_rows, waiting_rows
+
+
+def record_row(job: NewJob) -> tuple[Any, ...]:
+    return (
+        job.id,
+        job.name,
+        job.queue,
+        -job.priority,
+        job.isolation.value,
+        job.payload,
+        job.options,
+        job.tenant,
+        job.user,
+        job.locale,
+        job.created_at,
+    )
 
 
 def outcome_row(move: Transition) -> tuple[Any, ...]:
@@ -199,39 +254,19 @@ def progress_row(job_id: bytes, made: Progress) -> tuple[Any, ...]:
         job_id,
         min(made.done, LARGEST),
         None if made.total is None else min(made.total, LARGEST),
-        None if made.unit is None else storable(made.unit, limit=400),
-        None if made.message is None else storable(made.message, limit=4_000),
+        _fitting(made.unit, progress.c.unit),
+        _fitting(made.message, progress.c.message),
         min(made.warnings, LARGEST),
     )
+
+
+def _fitting(value: str | None, column: Any) -> str | None:
+    """As many characters as the column is wide."""
+    width: int = column.type.length
+    return None if value is None else storable(value, limit=4 * width)[:width]
 
 
 def cancelled_row(job_id: bytes, reason: str, *, attempts: int, now: int) -> tuple[Any, ...]:
     """The outcome of a job that was called back before it started, or between two attempts."""
     error = encode(ErrorInfo("JobCancelled", reason)).decode()
     return (job_id, attempts, None, Ending.CANCELLED.value, None, None, now, error, None)
-
-
-_WORK = ("id", "queue", "isolation", "rank", "attempts", "exceptions", "crashes")
-
-
-def _record_row(job: NewJob) -> tuple[Any, ...]:
-    return (
-        job.id,
-        job.name,
-        job.queue,
-        -job.priority,
-        job.isolation.value,
-        job.payload,
-        job.options,
-        job.tenant,
-        job.user,
-        job.locale,
-        job.created_at,
-    )
-
-
-def _names(table: Any) -> tuple[str, ...]:
-    return tuple(column.name for column in table.columns)
-
-
-KnownId = sqlite3.IntegrityError

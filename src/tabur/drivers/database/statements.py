@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, Protocol, cast
 
-from sqlalchemy import ClauseElement, ColumnElement, Dialect, literal_column
+from sqlalchemy import ClauseElement, ColumnElement, Dialect, literal_column, text
 
 ZERO: ColumnElement[int] = literal_column("0")
 ONE: ColumnElement[int] = literal_column("1")
+
+Row = tuple[Any, ...]
 
 
 class Prepared:
@@ -15,14 +18,52 @@ class Prepared:
 
     __slots__ = ("sql",)
 
-    def __init__(self, statement: ClauseElement, dialect: Dialect, *names: str) -> None:
+    def __init__(self, statement: ClauseElement | str, dialect: Dialect, *names: str) -> None:
         """`names`: the order in which callers will give the parameters; checked here, so that a
-        change of the statement cannot silently exchange two of them."""
+        change of the statement cannot silently exchange two of them. A text has them as `:name`."""
+        if isinstance(statement, str):
+            statement = text(statement)
         compiled: Any = statement.compile(dialect=dialect)
         self.sql: str = str(compiled)
         order = tuple(compiled.positiontup or ())
         if order != names:
             raise AssertionError(f"parameters of {self.sql!r} are {order}, not {names}")
+
+    def run(self, cursor: Any, *values: object) -> int:
+        """Answers how many rows it changed."""
+        cursor.execute(self.sql, values)
+        return cast(int, cursor.rowcount)
+
+    def one(self, cursor: Any, *values: object) -> Row | None:
+        cursor.execute(self.sql, values)
+        return cast(Row | None, cursor.fetchone())
+
+    def all(self, cursor: Any, *values: object) -> Sequence[Row]:
+        cursor.execute(self.sql, values)
+        return cast(Sequence[Row], cursor.fetchall())
+
+    def many(self, cursor: Any, rows: Sequence[Row]) -> int:
+        """Once for each row; answers how many it changed in all."""
+        if not rows:
+            return 0
+        if len(rows) == 1:  # half the price of executemany for one
+            cursor.execute(self.sql, rows[0])
+        else:
+            cursor.executemany(self.sql, rows)
+        return cast(int, cursor.rowcount)
+
+
+class Keyed(Protocol):
+    """A change of all rows that have one of some keys."""
+
+    def run(self, cursor: Any, keys: Iterable[object], *values: object) -> int:
+        """Answers how many rows it changed; without keys none."""
+
+
+def first(statement: Any, count: Any) -> Any:
+    """At most `count` rows of a select. (Without an offset of our own SQLite's dialect adds one as
+    a parameter.)"""
+    return statement.limit(count).offset(ZERO)
 
 
 def literal(value: str) -> ColumnElement[str]:

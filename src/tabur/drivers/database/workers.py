@@ -3,66 +3,77 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
-from tabur.drivers.database.sqlite import SqliteFile
+from sqlalchemy import bindparam, delete, insert, select, update
+
+from tabur.drivers.database.rows import names
+from tabur.drivers.database.schema import signals, workers
+from tabur.drivers.database.statements import ONE, literal
+from tabur.drivers.database.store import Store
 from tabur.model.records import WorkerRecord
+
+P = bindparam
 
 
 class DatabaseWorkers:
-    def __init__(self, file: SqliteFile) -> None:
-        self._file = file
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        w, s = workers.c, signals.c
+        self._delete = store.prepare(delete(workers).where(w.id == P("who")), "who")
+        self._insert = store.prepare(insert(workers), *names(workers))
+        self._beat = store.keyed(update(workers).values(beats=w.beats + ONE), w.id)
+        self._list = store.prepare(
+            select(w.id, w.host, w.pid, w.started_at, w.beats, w.queues, w.supervisor).order_by(
+                w.started_at, w.id
+            )
+        )
+        restart = s.name == literal("restart")
+        self._count_up = store.prepare(update(signals).where(restart).values(value=s.value + ONE))
+        self._epoch = store.prepare(select(s.value).where(restart))
 
     def register(self, worker: WorkerRecord) -> None:
-        with self._file.write() as cursor:
-            cursor.execute(
-                "INSERT OR REPLACE INTO job_workers "
-                "(id, supervisor, host, pid, queues, started_at, beats) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (
-                    worker.id,
-                    worker.supervisor,
-                    worker.host,
-                    worker.pid,
-                    ",".join(worker.queues),
-                    worker.started_at,
-                    worker.beats,
-                ),
-            )
+        row = (
+            worker.id,
+            worker.supervisor,
+            worker.host,
+            worker.pid,
+            ",".join(worker.queues),
+            worker.started_at,
+            worker.beats,
+        )
+
+        def register(cursor: Any) -> None:
+            self._delete.run(cursor, worker.id)
+            self._insert.run(cursor, *row)
+
+        self._store.transact(lambda tx: register(tx.cursor))
 
     def beat(self, workers: Sequence[str]) -> None:
-        with self._file.write() as cursor:
-            cursor.executemany(
-                "UPDATE job_workers SET beats = beats + 1 WHERE id = ?",
-                [(worker,) for worker in workers],
-            )
+        self._store.transact(lambda tx: self._beat.run(tx.cursor, workers))
 
     def list(self) -> Sequence[WorkerRecord]:
-        with self._file.read() as connection:
-            rows = connection.execute(
-                "SELECT id, host, pid, started_at, beats, queues, supervisor FROM job_workers "
-                "ORDER BY started_at, id"
-            ).fetchall()
+        with self._store.read() as cursor:
+            rows = self._list.all(cursor)
         return [
             WorkerRecord(*(*row, tuple(filter(None, queues.split(","))), supervisor))
             for *row, queues, supervisor in rows
         ]
 
     def remove(self, worker: str) -> None:
-        with self._file.write() as cursor:
-            cursor.execute("DELETE FROM job_workers WHERE id = ?", (worker,))
+        self._store.transact(lambda tx: self._delete.run(tx.cursor, worker))
 
     def restart(self) -> int:
-        with self._file.write() as cursor:
-            row = cursor.execute(
-                "INSERT INTO job_signals VALUES ('restart', 1) "
-                "ON CONFLICT (name) DO UPDATE SET value = value + 1 RETURNING value"
-            ).fetchone()
-        epoch: int = row[0]
-        return epoch
+        def restart(cursor: Any) -> int:
+            self._count_up.run(cursor)
+            return self._value(cursor)
+
+        return self._store.transact(lambda tx: restart(tx.cursor))
 
     def epoch(self) -> int:
-        with self._file.read() as connection:
-            row = connection.execute(
-                "SELECT value FROM job_signals WHERE name = 'restart'"
-            ).fetchone()
+        with self._store.read() as cursor:
+            return self._value(cursor)
+
+    def _value(self, cursor: Any) -> int:
+        row = self._epoch.one(cursor)
         return row[0] if row else 0

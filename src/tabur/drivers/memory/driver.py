@@ -37,6 +37,9 @@ class MemoryDriver:
     def migrate(self) -> Sequence[str]:
         return []
 
+    def script(self) -> Sequence[str]:
+        return []
+
     def check(self) -> Mapping[str, Any]:
         return {"store": "memory of this process", "jobs": len(self._store.jobs)}
 

@@ -14,7 +14,7 @@ import threading
 from pathlib import Path
 from time import monotonic
 
-from tabur.drivers.database.sqlite import SqliteFile
+from tabur.drivers.database.stores.sqlite.file import SqliteFile
 
 #: Seconds between two looks at the file's version, without a bell and behind one.
 LOOK, LOOK_BEHIND_BELL = 0.05, 0.1

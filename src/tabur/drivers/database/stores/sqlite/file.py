@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, event
-from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.engine import URL
 
 from tabur.errors import (
@@ -33,8 +32,7 @@ class SqliteFile:
     """One database file. Writes go through one connection under one lock; between processes a
     short jittered pause, since SQLite's own back-off lets one process take every turn."""
 
-    #: What a value that cannot be stored raises.
-    DataErrors = (
+    DataErrors: tuple[type[Exception], ...] = (
         sqlite3.DataError,
         sqlite3.IntegrityError,
         sqlite3.InterfaceError,
@@ -50,7 +48,6 @@ class SqliteFile:
                 "or use QUEUE_CONNECTION=memory."
             )
         self.path = Path(str(url.database)).absolute()
-        self.dialect = SQLiteDialect_pysqlite(paramstyle="qmark")
         self._write_lock = threading.Lock()
         self._writing_thread: int | None = None
         self._writer: sqlite3.Connection | None = None
@@ -102,6 +99,8 @@ class SqliteFile:
                     if self._writer.in_transaction:
                         cursor.execute("ROLLBACK")
                     raise
+            except self.DataErrors:
+                raise
             except sqlite3.Error as error:
                 raise self._translated(error) from error
             finally:

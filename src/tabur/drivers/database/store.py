@@ -1,0 +1,150 @@
+"""What the roles need of an engine: transactions, its clock, and the few statements that no
+portable clause expresses."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, TypeVar
+
+from sqlalchemy import ClauseElement, Connection, Dialect, Engine
+
+from tabur.drivers.contract import Exchange, Listener
+from tabur.drivers.database.statements import Keyed, Prepared
+from tabur.model.outcome import Transition
+from tabur.model.records import ClaimedJob, NewJob
+
+T = TypeVar("T")
+
+
+class Transaction:
+    """One write transaction. `woken`: it has made something claimable, so that listeners are told
+    when it commits."""
+
+    __slots__ = ("cursor", "woken")
+
+    def __init__(self, cursor: Any) -> None:
+        self.cursor = cursor
+        self.woken = False
+
+
+class Words:
+    """How an engine says what the standard does not: pieces of SQL, used in views and selects."""
+
+    def __init__(self, *, hex_id: str, text_of: str, seconds: str, moment: str) -> None:
+        self.hex_id = hex_id
+        """32 hexadecimal digits of the column `{}`."""
+        self.text_of = text_of
+        """The binary column `{}` as text."""
+        self.seconds = seconds
+        """The microseconds in the column `{}` as whole seconds."""
+        self.moment = moment
+        """The microseconds in the column `{}` as a date that people can read."""
+
+
+class Look:
+    """What an idle worker sees without a lock."""
+
+    __slots__ = ("claimable", "next_due")
+
+    def __init__(self, claimable: bool, next_due: int | None) -> None:  # noqa: FBT001  # a row
+        self.claimable = claimable
+        self.next_due = next_due
+
+
+class Store(ABC):
+    """One database. Raises StoreUnavailable, StoreUnreachable and SchemaMissing in place of the
+    client's errors."""
+
+    dialect: Dialect
+    """Compiles with positional parameters."""
+    words: Words
+    DataErrors: tuple[type[Exception], ...]
+    """What a value that cannot be stored raises."""
+    KnownId: type[Exception]
+    """What a second row of the same id raises."""
+    hot: Hot
+    index_if_not_exists = True
+    """Whether CREATE INDEX knows IF NOT EXISTS."""
+
+    @abstractmethod
+    def __str__(self) -> str:
+        """Its URL, without a password."""
+
+    @abstractmethod
+    def transact(self, work: Callable[[Transaction], T], *, repeat: bool = True) -> T:
+        """Do `work` in one write transaction. It is done again where it lost a deadlock, and, with
+        `repeat`, on a fresh connection where an old one turned out to be dead."""
+
+    @abstractmethod
+    def read(self) -> AbstractContextManager[Any]:
+        """A cursor on which each statement sees all that was committed before it."""
+
+    @abstractmethod
+    def now(self) -> int:
+        """The store's clock."""
+
+    @abstractmethod
+    def keyed(self, statement: Any, column: Any, *names: str) -> Keyed:
+        """`statement` for all rows whose `column` is among the keys."""
+
+    @abstractmethod
+    def unless_known(self, insert: Any, *names: str) -> Prepared:
+        """An insert that changes nothing, and fails nothing, where the id is known."""
+
+    @abstractmethod
+    def listen(self) -> Listener: ...
+
+    @abstractmethod
+    def is_same(self, connection: Connection) -> bool:
+        """Whether a caller's connection leads to this database."""
+
+    @abstractmethod
+    def wake_on_commit(self, connection: Connection, cursor: Any) -> None:
+        """Tell listeners when the caller's transaction has committed."""
+
+    def install(self, engine: Engine) -> None:  # noqa: B027  # most engines need nothing
+        """Prepare a caller's engine for living beside the queue."""
+
+    @abstractmethod
+    def describe(self) -> Mapping[str, Any]:
+        """For `tabur about`."""
+
+    @abstractmethod
+    def close(self) -> None: ...
+
+    def prepare(self, statement: ClauseElement | str, *names: str) -> Prepared:
+        return Prepared(statement, self.dialect, *names)
+
+    @abstractmethod
+    def migrating(self) -> AbstractContextManager[Any]:
+        """A cursor in a transaction that lets no second migration run beside it."""
+
+    def views(self, queries: Mapping[str, str]) -> Sequence[str]:
+        """The statements that make the views, leaving alone what bears such a name already."""
+        return [f"CREATE VIEW IF NOT EXISTS {name} AS {query}" for name, query in queries.items()]
+
+
+class Hot(ABC):
+    """The statements on the path of every job, in the engine's own words."""
+
+    @abstractmethod
+    def insert(self, cursor: Any, jobs: Sequence[NewJob], now: int) -> bool:
+        """Insert new jobs in their order; answers whether any may be claimed at once. An id that is
+        known raises KnownId, or an error that is one of DataErrors."""
+
+    @abstractmethod
+    def complete(self, cursor: Any, moves: Sequence[Transition]) -> bool:
+        """Settle plain completions: delete each claim that still holds and append its outcome.
+        False where one does not hold; then the transaction is to be rolled back."""
+
+    @abstractmethod
+    def look(self, cursor: Any, turn: Exchange) -> Look: ...
+
+    @abstractmethod
+    def claim(self, cursor: Any, turn: Exchange, now: int) -> list[ClaimedJob]:
+        """In the order in which they are to start."""
+
+    def put_back(self) -> None:  # noqa: B027  # only some keep a hint
+        """Something became claimable at a place before the last claim."""

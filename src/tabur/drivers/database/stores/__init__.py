@@ -1,0 +1,1 @@
+"""One folder for each engine that the database driver runs on."""

@@ -1,0 +1,1 @@
+"""SQLite: no server, one writer at a time."""
