@@ -117,15 +117,19 @@ _index(
     ready.c.isolation,
     ready.c.rank,
     ready.c.seq,
-    only=ready.c.token.is_(None), on=_PARTIAL)
+    only=ready.c.token.is_(None),
+    on=_PARTIAL,
+)
 _index(
     "job_ready_claim",
     ready.c.queue,
     ready.c.isolation,
     ready.c.token,
     ready.c.rank,
-    ready.c.seq, on=_MYSQL)
-_index("job_ready_claimed", ready.c.worker, only=ready.c.token.is_not(None)))
+    ready.c.seq,
+    on=_MYSQL,
+)
+_index("job_ready_claimed", ready.c.worker, only=ready.c.token.is_not(None))
 
 waiting = Table(
     "job_waiting",
@@ -143,7 +147,7 @@ waiting = Table(
     sqlite_with_rowid=False,
     **_OPTIONS,
 )
-_index("job_waiting_due", waiting.c.due_at, **_only(waiting.c.blockers == 0, on=_PARTIAL)
+_index("job_waiting_due", waiting.c.due_at, only=waiting.c.blockers == 0, on=_PARTIAL)
 _index("job_waiting_due", waiting.c.blockers, waiting.c.due_at, on=_MYSQL)
 
 outcomes = Table(
