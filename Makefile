@@ -3,10 +3,11 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-all check fix bench docs pins clean
+.PHONY: help demo test test-all chaos check fix bench docs pins clean
 
 PORT ?= 8000
 PYTEST_ARGS ?=
+CHAOS_ARGS ?=
 WORKERS ?= 2
 # Ours go before anything the caller has installed; a set PYTHONPATH would mix the two.
 unexport PYTHONPATH
@@ -22,12 +23,18 @@ demo: .venv/.demo ## Run the back office with its worker: http://127.0.0.1:8000 
 
 test: .venv/.dev ## Run the tests, with coverage by branch of src/tabur (PYTEST_ARGS="-k name")
 	@scripts/chromium.sh
+	@scripts/servers.sh
 	@python -m pytest -n $(WORKERS) -m "not slow" --cov --cov-report=term $(PYTEST_ARGS)
 
 test-all: .venv/.dev ## Run the tests and the slow ones, on every Python from 3.11 on found here
 	@scripts/chromium.sh
+	@scripts/servers.sh
 	@python -m pytest -n $(WORKERS) --cov --cov-report=term $(PYTEST_ARGS)
 	@scripts/other_pythons.sh $(PYTEST_ARGS)
+
+chaos: .venv/.dev ## Run the fault tests in full, with a report
+	@scripts/servers.sh
+	@python -m chaos $(CHAOS_ARGS)
 
 check: .venv/.dev ## Lint, format, types, layers, and what must not stand in the tree
 	ruff check
@@ -43,6 +50,7 @@ fix: .venv/.dev ## Mend what can be mended by itself: lint and format
 	ruff format
 
 bench: .venv/.dev ## Measure on SQLite beside a bare loop and huey (QUICK=1 for a minute of it)
+	@scripts/servers.sh
 	@python -m bench $(if $(QUICK),--quick) $(BENCH_ARGS)
 
 docs: .venv/.dev ## Run every example in README.md and docs/, and check their links

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
-from signal import SIGINT, SIGQUIT
+from signal import SIGINT, SIGQUIT, Signals
 from typing import Self
 
 from servers.find import binary
@@ -61,10 +61,6 @@ class PostgresServer(Server):
             " WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
         )
 
-    def kill(self) -> None:
-        super().kill()
-        self._forget_shared_memory()
-
     def _prepare(self) -> None:
         initdb = self._program.with_name("initdb")
         options = ["--username=tabur", "--auth=trust", "--encoding=UTF8", "--no-locale"]
@@ -83,6 +79,10 @@ class PostgresServer(Server):
     def _answers(self) -> bool:
         lines = self._pid_file()
         return len(lines) > 7 and lines[0] == str(self.pid) and lines[7].strip() == "ready"
+
+    def _end(self, how: Signals) -> None:
+        super()._end(how)
+        self._forget_shared_memory()
 
     def _pid_file(self) -> list[str]:
         """Its lines are fixed (PostgreSQL's pidfile.h): pid first, shared memory 7th, state 8th."""

@@ -48,14 +48,12 @@ class RedisServer(Server):
         return f"redis://127.0.0.1:{self.port}/{db}"
 
     def ask(self, *words: str | int) -> str:
-        """The answer to one command, of at most one line or one text; raises OSError."""
+        """The answer to one command: a line, or a text ("" if there is none); raises OSError."""
         with socket.create_connection(("127.0.0.1", self.port), timeout=5) as client:
             client.sendall(" ".join(str(word) for word in words).encode() + b"\r\n")
             with client.makefile("r", newline="\r\n") as answers:
                 first = answers.readline().rstrip()
-                if first.startswith("$"):
-                    return answers.read(int(first[1:]))
-                return first
+                return answers.read(max(0, int(first[1:]))) if first.startswith("$") else first
 
     def _prepare(self) -> None:
         """It makes its data itself."""

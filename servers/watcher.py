@@ -56,9 +56,10 @@ def send(pids: list[int], how: signal.Signals) -> None:
 
 
 def main(pid: int, folder: Path, how: signal.Signals) -> None:
-    watched = os.pidfd_open(pid)
-    if os.getppid() == pid:  # otherwise it was gone before, and the number may be another's
-        select.select([watched], [], [])
+    with contextlib.suppress(ProcessLookupError):  # it was gone before we came here
+        watched = os.pidfd_open(pid)
+        if os.getppid() == pid:  # otherwise the number is another's by now
+            select.select([watched], [], [])
     end_all(folder, how)
     shutil.rmtree(folder, ignore_errors=True)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from hypothesis import settings
@@ -18,42 +18,48 @@ settings.register_profile("tabur", deadline=None)
 settings.load_profile("tabur")
 
 
+@pytest.fixture(scope="session")
+def require() -> Callable[..., None]:
+    """`require("postgres")` skips a test where that program is missing; with CI set it fails."""
+
+    def require(*programs: str) -> None:
+        for program in programs:
+            try:
+                binary(program)
+            except Missing as missing:
+                (pytest.fail if os.environ.get("CI") else pytest.skip)(str(missing))
+
+    return require
+
+
 # One of each for a session, and with xdist for a worker; started when the first test asks.
-# What survives a crash of the machine is for the fault tests, which start servers of their own.
+# What survives a crash is for the fault tests, which start servers of their own: these do not
+# wait for the disk.
 
 
 @pytest.fixture(scope="session")
-def postgres_server() -> Iterator[PostgresServer]:
+def postgres_server(require: Callable[..., None]) -> Iterator[PostgresServer]:
     require("postgres")
     with PostgresServer.start(settings={"fsync": "off"}) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
-def mariadb_server() -> Iterator[MariaDBServer]:
+def mariadb_server(require: Callable[..., None]) -> Iterator[MariaDBServer]:
     require("mariadbd", "mariadb-install-db")
     with MariaDBServer.start(settings={"innodb-flush-log-at-trx-commit": "0"}) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
-def redis_server() -> Iterator[RedisServer]:
+def redis_server(require: Callable[..., None]) -> Iterator[RedisServer]:
     require("redis-server")
     with RedisServer.start() as server:
         yield server
 
 
 @pytest.fixture(scope="session")
-def redis_cluster() -> Iterator[RedisCluster]:
+def redis_cluster(require: Callable[..., None]) -> Iterator[RedisCluster]:
     require("redis-server")
     with RedisCluster.start() as cluster:
         yield cluster
-
-
-def require(*programs: str) -> None:
-    """Skips the test where one is missing; with CI set it fails instead."""
-    for program in programs:
-        try:
-            binary(program)
-        except Missing as missing:
-            (pytest.fail if os.environ.get("CI") else pytest.skip)(str(missing))
