@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from base64 import b64encode
 from collections.abc import Callable
 from pathlib import Path
 
-import msgspec
 import pytest
 
 from tabur.drivers.database.driver import DatabaseDriver
@@ -20,15 +16,7 @@ from tabur.testing.conformance import (
     Obligation,
     check,
 )
-
-IN_ANOTHER_PROCESS = """
-import base64, sys, msgspec
-from tabur.drivers.database.driver import DatabaseDriver
-from tabur.model.records import NewJob
-driver = DatabaseDriver(sys.argv[1])
-driver.dispatching.dispatch([msgspec.msgpack.decode(base64.b64decode(sys.argv[2]), type=NewJob)])
-driver.close()
-"""
+from tests.drivers.elsewhere import dispatch_in_another_process
 
 
 @pytest.fixture
@@ -43,11 +31,7 @@ def make_driver(url: str) -> MakeDriver:
 
 @pytest.fixture
 def dispatch_elsewhere(url: str) -> Callable[[NewJob], None]:
-    def dispatch(job: NewJob) -> None:
-        encoded = b64encode(msgspec.msgpack.encode(job)).decode()
-        subprocess.run([sys.executable, "-c", IN_ANOTHER_PROCESS, url, encoded], check=True)
-
-    return dispatch
+    return lambda job: dispatch_in_another_process(url, job)
 
 
 @pytest.mark.parametrize("obligation", OBLIGATIONS, ids=lambda each: each.__name__)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from time import monotonic
 from typing import Any
 
 from msgspec.structs import replace
@@ -48,6 +49,8 @@ class DatabaseClaiming:
             settled, claimed, next_due = self._store.transact(
                 lambda tx: self._turn(tx, turn, now, self._settle_each), repeat=False
             )
+        if claimed:
+            self._store.worked = monotonic()
         return Exchanged(now, settled, claimed, cancelling, next_due)
 
     def release_token(self, token: bytes) -> int:

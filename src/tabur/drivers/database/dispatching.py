@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, delete, select, union_all, update
 
 from tabur.drivers.contract import CancelAnswer, Filter
+from tabur.drivers.database.callers import CallersTransaction
 from tabur.drivers.database.rows import Rows, cancelled_row
 from tabur.drivers.database.schema import (
     attachments,
@@ -21,7 +22,6 @@ from tabur.drivers.database.selection import where
 from tabur.drivers.database.statements import ONE, first, literal
 from tabur.drivers.database.store import Store, Transaction
 from tabur.errors import ConfigError
-from tabur.model.ids import made_from_key
 from tabur.model.outcome import Ending
 from tabur.model.records import NewJob
 from tabur.model.states import FINISHED
@@ -37,12 +37,13 @@ class DatabaseDispatching:
         self._store = store
         self._rows = rows
         self._sql = _Statements(store)
+        self._callers = CallersTransaction(store)
 
     def dispatch(self, jobs: Sequence[NewJob]) -> None:
         now = self._store.now()
         try:
             try:
-                self._store.transact(lambda tx: self._insert(tx, jobs, now))
+                self._store.insert(jobs, now)
             except self._store.KnownId:
                 # Somebody dispatches again: rare, so that only then each id is looked up.
                 self._store.transact(lambda tx: self._insert_unknown(tx, jobs, now))
@@ -59,19 +60,8 @@ class DatabaseDispatching:
                 "cannot span both: point DATABASE_URL at the same database, or dispatch with "
                 "after_commit=True."
             )
-        # Only an id made from a key can be there already. Looking for each would begin the
-        # caller's transaction with a read, which SQLite may refuse to let write later.
-        keyed = [job for job in jobs if made_from_key(job.id)]
-        fresh = [job for job in jobs if not made_from_key(job.id)] if keyed else jobs
-        cursor = connection.connection.cursor()
-        try:
-            now = self._store.now()
-            self._rows.insert_unknown(cursor, keyed, now)
-            if fresh:
-                self._rows.insert(cursor, fresh, now)
-            self._store.wake_on_commit(connection, cursor)
-        finally:
-            cursor.close()
+        self._callers.insert(connection, jobs, self._store.now())
+        self._store.wake_on_commit(connection)
 
     def cancel(self, job_id: bytes) -> CancelAnswer:
         return self._store.transact(lambda tx: self._cancel(tx.cursor, job_id))
@@ -109,9 +99,6 @@ class DatabaseDispatching:
         return self._store.transact(lambda tx: self._forget(tx.cursor, ids))
 
     # in one transaction
-
-    def _insert(self, tx: Transaction, jobs: Sequence[NewJob], now: int) -> None:
-        tx.woken = self._rows.insert(tx.cursor, jobs, now)
 
     def _insert_unknown(self, tx: Transaction, jobs: Sequence[NewJob], now: int) -> None:
         tx.woken = self._rows.insert_unknown(tx.cursor, jobs, now)

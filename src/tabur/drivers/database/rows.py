@@ -31,7 +31,7 @@ class Rows:
 
     def __init__(self, store: Store) -> None:
         self._hot = store.hot
-        self.insert_record = store.unless_known(insert(records), *RECORD)
+        self.insert_record = store.prepare(store.ignoring_known(insert(records)), *RECORD)
         self.insert_ready = insert_ready(store)
         self.insert_waiting = insert_waiting(store)
         self.insert_outcome = insert_outcome(store)

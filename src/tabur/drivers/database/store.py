@@ -65,6 +65,8 @@ class Store(ABC):
     KnownId: type[Exception]
     """What a second row of the same id raises."""
     hot: Hot
+    worked = 0.0
+    """When (monotonic) this process last claimed something."""
     index_if_not_exists = True
     """Whether CREATE INDEX knows IF NOT EXISTS."""
 
@@ -76,6 +78,14 @@ class Store(ABC):
     def transact(self, work: Callable[[Transaction], T], *, repeat: bool = True) -> T:
         """Do `work` in one write transaction. It is done again where it lost a deadlock, and, with
         `repeat`, on a fresh connection where an old one turned out to be dead."""
+
+    def insert(self, jobs: Sequence[NewJob], now: int) -> None:
+        """Bring new jobs in, in a transaction of its own; as `Hot.insert`."""
+
+        def insert(tx: Transaction) -> None:
+            tx.woken = self.hot.insert(tx.cursor, jobs, now)
+
+        self.transact(insert)
 
     @abstractmethod
     def read(self) -> AbstractContextManager[Any]:
@@ -90,10 +100,6 @@ class Store(ABC):
         """`statement` for all rows whose `column` is among the keys."""
 
     @abstractmethod
-    def unless_known(self, insert: Any, *names: str) -> Prepared:
-        """An insert that changes nothing, and fails nothing, where the id is known."""
-
-    @abstractmethod
     def listen(self) -> Listener: ...
 
     @abstractmethod
@@ -101,7 +107,11 @@ class Store(ABC):
         """Whether a caller's connection leads to this database."""
 
     @abstractmethod
-    def wake_on_commit(self, connection: Connection, cursor: Any) -> None:
+    def ignoring_known(self, insert: Any) -> Any:
+        """A Core insert that changes nothing, and fails nothing, where the id is known."""
+
+    @abstractmethod
+    def wake_on_commit(self, connection: Connection) -> None:
         """Tell listeners when the caller's transaction has committed."""
 
     def install(self, engine: Engine) -> None:  # noqa: B027  # most engines need nothing
@@ -113,6 +123,11 @@ class Store(ABC):
 
     @abstractmethod
     def close(self) -> None: ...
+
+    def has_no_tables(self, error: Exception) -> bool:
+        """Whether a caller's client says that our tables are not there."""
+        said = str(error)
+        return "job_records" in said and any(each in said for each in _NO_TABLES)
 
     def prepare(self, statement: ClauseElement | str, *names: str) -> Prepared:
         return Prepared(statement, self.dialect, *names)
@@ -148,3 +163,6 @@ class Hot(ABC):
 
     def put_back(self) -> None:  # noqa: B027  # only some keep a hint
         """Something became claimable at a place before the last claim."""
+
+
+_NO_TABLES = ("no such table", "does not exist", "doesn't exist")

@@ -66,8 +66,8 @@ class SqliteStore(Store):
     def keyed(self, statement: Any, column: Any, *names: str) -> Keyed:
         return _EachKey(self.prepare(statement.where(column == bindparam("key")), *names, "key"))
 
-    def unless_known(self, insert: Any, *names: str) -> Prepared:
-        return self.prepare(insert_or(insert.table).on_conflict_do_nothing(), *names)
+    def ignoring_known(self, insert: Any) -> Any:
+        return insert_or(insert.table).on_conflict_do_nothing()
 
     def listen(self) -> Listener:
         return DatabaseListener(self._file, self._bells)
@@ -75,7 +75,7 @@ class SqliteStore(Store):
     def is_same(self, connection: Connection) -> bool:
         return self._file.is_same(connection)
 
-    def wake_on_commit(self, connection: Connection, cursor: Any) -> None:
+    def wake_on_commit(self, connection: Connection) -> None:
         event.listen(connection, "commit", lambda _: self._bell.ring(), once=True)
 
     def install(self, engine: Engine) -> None:

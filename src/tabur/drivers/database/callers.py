@@ -1,0 +1,54 @@
+"""Inserts in a caller's own transaction, by whatever client the caller's engine uses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, insert
+from sqlalchemy.exc import DBAPIError
+
+from tabur.drivers.database.rows import RECORD, WAIT, WORK, record_row, split
+from tabur.drivers.database.schema import ready, records, waiting
+from tabur.drivers.database.store import Store
+from tabur.errors import SchemaMissing
+from tabur.model.ids import made_from_key
+from tabur.model.records import NewJob
+
+
+class CallersTransaction:
+    """Only inserts: nothing else of the queue is locked until the caller commits."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._insert = insert(records)
+        self._insert_unless_known = store.ignoring_known(insert(records))
+
+    def insert(self, connection: Connection, jobs: Sequence[NewJob], now: int) -> None:
+        try:
+            # Only an id made from a key can be there already. Looking for each would begin the
+            # caller's transaction with a read, which SQLite may refuse to let write later.
+            fresh = [job for job in jobs if not made_from_key(job.id)]
+            if fresh:
+                connection.execute(self._insert, _dicts(RECORD, map(record_row, fresh)))
+            keyed = [job for job in jobs if made_from_key(job.id)]
+            new = {job.id for job in keyed if self._is_new(connection, job)}
+            to_ready, to_waiting = split(
+                [job for job in jobs if job.id in new or not made_from_key(job.id)], now
+            )
+            if to_ready:
+                connection.execute(insert(ready), _dicts(WORK, to_ready))
+            if to_waiting:
+                connection.execute(insert(waiting), _dicts(WAIT, to_waiting))
+        except DBAPIError as error:
+            if self._store.has_no_tables(error):
+                raise SchemaMissing(str(self._store)) from error
+            raise
+
+    def _is_new(self, connection: Connection, job: NewJob) -> bool:
+        row = dict(zip(RECORD, record_row(job), strict=True))
+        return connection.execute(self._insert_unless_known, row).rowcount == 1
+
+
+def _dicts(names: Sequence[str], rows: Any) -> list[dict[str, Any]]:
+    return [dict(zip(names, row, strict=True)) for row in rows]

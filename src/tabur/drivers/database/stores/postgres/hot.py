@@ -1,0 +1,195 @@
+"""The statements on the path of every job, as PostgreSQL runs them fastest: whole sets at once.
+
+Each is one statement with arrays for parameters, so that its text, and its plan, are the same for
+one job and for a thousand. Their joins are written so that the planner's guess for an array (ten
+rows) leads to reading the indexes, whatever it knows of the tables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import func, select
+
+from tabur.drivers.contract import Exchange
+from tabur.drivers.database.rows import outcome_row, record_row, split
+from tabur.drivers.database.schema import waiting
+from tabur.drivers.database.statements import ZERO
+from tabur.drivers.database.store import Hot, Look
+from tabur.drivers.database.stores.postgres.marks import Marks
+from tabur.model.outcome import Transition
+from tabur.model.records import ClaimedJob, NewJob
+from tabur.model.states import Isolation
+
+if TYPE_CHECKING:
+    from tabur.drivers.database.stores.postgres.store import PostgresStore
+
+
+class PostgresHot(Hot):
+    def __init__(self, store: PostgresStore) -> None:
+        self._store = store
+        self._marks = Marks()
+        self._next_due = store.prepare(
+            select(func.min(waiting.c.due_at)).where(waiting.c.blockers == ZERO)
+        )
+
+    def insert(self, cursor: Any, jobs: Sequence[NewJob], now: int) -> bool:
+        to_ready, to_waiting = split(jobs, now)
+        if len(to_ready) == 1 and not to_waiting:
+            sql = _INSERT_ONE_AND_TELL if self._store.notifies_now() else _INSERT_ONE
+            cursor.execute(sql, (*record_row(jobs[0]), *to_ready[0]))
+            return False  # it has told already
+        values = [
+            *_columns([record_row(job) for job in jobs], _RECORD_WIDTH),
+            *_columns(to_waiting, _WAIT_WIDTH),
+            *_columns(to_ready, _WORK_WIDTH),
+        ]
+        cursor.execute(_INSERT_MANY, values)
+        return bool(to_ready)
+
+    def complete(self, cursor: Any, moves: Sequence[Transition]) -> bool:
+        if not moves:
+            return True
+        cursor.execute(_COMPLETE, _columns([outcome_row(each) for each in moves], _OUTCOME_WIDTH))
+        return int(cursor.rowcount) == len(moves)
+
+    def look(self, cursor: Any, turn: Exchange) -> Look:
+        started = monotonic()
+        front = self._marks.from_the_front()
+        stretches = [
+            (queue, kind.value, *branch)
+            for queue in turn.queues
+            for kind, free in turn.slots.items()
+            if free
+            for branch in self._marks.branches(queue, kind.value)
+        ]
+        cursor.execute(_LOOK, _columns(stretches, 5))
+        next_due, claimable = cursor.fetchone()
+        if front:
+            self._marks.took(monotonic() - started)
+        return Look(claimable, next_due)
+
+    def claim(self, cursor: Any, turn: Exchange, now: int) -> list[ClaimedJob]:
+        started = monotonic()
+        front = self._marks.from_the_front()
+        free = {kind.value: room for kind, room in turn.slots.items() if room > 0}
+        claimed: list[ClaimedJob] = []
+        for queue in turn.queues:
+            claimed += self._claim(cursor, turn, queue, free, now)
+            if not free:
+                break
+        if front:
+            self._marks.took(monotonic() - started)
+        return claimed
+
+    def _claim(
+        self, cursor: Any, turn: Exchange, queue: str, free: dict[str, int], now: int
+    ) -> list[ClaimedJob]:
+        """From one queue, as many as are free of each kind; those are counted off."""
+        stretches = [
+            (kind, *branch) for kind in free for branch in self._marks.branches(queue, kind)
+        ]
+        kinds = _columns(list(free.items()), 2)
+        values = (turn.token, turn.worker, now, *kinds, *_columns(stretches, 4), queue)
+        cursor.execute(_CLAIM, values)
+        rows = sorted(cursor.fetchall())
+        places: dict[str, list[tuple[int, int]]] = {}
+        for kind, rank, seq, *_ in rows:
+            places.setdefault(kind, []).append((rank, seq))
+        for kind, taken in places.items():
+            self._marks.claimed(queue, kind, taken)
+            free[kind] -= len(taken)
+            if not free[kind]:
+                del free[kind]
+        return [
+            ClaimedJob(job_id, name, queue, Isolation(kind), *(*rest, turn.token))
+            for kind, _, _, job_id, name, *rest in rows
+        ]
+
+    def put_back(self) -> None:
+        self._marks.forget()
+
+
+def _columns(rows: Sequence[tuple[Any, ...]], width: int) -> list[list[Any]]:
+    """Rows as one list for each column."""
+    return [list(column) for column in zip(*rows, strict=True)] if rows else [[]] * width
+
+
+_RECORD = "id, name, queue, rank, isolation, payload, options, tenant, user_id, locale, created_at"
+_RECORD_TYPES = "bytea text text int text bytea bytea text text text bigint"
+_WORK = "id, queue, isolation, rank, attempts, exceptions, crashes"
+_WORK_TYPES = "bytea text text int int int int"
+_OUTCOME = "id, attempt, token, ending, worker, started_at, ended_at, error, result"
+_OUTCOME_TYPES = "bytea int bytea text text bigint bigint text bytea"
+
+
+def _row(types: str) -> str:
+    return ", ".join(f"%s::{each}" for each in types.split())
+
+
+def _rows(types: str) -> str:
+    return f"unnest({', '.join(f'%s::{each}[]' for each in types.split())})"
+
+
+_RECORD_WIDTH, _WORK_WIDTH = len(_RECORD_TYPES.split()), len(_WORK_TYPES.split())
+_WAIT_WIDTH, _OUTCOME_WIDTH = _WORK_WIDTH + 2, len(_OUTCOME_TYPES.split())
+
+_INSERT_ONE = f"""
+    WITH r AS (INSERT INTO job_records ({_RECORD}) VALUES ({_row(_RECORD_TYPES)}))
+    INSERT INTO job_ready ({_WORK}) VALUES ({_row(_WORK_TYPES)})
+"""
+_INSERT_ONE_AND_TELL = f"""
+    WITH r AS (INSERT INTO job_records ({_RECORD}) VALUES ({_row(_RECORD_TYPES)})),
+         y AS (INSERT INTO job_ready ({_WORK}) VALUES ({_row(_WORK_TYPES)}))
+    SELECT pg_notify('tabur', '')
+"""
+_INSERT_MANY = f"""
+    WITH r AS (INSERT INTO job_records ({_RECORD}) SELECT * FROM {_rows(_RECORD_TYPES)}),
+         w AS (INSERT INTO job_waiting ({_WORK}, due_at, blockers)
+               SELECT * FROM {_rows(_WORK_TYPES + " bigint int")})
+    INSERT INTO job_ready ({_WORK}) SELECT * FROM {_rows(_WORK_TYPES)}
+"""
+_COMPLETE = f"""
+    WITH e AS (SELECT * FROM {_rows(_OUTCOME_TYPES)} AS e({_OUTCOME})),
+         gone AS (DELETE FROM job_ready y USING e WHERE y.id = e.id AND y.token = e.token
+                  RETURNING e.*)
+    INSERT INTO job_outcomes ({_OUTCOME}) SELECT * FROM gone
+"""
+_LOOK = """
+    SELECT (SELECT min(due_at) FROM job_waiting WHERE blockers = 0),
+           EXISTS (SELECT 1
+                     FROM unnest(%s::text[], %s::text[], %s::int[], %s::bigint[], %s::int[])
+                          AS b(queue, kind, from_rank, from_seq, below_rank)
+                    CROSS JOIN LATERAL (
+                          SELECT 1 FROM job_ready y
+                           WHERE y.queue = b.queue AND y.isolation = b.kind AND y.token IS NULL
+                             AND (y.rank, y.seq) >= (b.from_rank, b.from_seq)
+                             AND y.rank < b.below_rank
+                           LIMIT 1) free)
+"""
+#: The innermost select reads one stretch of the index; around it those of one kind, as many as
+#: that kind has room for; around them all kinds.
+_CLAIM = """
+    UPDATE job_ready y SET token = %s, worker = %s, claimed_at = %s
+      FROM job_records r
+     WHERE r.id = y.id AND y.seq = ANY (ARRAY (
+           SELECT free.seq
+             FROM unnest(%s::text[], %s::int[]) AS k(kind, room)
+            CROSS JOIN LATERAL (
+                  SELECT c.seq
+                    FROM unnest(%s::text[], %s::int[], %s::bigint[], %s::int[])
+                         AS b(kind, from_rank, from_seq, below_rank)
+                   CROSS JOIN LATERAL (
+                         SELECT c.seq FROM job_ready c
+                          WHERE c.queue = %s AND c.isolation = k.kind AND c.token IS NULL
+                            AND (c.rank, c.seq) >= (b.from_rank, b.from_seq)
+                            AND c.rank < b.below_rank
+                          ORDER BY c.rank, c.seq LIMIT k.room
+                            FOR UPDATE SKIP LOCKED) c
+                   WHERE b.kind = k.kind
+                   LIMIT k.room) free))
+    RETURNING y.isolation, y.rank, y.seq, y.id, r.name, r.payload, r.created_at, y.attempts,
+              y.exceptions, y.crashes, r.options, r.tenant, r.user_id, r.locale
+"""

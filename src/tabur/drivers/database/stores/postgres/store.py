@@ -1,0 +1,180 @@
+"""PostgreSQL as the driver's store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from time import monotonic
+from typing import Any
+
+from sqlalchemy import ARRAY, Connection, any_, bindparam
+from sqlalchemy.dialects.postgresql import insert as insert_or
+from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
+from sqlalchemy.engine import URL
+
+from tabur.drivers.contract import Listener
+from tabur.drivers.database.statements import Keyed, Prepared
+from tabur.drivers.database.store import Words
+from tabur.drivers.database.stores.network import (
+    CONNECT_PATIENCE,
+    Fate,
+    NetworkStore,
+    missing_client,
+    run_on,
+)
+from tabur.drivers.database.stores.polling import PollingListener
+from tabur.drivers.database.stores.postgres.hot import PostgresHot
+from tabur.drivers.database.stores.postgres.listener import NotifyListener
+from tabur.model.records import NewJob
+
+try:
+    import psycopg
+except ImportError:  # the extra is not installed; said when a store is opened
+    psycopg = None  # type: ignore[assignment]
+
+#: Seconds between two notifications of one process: who was just woken looks by itself meanwhile.
+NOTIFY_EVERY = 0.05
+NOTIFY = "SELECT pg_notify('tabur', '')"
+
+#: A plan made while a table was empty must not be kept once it is full: reading an index in its
+#: order is right for either.
+_SETTINGS = """
+    SET enable_seqscan = off; SET enable_sort = off; SET enable_bitmapscan = off;
+    SET jit = off; SET idle_in_transaction_session_timeout = '60s'; SET lock_timeout = '20s'
+"""
+#: Of the server: it shuts down, or is a replica after a failover.
+_GONE = ("57P01", "57P02", "57P03", "25006", "08")
+_AGAIN = ("40P01", "40001", "55P03")
+_NO_TABLES = ("42P01", "42703", "3F000")
+
+
+class PostgresStore(NetworkStore):
+    """`?pooler=transaction` in the URL, for PgBouncer: no notifications, nothing that a session
+    keeps between two transactions."""
+
+    dialect = PGDialect_psycopg(paramstyle="format")
+    words = Words(
+        hex_id="encode({}, 'hex')",
+        text_of="convert_from({}, 'UTF8')",
+        seconds="{} / 1000000",
+        moment="to_timestamp({} / 1000000.0)",
+    )
+
+    def __init__(self, url: URL, clock: Callable[[], int] | None) -> None:
+        if psycopg is None:
+            raise missing_client(url, "postgres")
+        self.DataErrors = (
+            psycopg.DataError,
+            psycopg.IntegrityError,
+            OverflowError,
+            UnicodeError,
+        )
+        self.KnownId = psycopg.IntegrityError
+        self.ClientError = psycopg.Error
+        self._pooler = url.query.get("pooler") == "transaction"
+        connect: dict[str, Any] = {
+            "autocommit": True,
+            "connect_timeout": CONNECT_PATIENCE,
+            "application_name": "tabur",
+            "keepalives_idle": 10,
+            "keepalives_interval": 5,
+            "keepalives_count": 3,
+            "tcp_user_timeout": 20_000,
+        }
+        if self._pooler:
+            connect["prepare_threshold"] = None
+        plain = url.difference_update_query(["pooler"]).set(drivername="postgresql+psycopg")
+        super().__init__(plain, clock, connect=connect)
+        self._notified = 0.0
+        self.hot = PostgresHot(self)
+
+    def insert(self, jobs: Sequence[NewJob], now: int) -> None:
+        with self.read() as cursor:  # one statement is a transaction of itself
+            self.hot.insert(cursor, jobs, now)
+
+    def keyed(self, statement: Any, column: Any, *names: str) -> Keyed:
+        keys = any_(bindparam("keys", type_=ARRAY(column.type)))
+        return _ArrayOfKeys(self.prepare(statement.where(column == keys), *names, "keys"))
+
+    def ignoring_known(self, insert: Any) -> Any:
+        return insert_or(insert.table).on_conflict_do_nothing()
+
+    def listen(self) -> Listener:
+        if self._pooler:
+            return PollingListener(lambda: self.worked)
+        return NotifyListener(self.connect_alone)
+
+    def wake_on_commit(self, connection: Connection) -> None:
+        if not self._pooler:
+            run_on(connection, NOTIFY)
+
+    def notifies_now(self) -> bool:
+        """Whether a notification is due, and then takes it as sent."""
+        now = monotonic()
+        if self._pooler or now - self._notified < NOTIFY_EVERY:
+            return False
+        self._notified = now
+        return True
+
+    @contextmanager
+    def migrating(self) -> Iterator[Any]:
+        with self._cursor() as cursor:
+            cursor.execute("BEGIN")
+            cursor.execute("SELECT pg_advisory_xact_lock(7_265_626)".replace("_", ""))
+            yield cursor
+            cursor.execute("COMMIT")
+
+    def views(self, queries: Mapping[str, str]) -> Sequence[str]:
+        return [
+            f"""DO $tabur$ BEGIN
+                IF to_regclass('{name}') IS NULL THEN CREATE VIEW {name} AS {query}; END IF;
+            END $tabur$"""
+            for name, query in queries.items()
+        ]
+
+    def describe(self) -> Mapping[str, Any]:
+        version = self._scalar("SHOW server_version")
+        return {
+            "engine": f"PostgreSQL {version}",
+            "durability": f"fsync {self._scalar('SHOW fsync')}, "
+            f"synchronous_commit {self._scalar('SHOW synchronous_commit')}",
+        }
+
+    def _prepare(self, raw: Any) -> None:
+        if not self._pooler:
+            raw.execute(_SETTINGS)
+
+    def _open_cursor(self, connection: Any) -> Any:
+        return connection.cursor(binary=True)
+
+    def _fate(self, error: Exception) -> Fate:
+        state = getattr(error, "sqlstate", None) or ""
+        if isinstance(error, self.DataErrors):
+            return Fate.DATA
+        if state.startswith(_GONE) or (not state and isinstance(error, psycopg.OperationalError)):
+            return Fate.GONE
+        if state in _AGAIN:
+            return Fate.AGAIN
+        return Fate.NO_TABLES if state in _NO_TABLES else Fate.OTHER
+
+    def _ask_clock(self) -> int:
+        return int(self._scalar("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"))
+
+    def _identity_of(self, connection: Connection) -> int | None:
+        if run_on(connection, "SELECT to_regclass('job_signals')") is None:
+            return None
+        found = run_on(connection, "SELECT value FROM job_signals WHERE name = 'identity'")
+        return None if found is None else int(found)
+
+    def _wake(self, cursor: Any) -> None:
+        if self.notifies_now():
+            cursor.execute(NOTIFY)
+
+
+class _ArrayOfKeys:
+    def __init__(self, prepared: Prepared) -> None:
+        self._prepared = prepared
+
+    def run(self, cursor: Any, keys: Iterable[object], *values: object) -> int:
+        wanted = list(keys)
+        return self._prepared.run(cursor, *values, wanted) if wanted else 0
