@@ -1,0 +1,92 @@
+"""The `redis` driver: wires the roles over one connection."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from tabur.drivers.contract import (
+    Claiming,
+    Dispatching,
+    Inspection,
+    Listener,
+    Transfer,
+    Workers,
+)
+from tabur.drivers.redis.address import Address
+from tabur.drivers.redis.claiming import RedisClaiming
+from tabur.drivers.redis.dispatching import RedisDispatching
+from tabur.drivers.redis.durability import make_durability
+from tabur.drivers.redis.inspection import RedisInspection
+from tabur.drivers.redis.link import Link, Word
+from tabur.drivers.redis.listener import RedisListener
+from tabur.drivers.redis.scripts import Keys
+from tabur.drivers.redis.transfer import RedisTransfer
+from tabur.drivers.redis.workers import RedisWorkers
+
+
+class RedisDriver:
+    """Jobs in Redis or Valkey, under keys that begin with `{prefix}`.
+
+    `url`: see Address. `durability`: see Durability; `replicas` is how many must confirm (safe: 1,
+    strict: 0, unless given). `timeout` (seconds) bounds every answer. `clock` (microseconds) is for
+    tests: without one, the server's own counts. Raises ConfigError for what cannot work; connects
+    when it is first used.
+    """
+
+    name = "redis"
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        prefix: str = "tabur",
+        durability: str = "fast",
+        replicas: int | None = None,
+        timeout: float = 10.0,
+        clock: Callable[[], int] | None = None,
+    ) -> None:
+        self._keys = keys = Keys(prefix)
+        self._durability = make_durability(durability, replicas)
+        self._address = Address(url, key=keys["jobs"], timeout=timeout)
+        self._link = link = Link(self._address, keys, self._durability)
+        now: Callable[[], Word] = clock if clock is not None else lambda: b""
+        inspection = RedisInspection(link, keys)
+        self.dispatching: Dispatching = RedisDispatching(link, keys, inspection, now)
+        self.claiming: Claiming = RedisClaiming(link, now)
+        self.transfer: Transfer = RedisTransfer(link, keys, now)
+        self.workers: Workers = RedisWorkers(link, keys)
+        self.inspection: Inspection = inspection
+
+    def listen(self) -> Listener:
+        return RedisListener(self._address, self._keys["wake"])
+
+    def migrate(self) -> Sequence[str]:
+        """There is nothing to make: keys come and go with the jobs."""
+        return []
+
+    def check(self) -> Mapping[str, Any]:
+        self._link.ask("PING")
+        info = self._link.server().info
+        return {
+            "store": self._address.shown,
+            "engine": self._link.server().product,
+            "durability": self._durability.level,
+            "append-only file": _append_only(info),
+            "eviction": info.get("maxmemory_policy", "unknown"),
+            "memory": _memory(info),
+            "replicas": info.get("connected_slaves", "0"),
+        }
+
+    def close(self) -> None:
+        self._link.close()
+
+
+def _append_only(info: Mapping[str, str]) -> str:
+    return "on" if info.get("aof_enabled") == "1" else "off"
+
+
+def _memory(info: Mapping[str, str]) -> str:
+    used, limit = int(info.get("used_memory", 0)), int(info.get("maxmemory", 0))
+    most = f" of {limit / 1_000_000:,.1f} MB" if limit else ", no limit"
+    return f"{used / 1_000_000:,.1f} MB{most}"

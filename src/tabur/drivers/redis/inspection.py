@@ -1,0 +1,195 @@
+"""Reading: jobs as records, queues, history."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from itertools import islice
+
+from tabur.drivers.contract import Filter
+from tabur.drivers.redis import scripts
+from tabur.drivers.redis.layout import attempt, created_at, files, job_record
+from tabur.drivers.redis.link import Link, Word
+from tabur.drivers.redis.scripts import Keys
+from tabur.model.records import Attachment, Attempt, JobRecord, QueueSize
+from tabur.model.states import FINISHED, State
+
+#: Jobs read by one command or script.
+PAGE = 500
+#: States that hold no more than this are looked through whole; among more, a page is soon full.
+FEW = 5_000
+
+_KIND = {"p": State.PENDING, "s": State.SCHEDULED, "b": State.BLOCKED, "r": State.PROCESSING}
+
+
+class RedisInspection:
+    def __init__(self, link: Link, keys: Keys) -> None:
+        self._link = link
+        self._keys = keys
+
+    def find(self, job_id: bytes) -> JobRecord | None:
+        found = self.read([job_id], payload=True)
+        return found[0] if found else None
+
+    def list(self, which: Filter, *, limit: int, after: bytes | None = None) -> Sequence[JobRecord]:
+        return list(islice(self._matching(which, after=after, at_once=limit), limit))
+
+    def count(self, which: Filter, *, at_most: int) -> int:
+        counted = self._known_count(which)
+        if counted is None:
+            counted = sum(1 for _ in islice(self._matching(which), at_most))
+        return min(counted, at_most)
+
+    def queues(self) -> Sequence[QueueSize]:
+        sizes: dict[str, dict[State, int]] = {}
+        for state, queue, size in self._sizes():
+            sizes.setdefault(queue, {})[state] = size
+        oldest: dict[str, int] = {}
+        words = iter(self._link.run(scripts.FRONTS, "", again=True))
+        for queue, record in zip(words, words, strict=True):
+            name, moment = queue.decode(), created_at(record)
+            oldest[name] = min(moment, oldest.get(name, moment))
+        return [
+            QueueSize(
+                queue=queue,
+                pending=sizes[queue].get(State.PENDING, 0),
+                scheduled=sizes[queue].get(State.SCHEDULED, 0),
+                blocked=sizes[queue].get(State.BLOCKED, 0),
+                processing=sizes[queue].get(State.PROCESSING, 0),
+                oldest_pending=oldest.get(queue),
+            )
+            for queue in sorted(sizes)
+        ]
+
+    def attempts(self, job_id: bytes) -> Sequence[Attempt]:
+        return [attempt(each) for each in self._link.run(scripts.ATTEMPTS, "", job_id, again=True)]
+
+    def attachments(self, job_id: bytes) -> Sequence[Attachment]:
+        return files(self._link.ask("HGET", self._keys["files"], job_id) or b"")
+
+    # for the other roles
+
+    def read(self, job_ids: Sequence[bytes], *, payload: bool = False) -> Sequence[JobRecord]:
+        """Those that are known, in the order of `job_ids`."""
+        what = "payload" if payload else ""
+        words = iter(self._link.run(scripts.READ, "", what, *job_ids, again=True))
+        rows = zip(words, words, words, words, strict=True)
+        return [
+            job_record(job_id, *row)
+            for job_id, row in zip(job_ids, rows, strict=True)
+            if row[0] is not None
+        ]
+
+    def ended(self, state: State, *, before: int | None) -> Iterator[Sequence[bytes]]:
+        """Ids of finished jobs page by page, those that ended first first. What the caller leaves
+        there is not met again."""
+        bound: Word = "+inf" if before is None else f"({before}"
+        first: Word = "-inf"
+        last, skipped = (-math.inf, b""), 0
+        while True:
+            words = iter(
+                self._link.ask(
+                    *("ZRANGEBYSCORE", self._keys[state.value], first, bound, "WITHSCORES"),
+                    *("LIMIT", skipped, PAGE),
+                )
+            )
+            page = [
+                (float(score), job_id, score) for job_id, score in zip(words, words, strict=True)
+            ]
+            fresh = [each for each in page if each[:2] > last]
+            if fresh:
+                yield [job_id for _, job_id, _ in fresh]
+                last, first, skipped = fresh[-1][:2], fresh[-1][2], 0
+            elif len(page) == PAGE:
+                skipped += PAGE  # many that ended in one moment
+            else:
+                return
+
+    def waiting(self) -> Iterator[Sequence[bytes]]:
+        """Ids of all that wait otherwise than for a worker, page by page; some may come twice."""
+        for command, name in (("ZSCAN", "due"), ("SSCAN", "blocked"), ("SSCAN", "taken")):
+            cursor = b"0"
+            while True:
+                cursor, found = self._link.ask(command, self._keys[name], cursor, "COUNT", PAGE)
+                yield found[::2] if command == "ZSCAN" else found
+                if cursor == b"0":
+                    break
+
+    # helpers
+
+    def _matching(
+        self, which: Filter, *, after: bytes | None = None, at_once: int = PAGE
+    ) -> Iterator[JobRecord]:
+        """Jobs that match, newest id first."""
+        for ids in self._pages(which, after, max(1, min(at_once, PAGE))):
+            yield from (record for record in self.read(ids) if matches(record, which))
+
+    def _pages(self, which: Filter, after: bytes | None, size: int) -> Iterator[Sequence[bytes]]:
+        """Ids among which all that match stand, newest first."""
+        few = self._few(which)
+        if few is not None:
+            ids = sorted((each for each in few if after is None or each < after), reverse=True)
+            for first in range(0, len(ids), size):
+                yield ids[first : first + size]
+            return
+        bound: Word = "+" if after is None else b"(" + after
+        while True:
+            ids = self._link.ask("ZREVRANGEBYLEX", self._keys["ids"], bound, "-", "LIMIT", 0, size)
+            if not ids:
+                return
+            yield ids
+            bound = b"(" + ids[-1]
+            size = PAGE  # few of them match: look further at once
+
+    def _few(self, which: Filter) -> set[bytes] | None:
+        """Ids of all jobs in the states that are asked for, where those are few."""
+        ended = FINISHED.intersection(which.states or FINISHED)
+        unfinished = () if which.ended_before is not None else set(which.states) - FINISHED
+        if (not which.states and which.ended_before is None) or unfinished:
+            return None
+        if sum(self._link.ask("ZCARD", self._keys[state.value]) for state in ended) > FEW:
+            return None
+        return {
+            job_id
+            for state in ended
+            for job_id in self._link.ask("ZRANGE", self._keys[state.value], 0, -1)
+        }
+
+    def _known_count(self, which: Filter) -> int | None:
+        """The count of a filter that is kept anyway."""
+        if which.name is not None or which.owner is not None or which.ended_before is not None:
+            return None
+        if which.states == () and which.queue is None:
+            total: int = self._link.ask("HLEN", self._keys["jobs"])
+            return total
+        states = set(which.states or State)
+        if which.queue is not None and states & FINISHED:
+            return None
+        unfinished = sum(
+            size
+            for state, queue, size in self._sizes()
+            if state in states and which.queue in (None, queue)
+        )
+        ended = (self._link.ask("ZCARD", self._keys[state.value]) for state in states & FINISHED)
+        return unfinished + sum(ended)
+
+    def _sizes(self) -> Iterator[tuple[State, str, int]]:
+        words = iter(self._link.ask("HGETALL", self._keys["sizes"]))
+        for field, size in zip(words, words, strict=True):
+            name = field.decode()
+            yield _KIND[name[0]], name[1:], int(size)
+
+
+def matches(record: JobRecord, which: Filter) -> bool:
+    if which.ended_before is not None and (
+        record.state not in FINISHED
+        or record.ended_at is None
+        or record.ended_at >= which.ended_before
+    ):
+        return False
+    return (
+        (not which.states or record.state in which.states)
+        and (which.queue is None or record.queue == which.queue)
+        and (which.name is None or record.name == which.name)
+        and (which.owner is None or record.owner == which.owner)
+    )

@@ -1,0 +1,69 @@
+"""The Lua scripts, and the names of the keys that all of them declare.
+
+All keys bear one hash tag, so that in a Cluster they share a node and every script is atomic.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from hashlib import sha1
+from pathlib import Path
+
+from tabur.errors import ConfigError
+
+_FOLDER = Path(__file__).parent / "lua"
+#: In the order of KEYS in lua/queue.lua; the last is the channel on which workers are woken.
+_NAMES = (
+    *("jobs", "work", "outcomes", "progress", "files", "ids"),
+    *("lanes", "returned", "due", "blocked", "taken"),
+    *("claims", "marked", "sizes", "places"),
+    *("completed", "failed", "cancelled", "wake"),
+)
+_PREFIX = re.compile(r"[A-Za-z0-9_.:-]{1,60}")
+
+
+class Script:
+    """A text that the server keeps by its SHA-1."""
+
+    def __init__(self, *parts: str) -> None:
+        self.text = "\n".join((_FOLDER / f"{part}.lua").read_text("utf-8") for part in parts)
+        self.sha = sha1(self.text.encode(), usedforsecurity=False).hexdigest()
+
+
+@dataclass(frozen=True)
+class Keys:
+    """The names of one app's keys."""
+
+    prefix: str
+
+    def __post_init__(self) -> None:
+        if not _PREFIX.fullmatch(self.prefix):
+            raise ConfigError(
+                f"The prefix {self.prefix!r} of Redis keys cannot be used: write 1–60 letters, "
+                "digits, or any of _ . : -"
+            )
+
+    def __getitem__(self, name: str) -> str:
+        return f"{{{self.prefix}}}:{name}"
+
+    def declared(self) -> tuple[str, ...]:
+        return tuple(self[name] for name in _NAMES)
+
+
+DISPATCH = Script("queue", "dispatch")
+CANCEL = Script("queue", "cancel")
+RETRY = Script("queue", "retry")
+FORGET = Script("queue", "erase", "forget")
+CLEAR = Script("queue", "waiting", "clear")
+EXCHANGE = Script("queue", "exchange")
+RELEASE = Script("queue", "release")
+HELD = Script("queue", "held")
+ATTACH = Script("queue", "attach")
+TAKE_OUT = Script("queue", "waiting", "take_out")
+PUT_BACK = Script("queue", "put_back")
+GONE = Script("queue", "erase", "gone")
+READ = Script("queue", "read")
+ATTEMPTS = Script("queue", "attempts")
+FRONTS = Script("queue", "fronts")
+BEAT = Script("beat")

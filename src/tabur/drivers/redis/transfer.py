@@ -1,0 +1,64 @@
+"""Taking jobs out, to bring them into another store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from tabur.drivers.redis import scripts
+from tabur.drivers.redis.layout import new_again
+from tabur.drivers.redis.link import Link, Word
+from tabur.drivers.redis.scripts import Keys
+from tabur.model.records import NewJob
+
+#: Jobs that one script takes out, and taken-out ones that are told at once.
+CHUNK, TOLD = 250, 1000
+
+
+class RedisTransfer:
+    def __init__(self, link: Link, keys: Keys, now: Callable[[], Word]) -> None:
+        self._link = link
+        self._keys = keys
+        self._now = now
+
+    def take_out(self, queue: str | None, *, limit: int) -> Sequence[NewJob]:
+        taken: list[NewJob] = []
+        more = 1
+        while more and len(taken) < limit:
+            more, found = self._take_out(queue, "pending", min(CHUNK, limit - len(taken)))
+            taken += found
+        passed = 0
+        while len(taken) < limit:
+            last = passed + min(CHUNK, limit - len(taken)) - 1
+            ids = self._link.ask("ZRANGE", self._keys["due"], passed, last)
+            if not ids:
+                break
+            _, found = self._take_out(queue, *ids)
+            taken += found
+            passed += len(ids) - len(found)
+        return taken
+
+    def taken_out(self) -> Sequence[NewJob]:
+        ids = self._link.ask("SRANDMEMBER", self._keys["taken"], TOLD)
+        words = iter(self._link.run(scripts.READ, "", "payload", *ids, again=True))
+        rows = zip(ids, words, words, words, words, strict=True)
+        return [
+            new_again(job_id, work, record)
+            for job_id, record, work, _, _ in rows
+            if work is not None and record is not None
+        ]
+
+    def gone(self, job_ids: Sequence[bytes]) -> None:
+        for first in range(0, len(job_ids), CHUNK):
+            self._link.run(scripts.GONE, self._now(), *job_ids[first : first + CHUNK], again=True)
+
+    def put_back(self, job_ids: Sequence[bytes]) -> None:
+        for first in range(0, len(job_ids), CHUNK):
+            chunk = job_ids[first : first + CHUNK]
+            self._link.run(scripts.PUT_BACK, self._now(), *chunk, again=True)
+
+    def _take_out(self, queue: str | None, *what: Word) -> tuple[int, list[NewJob]]:
+        more, found = self._link.run(
+            scripts.TAKE_OUT, self._now(), queue or "", *what, durable=True
+        )
+        words = iter(found)
+        return more, [new_again(*each) for each in zip(words, words, words, strict=True)]

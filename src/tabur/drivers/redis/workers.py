@@ -1,0 +1,58 @@
+"""Who works, and the signals to all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+from msgspec.structs import replace
+
+from tabur.drivers.redis import scripts
+from tabur.drivers.redis.link import Link
+from tabur.drivers.redis.scripts import Keys
+from tabur.model.records import WorkerRecord
+
+_record = msgspec.msgpack.Decoder(WorkerRecord)
+
+
+class RedisWorkers:
+    """Hashes `workers` (what each said of itself) and `beats` (how often it was seen since)."""
+
+    def __init__(self, link: Link, keys: Keys) -> None:
+        self._link = link
+        self._known, self._beats = keys["workers"], keys["beats"]
+        self._epoch, self._wake = keys["epoch"], keys["wake"]
+
+    def register(self, worker: WorkerRecord) -> None:
+        self._link.ask("HDEL", self._beats, worker.id)
+        self._link.ask("HSET", self._known, worker.id, msgspec.msgpack.encode(worker))
+
+    def beat(self, workers: Sequence[str]) -> None:
+        self._link.run(scripts.BEAT, *workers, keys=(self._known, self._beats), again=True)
+
+    def list(self) -> Sequence[WorkerRecord]:
+        # Beats first: one that registers in between is not taken for one that has gone silent.
+        beats = _pairs(self._link.ask("HGETALL", self._beats))
+        known = _pairs(self._link.ask("HGETALL", self._known))
+        records = {worker: _record.decode(packed) for worker, packed in known.items()}
+        return [
+            replace(record, beats=record.beats + int(beats.get(worker, 0)))
+            for worker, record in records.items()
+        ]
+
+    def remove(self, worker: str) -> None:
+        self._link.ask("HDEL", self._known, worker)
+        self._link.ask("HDEL", self._beats, worker)
+
+    def restart(self) -> int:
+        epoch: int = self._link.ask("INCR", self._epoch)
+        self._link.ask("PUBLISH", self._wake, "")
+        return epoch
+
+    def epoch(self) -> int:
+        return int(self._link.ask("GET", self._epoch) or 0)
+
+
+def _pairs(flat: Sequence[bytes]) -> dict[bytes, bytes]:
+    words = iter(flat)
+    return dict(zip(words, words, strict=True))

@@ -1,0 +1,36 @@
+"""The redis driver against the model, by random steps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from uuid import uuid4
+
+import pytest
+from hypothesis import settings
+
+from servers.redis import RedisServer
+from tabur.drivers.redis.driver import RedisDriver
+from tabur.testing.conformance import Clock
+from tabur.testing.state_machine import DriverMachine
+
+
+class RedisMachine(DriverMachine):
+    """Each run has keys of its own."""
+
+    url = ""
+
+    @staticmethod
+    def make_driver(clock: Clock) -> RedisDriver:
+        return RedisDriver(RedisMachine.url, prefix=uuid4().hex, clock=clock)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def url(redis_server: RedisServer) -> Iterator[None]:
+    RedisMachine.url = redis_server.url()
+    yield
+    redis_server.ask("FLUSHALL")
+
+
+# Where it fails, finding the shortest story takes its time.
+TestRedis = pytest.mark.timeout(300)(RedisMachine.TestCase)
+TestRedis.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
