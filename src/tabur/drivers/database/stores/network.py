@@ -50,7 +50,7 @@ class NetworkStore(Store):
     def __init__(
         self, url: URL, clock: Callable[[], int] | None, *, connect: Mapping[str, Any]
     ) -> None:
-        self._url = url
+        self._url, self._connect = url, dict(connect)
         self._engine = create_engine(
             url,
             pool_size=2,
@@ -58,7 +58,7 @@ class NetworkStore(Store):
             pool_timeout=POOL_PATIENCE,
             pool_use_lifo=True,
             pool_reset_on_return=None,  # we end what we begin; a ROLLBACK would be a round trip
-            connect_args=dict(connect),
+            connect_args=self._connect,
         )
         event.listen(self._engine, "connect", lambda raw, _: self._prepare(raw))
         self._clock = clock or StoreClock(self._ask_clock)
@@ -78,6 +78,10 @@ class NetworkStore(Store):
 
     @abstractmethod
     def _ask_clock(self) -> int: ...
+
+    @abstractmethod
+    def _lock_migrations(self, cursor: Any) -> None:
+        """Wait until no other migration runs, and keep others waiting until this one ends."""
 
     @abstractmethod
     def _identity_of(self, connection: Connection) -> int | None:
@@ -132,27 +136,40 @@ class NetworkStore(Store):
     def close(self) -> None:
         self._engine.dispose()
 
+    @contextmanager
+    def migrating(self) -> Iterator[Any]:
+        with self.read() as cursor, self._begun(cursor):
+            self._lock_migrations(cursor)
+            yield cursor
+
     def connect_alone(self) -> Any:
         """A connection of the client's own kind, that nobody shares and the pool does not count."""
-        raw = self._raw()
-        raw.detach()
-        return raw.driver_connection
+        given, named = self._engine.dialect.create_connect_args(self._url)
+        try:
+            return self._engine.dialect.loaded_dbapi.connect(*given, **named, **self._connect)
+        except self.ClientError as error:
+            raise StoreUnreachable(f"{self}: {_first_line(error)}") from None
 
     # below
 
     def _in_transaction(self, cursor: Any, work: Callable[[Transaction], T]) -> T:
-        cursor.execute("BEGIN")
-        tx = Transaction(cursor)
-        try:
+        with self._begun(cursor):
+            tx = Transaction(cursor)
             done = work(tx)
             if tx.woken:
                 self._wake(cursor)
+        return done
+
+    @contextmanager
+    def _begun(self, cursor: Any) -> Iterator[None]:
+        cursor.execute("BEGIN")
+        try:
+            yield
             cursor.execute("COMMIT")
         except BaseException as error:
             if not isinstance(error, self.ClientError) or self._fate(error) is not Fate.GONE:
                 cursor.execute("ROLLBACK")
             raise
-        return done
 
     @contextmanager
     def _cursor(self) -> Iterator[Any]:

@@ -9,12 +9,11 @@ from time import monotonic
 from typing import Any
 
 from tabur.drivers.database.stores.polling import Interruption
-from tabur.errors import StoreError
-
 _log = logging.getLogger("tabur.database")
 
-#: Seconds for which, after a notification, one looks by itself, and the pause between two looks.
-#: Longer than the pause between two notifications of one process.
+#: Seconds for which, after a notification or the beginning, one looks by itself, and the pause
+#: between two looks. Longer than the pause between two notifications of one process: what it left
+#: out is found by looking.
 AWAKE, LOOK = 0.1, 0.005
 #: Seconds between two tries to get a lost connection back: first and longest.
 AGAIN_FIRST, AGAIN_LONGEST = 0.1, 5.0
@@ -84,6 +83,7 @@ class NotifyListener:
             self._connection = self._connect()
             self._connection.execute("LISTEN tabur")
             self._pause = AGAIN_FIRST
+            self._awake_until = monotonic() + AWAKE
         except Exception as error:
             self._lost(error)
 
@@ -91,7 +91,6 @@ class NotifyListener:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
-        if not isinstance(error, StoreError):
-            _log.info("The connection that hears of new work is lost: %s", error)
+        _log.info("Cannot hear of new work, looking for it once a second instead: %s", error)
         self._again_at = monotonic() + self._pause
         self._pause = min(self._pause * 2, AGAIN_LONGEST)

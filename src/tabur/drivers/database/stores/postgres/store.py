@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from time import monotonic
 from typing import Any
 
@@ -116,14 +115,6 @@ class PostgresStore(NetworkStore):
         self._notified = now
         return True
 
-    @contextmanager
-    def migrating(self) -> Iterator[Any]:
-        with self._cursor() as cursor:
-            cursor.execute("BEGIN")
-            cursor.execute("SELECT pg_advisory_xact_lock(7_265_626)".replace("_", ""))
-            yield cursor
-            cursor.execute("COMMIT")
-
     def views(self, queries: Mapping[str, str]) -> Sequence[str]:
         return [
             f"""DO $tabur$ BEGIN
@@ -159,6 +150,9 @@ class PostgresStore(NetworkStore):
 
     def _ask_clock(self) -> int:
         return int(self._scalar("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"))
+
+    def _lock_migrations(self, cursor: Any) -> None:
+        cursor.execute("SELECT pg_advisory_xact_lock(8262117)")
 
     def _identity_of(self, connection: Connection) -> int | None:
         if run_on(connection, "SELECT to_regclass('job_signals')") is None:
