@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -11,7 +10,9 @@ from uuid import UUID
 
 from tabur.config import Settings, from_env, make_settings
 from tabur.dispatch.dispatcher import StoreDispatcher
+from tabur.dispatch.routes import FailoverRoute, Route, StoreRoute
 from tabur.drivers.contract import Driver, Transactional
+from tabur.drivers.stores import ConfiguredStores, Stores
 from tabur.errors import ConfigError
 from tabur.jobs.definition import define_function
 from tabur.jobs.function import FunctionJob, JobDecorator
@@ -44,20 +45,15 @@ class Tabur:
         self.settings: Settings = make_settings({"connection": connection, **settings})
         self.registry = Registry()
         self._scope = CurrentScope()
-        self._lock = threading.RLock()
-        self._driver: Driver | None = None
-        self._dispatcher: Dispatcher = StoreDispatcher(
-            lambda: self.driver,
-            self._scope,
-            default_queue=self.settings.queue,
-            run_inline=self._run_inline if connection == "sync" else None,
-        )
+        self._stores: Stores = ConfiguredStores(self.settings)
+        self._routes: dict[str, Route] = {}
+        self._dispatcher: Dispatcher = StoreDispatcher(self._route, self._scope)
         self._sending: Dispatcher = _Switch(lambda: self._dispatcher)
 
     @classmethod
     def from_env(cls, env_file: str | Path | None = ".env", **overrides: Any) -> Tabur:
-        """Settings from QUEUE_CONNECTION, DATABASE_URL, TABUR_KEY, TABUR_ENV and `.env`; keyword
-        arguments win over the environment, the environment over the file."""
+        """Settings from QUEUE_CONNECTION, DATABASE_URL, REDIS_URL, TABUR_KEY and their like, and
+        `.env`; keyword arguments win over the environment, the environment over the file."""
         settings = from_env(env_file, overrides)
         return cls(**{name: getattr(settings, name) for name in Settings.__dataclass_fields__})
 
@@ -93,14 +89,16 @@ class Tabur:
     # dispatching and looking
 
     def dispatch_many(self, jobs: Iterable[PendingJob[Any] | Job[Any]]) -> list[JobHandle[Any]]:
-        """Dispatch many in one transaction: one statement, not a thousand."""
+        """Dispatch many in one transaction: one statement, not a thousand. Jobs of several
+        connections go in one transaction for each."""
         return self._dispatcher.dispatch_many(
             each.pending() if isinstance(each, Job) else each for each in jobs
         )
 
     def handle(self, job_id: str | UUID) -> JobHandle[Any]:
-        """The handle of a job by its id. Raises JobNotFound for what is no id."""
-        return JobHandle(self.driver, str(job_id))
+        """The handle of a job by its id, whichever of `connections` it is on. Raises JobNotFound
+        for what is no id."""
+        return JobHandle(self.drivers, str(job_id))
 
     def scope(
         self, *, tenant: str | None = None, user: str | None = None, locale: str | None = None
@@ -115,23 +113,35 @@ class Tabur:
     def fake(self) -> Iterator[FakeQueue]:
         """Record dispatches instead of sending them, for tests."""
         from tabur.dispatch.recording import FakeQueue, RecordingDispatcher
-        from tabur.drivers.fake import FakeDriver
+        from tabur.drivers.fake import FakeStores
 
-        driver = FakeDriver()
-        queue = FakeQueue(driver)
-        before = self._dispatcher, self._driver
-        inner = StoreDispatcher(lambda: driver, self._scope, default_queue=self.settings.queue)
-        self._dispatcher, self._driver = RecordingDispatcher(inner, queue), driver
+        stores = FakeStores()
+        queue = FakeQueue(stores.driver)
+        before = self._dispatcher, self._stores, self._routes
+        self._stores, self._routes = stores, {}
+        self._dispatcher = RecordingDispatcher(StoreDispatcher(self._route, self._scope), queue)
         try:
             yield queue
         finally:
-            self._dispatcher, self._driver = before
+            self._dispatcher, self._stores, self._routes = before
 
-    # the store
+    # the stores
 
     @property
     def connection(self) -> str:
+        """Where a job goes that names no connection."""
         return self.settings.connection
+
+    @property
+    def connections(self) -> tuple[str, ...]:
+        """The stores in use, the default one first: those of `failover`, those that jobs declare,
+        and what the setting `connections` adds."""
+        declared = [each.options.connection for each in self.registry]
+        named = [self.connection, *filter(None, declared), *self.settings.connections]
+        stores: list[str] = []
+        for name in named:
+            stores += self.settings.failover if name == "failover" else [name]
+        return tuple(dict.fromkeys(stores))
 
     @property
     def key(self) -> str | None:
@@ -139,23 +149,36 @@ class Tabur:
 
     @property
     def driver(self) -> Driver:
-        """The store, opened when first needed. Raises ConfigError, StoreUnavailable."""
-        if self._driver is None:
-            with self._lock:
-                if self._driver is None:
-                    self._driver = _open(self.settings)
-        return self._driver
+        """The store of the default connection (the first of `failover`), opened when first needed.
+        Raises ConfigError, StoreUnavailable."""
+        return self.driver_of(self.connection)
+
+    @property
+    def drivers(self) -> list[Driver]:
+        """The stores in use, the default one first."""
+        return [self.driver_of(name) for name in self.connections]
+
+    def driver_of(self, connection: str) -> Driver:
+        """The store of one connection, of `failover` its first. Raises ConfigError."""
+        return self._stores.get(
+            self.settings.failover[0] if connection == "failover" else connection
+        )
 
     def migrate(self) -> list[str]:
-        """Make the tables or bring them up to date; safe to repeat. Answers what was done."""
-        return list(self.driver.migrate())
+        """Make the tables of every connection or bring them up to date; safe to repeat. Answers
+        what was done."""
+        return [step for driver in self.drivers for step in driver.migrate()]
 
     def install(self, engine: Engine) -> None:
         """Prepare the application's own engine for dispatch in its transactions."""
-        driver = self.driver
-        if not isinstance(driver, Transactional):
-            raise ConfigError(f"install() is for QUEUE_CONNECTION=database, not {driver.name}.")
-        driver.install(engine)
+        drivers = [driver for driver in self.drivers if isinstance(driver, Transactional)]
+        if not drivers:
+            raise ConfigError(
+                f"install() is for QUEUE_CONNECTION=database, not {self.connection}, or for an "
+                "outbox (TABUR_OUTBOX_URL)."
+            )
+        for driver in drivers:
+            driver.install(engine)
 
     def attachment_path(self, relative: str) -> Path:
         """Where a job's attachment lies; `relative` as `Attachment.path` gives it."""
@@ -163,20 +186,54 @@ class Tabur:
 
     @property
     def runtime(self) -> Runtime:
-        """What a worker needs of this app."""
-        return Runtime(self.registry, self._scope, self.settings, lambda: self.driver)
+        """What a worker of the default connection needs of this app."""
+        return self.runtime_of(self.connection)
+
+    def runtime_of(self, connection: str) -> Runtime:
+        """What a worker of this connection needs."""
+        return Runtime(
+            self.registry, self._scope, self.settings, lambda: self.driver_of(connection)
+        )
 
     def close(self) -> None:
-        """Close the store's connections; the next use opens them again."""
-        with self._lock:
-            if self._driver is not None:
-                self._driver.close()
-                self._driver = None
+        """Close the stores' connections; the next use opens them again."""
+        self._stores.close()
+
+    def _route(self, connection: str | None) -> Route:
+        """The way of jobs to a connection; without a name, to the default one."""
+        name = connection or self.connection
+        route = self._routes.get(name)
+        if route is None:
+            route = self._routes[name] = self._make_route(name)
+        return route
+
+    def _make_route(self, name: str) -> Route:
+        if name == "failover":
+            if not self.settings.failover:
+                raise ConfigError(
+                    "connection='failover' needs to know what to try: failover=['redis', "
+                    "'database'], or QUEUE_FAILOVER=redis,database."
+                )
+            return FailoverRoute([self._make_store_route(each) for each in self.settings.failover])
+        if name not in self.connections:
+            raise ConfigError(
+                f"This app does not say that it uses the connection {name!r}, so nobody would look "
+                f"for its jobs there: write connections=[{name!r}], or QUEUE_CONNECTIONS={name}."
+            )
+        return self._make_store_route(name)
+
+    def _make_store_route(self, name: str) -> StoreRoute:
+        stores = self._stores
+        return StoreRoute(
+            lambda: stores.get(name),
+            queue=self.settings.queue_on(name),
+            run_inline=self._run_inline if name == "sync" and not stores.fake else None,
+        )
 
     def _run_inline(self) -> None:
         from tabur.worker.inline import drain
 
-        drain(self.runtime)
+        drain(self.runtime_of("sync"))
 
 
 class _Switch:
@@ -193,13 +250,3 @@ class _Switch:
 
     def dispatch_async(self, pending: PendingJob[R]) -> Awaitable[JobHandle[R]]:
         return self._current().dispatch_async(pending)
-
-
-def _open(settings: Settings) -> Driver:
-    if settings.connection == "database":
-        from tabur.drivers.database.driver import DatabaseDriver
-
-        return DatabaseDriver(settings.database_url)
-    from tabur.drivers.memory.driver import MemoryDriver
-
-    return MemoryDriver(name=settings.connection)

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+from urllib.parse import quote, urlsplit
 
 from tabur.errors import ConfigError
 
-CONNECTIONS = ("database", "sync", "memory")
+ConnectionName = Literal["database", "redis", "sync", "memory", "failover"]
+CONNECTIONS: tuple[str, ...] = ("database", "redis", "sync", "memory", "failover")
+DURABILITIES = ("fast", "safe", "strict")
 DEFAULT_DATABASE_URL = "sqlite:///var/tabur.sqlite3"
+DEFAULT_REDIS_URL = "redis://127.0.0.1:6379/0"
 
 
 @dataclass(frozen=True)
@@ -20,7 +24,22 @@ class Settings:
     """What one Tabur object works with."""
 
     connection: str = "database"
-    database_url: str = DEFAULT_DATABASE_URL
+    """Where a job goes that names no connection."""
+    connections: tuple[str, ...] = ()
+    """Connections in use beside the default one, those of `failover` and those that jobs declare:
+    what only `options(connection=…)` names, and stores whose history is still to be read."""
+    failover: tuple[str, ...] = ()
+    """What the connection `failover` tries, in this order."""
+    database_url: str = field(default=DEFAULT_DATABASE_URL, repr=False)
+    redis_url: str | None = field(default=None, repr=False)
+    redis_queue: str | None = None
+    """The default queue on redis; `queue` unless given."""
+    redis_prefix: str = "tabur"
+    """What the keys of this app begin with, so that several may share one Redis."""
+    redis_durability: str = "fast"
+    """What a dispatch waits for: see docs/redis.md."""
+    outbox_url: str | None = field(default=None, repr=False)
+    """The application's own database, where `options(session=…)` leaves jobs for redis."""
     queue: str = "default"
     key: str | None = field(default=None, repr=False)
     """Secret for signed links."""
@@ -29,13 +48,37 @@ class Settings:
     keep_completed: timedelta = timedelta(days=7)
     """How long completed and cancelled jobs stay readable; never less than an hour, so that a
     repeated dispatch or settle is still recognised. Failed jobs stay until they are removed."""
+    retry_after: float | None = None
+    """Laravel's; accepted without effect, which `tabur about` says. So is `block_for`."""
+    block_for: float | None = None
 
     def __post_init__(self) -> None:
-        if self.connection not in CONNECTIONS:
-            known = ", ".join(CONNECTIONS)
-            raise ConfigError(f"QUEUE_CONNECTION={self.connection!r} is not known; write {known}.")
+        for setting in ("connections", "failover"):
+            names = _names(getattr(self, setting), setting)
+            object.__setattr__(self, setting, names)
+            for name in names:
+                _check_connection(name, setting)
+        _check_connection(self.connection, "QUEUE_CONNECTION")
+        if "failover" in (*self.failover, *self.connections):
+            raise ConfigError("failover is no store: name the connections it is to try.")
+        if self.connection == "failover" and len(self.failover) < 2:
+            raise ConfigError(
+                "QUEUE_CONNECTION=failover needs two connections or more: failover=['redis', "
+                "'database'], or QUEUE_FAILOVER=redis,database."
+            )
+        if self.redis_durability not in DURABILITIES:
+            known = ", ".join(DURABILITIES)
+            raise ConfigError(
+                f"REDIS_DURABILITY={self.redis_durability!r} is not known; write {known}."
+            )
+        if self.redis_url is not None:
+            object.__setattr__(self, "redis_url", _checked_redis_url(self.redis_url))
         if self.keep_completed < timedelta(hours=1):
             raise ConfigError("keep_completed must be at least an hour.")
+
+    def queue_on(self, connection: str) -> str:
+        """The queue of jobs that name none."""
+        return (connection == "redis" and self.redis_queue) or self.queue
 
 
 def from_env(env_file: str | Path | None, overrides: Mapping[str, Any]) -> Settings:
@@ -51,6 +94,8 @@ def from_env(env_file: str | Path | None, overrides: Mapping[str, Any]) -> Setti
     }
     if "attachments" in found:
         found["attachments"] = Path(found["attachments"])
+    if "redis_url" not in found and (url := _redis_url_of_parts(values)) is not None:
+        found["redis_url"] = url
     return make_settings(found | dict(overrides))
 
 
@@ -65,8 +110,70 @@ def make_settings(given: Mapping[str, Any]) -> Settings:
 
 _VARIABLES = {
     "QUEUE_CONNECTION": "connection",
+    "QUEUE_CONNECTIONS": "connections",
+    "QUEUE_FAILOVER": "failover",
     "DATABASE_URL": "database_url",
+    "REDIS_URL": "redis_url",
+    "REDIS_QUEUE": "redis_queue",
+    "REDIS_PREFIX": "redis_prefix",
+    "REDIS_DURABILITY": "redis_durability",
+    "TABUR_OUTBOX_URL": "outbox_url",
     "TABUR_KEY": "key",
     "TABUR_ENV": "env",
     "TABUR_ATTACHMENTS": "attachments",
 }
+
+
+def _names(given: Any, setting: str) -> tuple[str, ...]:
+    """A list of connections, or the text `redis,database` of the environment."""
+    parts: Iterable[Any] = given.split(",") if isinstance(given, str) else given
+    try:
+        names = [part.strip() for part in parts]
+    except (TypeError, AttributeError):
+        raise ConfigError(f"{setting}={given!r}: a list of connections is needed.") from None
+    return tuple(dict.fromkeys(name for name in names if name))
+
+
+def _check_connection(name: Any, setting: str) -> None:
+    if name not in CONNECTIONS:
+        known = ", ".join(CONNECTIONS)
+        raise ConfigError(f"{setting}={name!r} is not known; write {known}.")
+
+
+def _redis_url_of_parts(values: Mapping[str, str]) -> str | None:
+    """A URL of REDIS_HOST, REDIS_PORT, REDIS_USERNAME, REDIS_PASSWORD and REDIS_DB, as Laravel
+    understands them: its `null` is nothing, and a host may begin with `tls://`."""
+    parts = {
+        part: value
+        for part in ("HOST", "PORT", "USERNAME", "PASSWORD", "DB")
+        if (value := values.get(f"REDIS_{part}", "")) not in ("", "null", "(null)")
+    }
+    if not parts:
+        return None
+    scheme, _, host = parts.get("HOST", "127.0.0.1").rpartition("://")
+    password = f":{quote(parts['PASSWORD'], safe='')}@" if "PASSWORD" in parts else ""
+    user = quote(parts.get("USERNAME", ""), safe="") if password else ""
+    if host.startswith("/"):
+        return f"unix://{user}{password}{host}?db={parts.get('DB', '0')}"
+    if ":" in host and not host.startswith("["):
+        host = f"[{host}]"  # IPv6
+    port, database = parts.get("PORT", "6379"), parts.get("DB", "0")
+    return f"{scheme or 'redis'}://{user}{password}{host}:{port}/{database}"
+
+
+def _checked_redis_url(url: str) -> str:
+    """With Laravel's `tls://` as `rediss://`. Errors leave the URL out: it may hold a password."""
+    scheme, colon, rest = url.partition("://")
+    scheme = {"tls": "rediss", "tcp": "redis"}.get(scheme, scheme)
+    try:
+        parts = urlsplit(f"{scheme}://{rest}")
+        if "," not in parts.netloc:  # Sentinels are a list
+            parts.port  # noqa: B018  # raises for what is no port
+    except ValueError:
+        colon = ""
+    if not (colon and rest):
+        raise ConfigError(
+            "REDIS_URL is not a URL; write redis://[user:password@]host:6379/0, or rediss:// for "
+            "TLS. (Such characters as @ and / in a password are written %40 and %2F.)"
+        )
+    return f"{scheme}://{rest}"

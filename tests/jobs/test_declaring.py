@@ -146,7 +146,7 @@ def test_where_async_def_runs(jobs: Tabur, options: DeclaredOptions, expected: I
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"que": "high"}, "unknown option que; there are: aliases, backoff, expires, "),
+        ({"que": "high"}, "unknown option que; there are: aliases, backoff, connection, "),
         ({"name": ""}, "name='': 1 to 200 printable characters are needed."),
         ({"name": "a\nb"}, r"name='a\nb': 1 to 200 printable characters are needed."),
         ({"name": "n" * 201}, f"name='{'n' * 50}"),

@@ -70,10 +70,10 @@ def test_the_constructor_reads_no_environment(monkeypatch: pytest.MonkeyPatch) -
     ("settings", "message"),
     [
         (
-            {"connection": "redis"},
-            "QUEUE_CONNECTION='redis' is not known; write database, sync, memory.",
+            {"connection": "rabbit"},
+            "QUEUE_CONNECTION='rabbit' is not known; write database, redis, sync, memory, failover",
         ),
-        ({"conection": "sync"}, "Unknown setting conection; there are: connection, database_url"),
+        ({"conection": "sync"}, "Unknown setting conection; there are: connection, connections, failover"),
         ({"keep_completed": timedelta(minutes=5)}, "keep_completed must be at least an hour."),
     ],
 )

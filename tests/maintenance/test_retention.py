@@ -33,7 +33,7 @@ def test_only_old_completed_and_cancelled_jobs_are_removed(
     old, failed = fine.dispatch(), fails.dispatch()
     two_hours_later = time.time_ns() // 1000 + 2 * 3600 * 1_000_000
     monkeypatch.setattr("tabur.maintenance.retention.now_us", lambda: two_hours_later)
-    assert prune(jobs.driver, jobs.settings) == 1
+    assert prune(jobs.driver, jobs.drivers, jobs.settings) == 1
     with pytest.raises(JobNotFound):
         old.status()
     assert failed.status().state == "failed"
@@ -46,7 +46,7 @@ def test_young_jobs_stay(tmp_path: Path) -> None:
     def fine() -> None: ...
 
     fine.dispatch()
-    assert prune(jobs.driver, jobs.settings) == 0
+    assert prune(jobs.driver, jobs.drivers, jobs.settings) == 0
 
 
 def test_less_than_an_hour_is_refused(tmp_path: Path) -> None:
@@ -68,7 +68,7 @@ def test_files_of_unknown_jobs_are_swept_once_they_are_old(tmp_path: Path) -> No
         each.mkdir()
     for each in (old, foreign, folder / kept.id):
         os.utime(each, (1, 1))
-    assert sweep(jobs.driver, jobs.settings) == 1
+    assert sweep(jobs.drivers, jobs.settings) == 1
     assert not old.exists()
     assert young.exists()
     assert foreign.exists()
@@ -77,4 +77,4 @@ def test_files_of_unknown_jobs_are_swept_once_they_are_old(tmp_path: Path) -> No
 
 def test_without_a_folder_there_is_nothing_to_sweep(tmp_path: Path) -> None:
     jobs = app(tmp_path)
-    assert sweep(jobs.driver, jobs.settings) == 0
+    assert sweep(jobs.drivers, jobs.settings) == 0

@@ -231,8 +231,8 @@ def test_the_time_left_is_told_late_and_rounded(
 ) -> None:
     now = datetime.now(UTC)
     status = JobStatus(
-        id="", name="", queue="", state=State.PROCESSING, cancelling=False, attempt=1,
-        progress=Progress(done, total), created_at=now, due_at=None,
+        id="", name="", connection="", queue="", state=State.PROCESSING, cancelling=False,
+        attempt=1, progress=Progress(done, total), created_at=now, due_at=None,
         started_at=now - timedelta(seconds=elapsed), finished_at=None, result=None, error=None,
         tenant=None, user=None, locale=None,
     )  # fmt: skip

@@ -6,7 +6,7 @@ import os
 import platform
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
@@ -14,16 +14,20 @@ import msgspec
 from tabur.cli.group import Command, Session
 from tabur.cli.opening import open_at
 from tabur.cli.printing import dotted, json, moment
-from tabur.errors import TaburError
+from tabur.errors import ConfigError, TaburError
 from tabur.operations.health import health, ignored_settings
 from tabur.operations.results import Health, Problem, WorkerSeen
 from tabur.worker.load import find_app
+
+if TYPE_CHECKING:
+    from tabur.app import Tabur
 
 _COLOURS = {"error": "red", "warning": "yellow", "note": "blue"}
 
 
 class About(msgspec.Struct, frozen=True):
-    """What `--json` prints."""
+    """What `--json` prints. `health` is that of the default connection, `others` of the rest by
+    their names."""
 
     tabur: str
     python: str
@@ -34,6 +38,12 @@ class About(msgspec.Struct, frozen=True):
     environment: str | None
     jobs: int
     health: Health
+    others: dict[str, Health]
+
+    @property
+    def problems(self) -> list[Problem]:
+        seen = [self.health, *self.others.values()]
+        return [problem for each in seen for problem in each.problems]
 
 
 @click.command("about", cls=Command)
@@ -49,22 +59,25 @@ def about(session: Session, as_json: bool) -> None:
         json(found)
     else:
         _print(found)
-    if not found.health.is_well:
+    if any(problem.level == "error" for problem in found.problems):
         raise SystemExit(1)
 
 
 def _look(session: Session) -> About:
     """Everything that can be told; without an app, why there is none."""
     app = spec = None
+    others: dict[str, Health] = {}
     try:
         spec = find_app(session.app)
         app = open_at(spec)
-        seen = health(app.driver)
+        first, *rest = app.connections
+        seen = _health(app, first)
+        others = {name: _health(app, name) for name in rest}
     except (TaburError, click.ClickException) as error:
         text = error.format_message() if isinstance(error, click.ClickException) else str(error)
         problem = Problem("error", " ".join(text.split()), "Mend this first: nothing can run.")
         seen = Health({}, (), (), 0, (problem,))
-    notes = tuple(ignored_settings(_environment()))
+    notes = tuple(ignored_settings(_environment() | _keywords(app)))
     return About(
         tabur=version("tabur"),
         python=f"{platform.python_version()} ({platform.python_implementation()})",
@@ -75,7 +88,26 @@ def _look(session: Session) -> About:
         environment=app.settings.env if app else None,
         jobs=sum(1 for _ in app.registry) if app else 0,
         health=msgspec.structs.replace(seen, problems=seen.problems + notes),
+        others=others,
     )
+
+
+def _health(app: Tabur, connection: str) -> Health:
+    default = connection == app.connection
+    try:
+        driver = app.driver_of(connection)
+    except ConfigError as error:
+        problem = Problem("error", str(error), "Mend this first: its jobs cannot run.")
+        return Health({}, (), (), 0, (problem,))
+    return health(driver, work="tabur queue:work" if default else f"tabur queue:work {connection}")
+
+
+def _keywords(app: Tabur | None) -> dict[str, str]:
+    """Settings without effect that were given as keywords of `Tabur(…)`."""
+    if app is None:
+        return {}
+    given = {name: getattr(app.settings, name) for name in ("retry_after", "block_for")}
+    return {name: str(value) for name, value in given.items() if value is not None}
 
 
 def _environment() -> dict[str, str]:
@@ -88,7 +120,6 @@ def _environment() -> dict[str, str]:
 
 
 def _print(about: About) -> None:
-    seen = about.health
     _section(
         "Versions",
         {
@@ -104,29 +135,33 @@ def _print(about: About) -> None:
             "App": about.app or "-",
             "Jobs declared": str(about.jobs),
             "Connection": about.connection or "-",
+            **({"Other connections": ", ".join(about.others)} if about.others else {}),
             "Environment": about.environment or "-",
         },
     )
-    if seen.store:
-        _print_store(seen)
+    if about.health.store:
+        _print_store(about.health)
+    for name, seen in about.others.items():
+        if seen.store:
+            _print_store(seen, f" of {name}")
     click.echo()
-    if all(problem.level == "note" for problem in seen.problems):
+    if all(problem.level == "note" for problem in about.problems):
         click.secho("  All is well.", fg="green")
-    for problem in seen.problems:
+    for problem in about.problems:
         word = click.style(problem.level.upper(), fg=_COLOURS[problem.level])
         click.echo(f"  {word} {problem.what}\n    → {problem.todo}")
     click.echo()
 
 
-def _print_store(seen: Health) -> None:
-    _section("Store", {name.capitalize(): value for name, value in seen.store.items()})
+def _print_store(seen: Health, of: str = "") -> None:
+    _section(f"Store{of}", {name.capitalize(): value for name, value in seen.store.items()})
     _section(
-        "Workers",
+        f"Workers{of}",
         {f"{each.host} {each.pid} ({','.join(each.queues)})": _life(each) for each in seen.workers}
         or {"Worker processes": "none"},
     )
     _section(
-        "Queues",
+        f"Queues{of}",
         {
             level.queue: f"{level.pending:,} pending, {level.delayed:,} delayed, "
             f"{level.reserved:,} running"

@@ -28,8 +28,8 @@ from tabur.operations.results import AttemptShown, JobShown
 @click.option("--json", "as_json", is_flag=True, help="A JSON array, one job a line.")
 @click.pass_obj
 def failed(session: Session, queue: str | None, limit: int, as_json: bool) -> None:
-    """List the failed jobs, newest first."""
-    reading = Reading(open_app(session).driver)
+    """List the failed jobs of all connections, newest first."""
+    reading = Reading(*open_app(session).drivers)
     jobs = reading.failed(queue=queue)
     if as_json:
         json_list(jobs)
@@ -65,7 +65,7 @@ def show(session: Session, job_id: str, as_json: bool) -> None:
 
     ID may be the beginning of an id.
     """
-    job = Reading(open_app(session).driver).job(job_id)
+    job = Reading(*open_app(session).drivers).job(job_id)
     if as_json:
         json(job)
         return
@@ -93,7 +93,7 @@ def retry(
         )
     if bool(job_ids) == bool(queue) and job_ids != ("all",):
         raise click.UsageError("Which jobs? Name ids, or all, or --queue=NAME.")
-    acting = Acting(open_app(session).driver)
+    acting = Acting(*open_app(session).drivers)
     if queue or job_ids == ("all",):
         retried = 0
         for job_id in acting.retry_failed(queue=queue):
@@ -125,7 +125,7 @@ def forget(session: Session, job_id: str) -> None:
     ID may be the beginning of an id.
     """
     try:
-        found = Acting(open_app(session).driver).forget(job_id)
+        found = Acting(*open_app(session).drivers).forget(job_id)
     except JobNotFound:
         raise TaburError(_no_failed(job_id)) from None
     info(f"Failed job {found} deleted.")
@@ -141,7 +141,7 @@ def forget(session: Session, job_id: str) -> None:
 @click.pass_obj
 def flush(session: Session, hours: float) -> None:
     """Remove all failed jobs with their history."""
-    removed = Acting(open_app(session).driver).flush(older_than=timedelta(hours=hours))
+    removed = Acting(*open_app(session).drivers).flush(older_than=timedelta(hours=hours))
     noun = "job" if removed == 1 else "jobs"
     older = f" that failed more than {hours:g} hours ago" if hours else ""
     info(f"{removed:,} failed {noun}{older} deleted.")

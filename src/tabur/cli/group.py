@@ -29,6 +29,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     "Queues": {
         "queue:monitor": ("queues:monitor", "Show how full queues are; fails above a limit."),
         "queue:clear": ("queues:clear", "Cancel all that waits on a queue."),
+        "queue:move": ("move:move", "Move what waits to another connection."),
     },
     "Failed jobs": {
         "queue:failed": ("failed:failed", "List the failed jobs."),

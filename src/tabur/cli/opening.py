@@ -39,14 +39,16 @@ def open_at(spec: str) -> Tabur:
     return app
 
 
-def check_connection(app: Tabur, given: str | None) -> None:
-    """Laravel names the connection; an app of ours has one. Raises ConfigError for another."""
-    if given is None or given == app.connection:
-        return
-    raise ConfigError(
-        f"This app's connection is {app.connection!r}, not {given!r}. "
-        f"Leave it out, or set QUEUE_CONNECTION in the environment of this command."
-    )
+def connection_of(app: Tabur, given: str | None) -> str:
+    """The connection that a command is for: `given`, or the default one. Raises ConfigError for
+    one that the app does not have."""
+    name = app.connection if given is None else given
+    has_url = name == "database" or (name == "redis" and app.settings.redis_url is not None)
+    if name in app.connections or has_url or (name == "failover" and app.settings.failover):
+        return name
+    known = ", ".join(app.connections)
+    todo = "Set REDIS_URL." if name == "redis" else "Set QUEUE_CONNECTION or QUEUE_CONNECTIONS."
+    raise ConfigError(f"This app has no connection {name!r}; there are: {known}. {todo}")
 
 
 def declared_queues(app: Tabur) -> set[str]:

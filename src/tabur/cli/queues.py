@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import click
 
 from tabur.cli.group import Command, Session
-from tabur.cli.opening import check_connection, declared_queues, open_app
+from tabur.cli.opening import connection_of, declared_queues, open_app
 from tabur.cli.printing import info, json, table
 from tabur.operations.acting import Acting
 from tabur.operations.reading import DEFAULT_THRESHOLD, Reading
@@ -24,11 +24,11 @@ def is_terminal() -> bool:
 @click.command("queue:restart", cls=Command)
 @click.pass_obj
 def restart(session: Session) -> None:
-    """Let the workers stop after what they run, for a deployment.
+    """Let the workers of all connections stop after what they run, for a deployment.
 
     Whoever started them (systemd, Supervisor) starts them again, with the new code.
     """
-    workers = Acting(open_app(session).driver).restart()
+    workers = Acting(*open_app(session).drivers).restart()
     noun = "worker process" if workers == 1 else "worker processes"
     info(f"Broadcasting queue restart signal to {workers} {noun}.")
 
@@ -41,16 +41,17 @@ def restart(session: Session) -> None:
 def clear(session: Session, connection: str | None, queue: str | None, force: bool) -> None:
     """Cancel all that waits on a queue; what runs is left alone."""
     app = open_app(session)
-    check_connection(app, connection)
-    name = queue or app.settings.queue
-    Reading(app.driver).check_known([name], declared=declared_queues(app))
+    connection = connection_of(app, connection)
+    driver = app.driver_of(connection)
+    name = queue or app.settings.queue_on(driver.name)
+    Reading(driver).check_known([name], declared=declared_queues(app))
     if app.settings.env == "production" and not force:
         if not is_terminal():
             raise click.ClickException(
                 f"This is production: give --force to cancel all that waits on {name!r}."
             )
         click.confirm(f"This is production. Cancel all that waits on {name!r}?", abort=True)
-    cleared = Acting(app.driver).clear(name)
+    cleared = Acting(driver).clear(name)
     info(f"Cleared {cleared:,} {'job' if cleared == 1 else 'jobs'} from the [{name}] queue.")
 
 
@@ -69,14 +70,17 @@ def clear(session: Session, connection: str | None, queue: str | None, force: bo
 def monitor(session: Session, queues: str, threshold: int, as_json: bool) -> None:
     """Show how full queues are. The exit code is 1 when one is above --max."""
     app = open_app(session)
-    names = []
+    levels: list[QueueLevel] = []
     for part in filter(None, (each.strip() for each in queues.split(","))):
-        connection, colon, queue = part.partition(":")
-        check_connection(app, connection if colon else None)
-        names.append(queue if colon else part)
-    if not names or not all(names):
-        raise click.UsageError("Which queues? Write database:default,high.")
-    levels = Reading(app.driver).levels(names, threshold=threshold, declared=declared_queues(app))
+        connection, colon, queue = part.rpartition(":")
+        if not queue:
+            raise _which_queues()
+        driver = app.driver_of(connection_of(app, connection if colon else None))
+        levels += Reading(driver).levels(
+            [queue], threshold=threshold, declared=declared_queues(app)
+        )
+    if not levels:
+        raise _which_queues()
     if as_json:
         json(levels)
     else:
@@ -86,6 +90,10 @@ def monitor(session: Session, queues: str, threshold: int, as_json: bool) -> Non
         )
     if any(level.status == "ALERT" for level in levels):
         raise SystemExit(ALERT)
+
+
+def _which_queues() -> click.UsageError:
+    return click.UsageError("Which queues? Write database:default,high.")
 
 
 def _row(level: QueueLevel) -> tuple[str, ...]:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tabur.cli.group import Command, Session
-from tabur.cli.opening import check_connection, declared_queues, open_at
+from tabur.cli.opening import connection_of, declared_queues, open_at
+from tabur.drivers.contract import Driver, Relaying
 from tabur.errors import ConfigError
 from tabur.jobs.options import check_name
 from tabur.maintenance.retention import prune
@@ -23,6 +24,8 @@ from tabur.worker.supervisor import Supervisor
 if TYPE_CHECKING:
     from tabur.app import Tabur
 
+#: Seconds between two looks into the outbox, for what its dispatcher did not live to relay.
+RELAY = 1.0
 _LONGEST = 10 * 365 * 86_400.0
 
 
@@ -115,20 +118,17 @@ def work(session: Session, /, connection: str | None, **given: Any) -> None:
     """
     spec = find_app(session.app)
     app = open_at(spec)
-    check_connection(app, connection)
-    if app.connection != "database":
-        raise ConfigError(
-            f"QUEUE_CONNECTION={app.connection} keeps jobs in the process that dispatches them, "
-            "where no worker can see them. Set QUEUE_CONNECTION=database."
-        )
-    options = _options(app, given, verbose=session.verbose)
-    app.driver.check()
+    driver = _driver(app, connection_of(app, connection))
+    options = _options(app, driver.name, given, verbose=session.verbose)
+    driver.check()
+    if isinstance(driver, Relaying):
+        driver.keep_relaying(RELAY)
     supervisor = Supervisor(
         spec,
-        app.driver,
+        driver,
         options,
         warm=any(each.isolation is Isolation.PROCESS for each in app.registry),
-        prune=lambda: prune(app.driver, app.settings),
+        prune=lambda: prune(driver, app.drivers, app.settings),
         say=_say,
     )
 
@@ -145,9 +145,25 @@ def work(session: Session, /, connection: str | None, **given: Any) -> None:
     sys.exit(code)
 
 
-def _options(app: Tabur, given: dict[str, Any], *, verbose: bool) -> WorkOptions:
+def _driver(app: Tabur, connection: str) -> Driver:
+    """The store to work for. Raises ConfigError for a connection that no worker can work for."""
+    if connection == "failover":
+        each = " and ".join(f"tabur queue:work {name}" for name in app.settings.failover)
+        raise ConfigError(
+            f"failover is a list of connections, and a worker works for one. Start {each}."
+        )
+    if connection in ("sync", "memory"):
+        raise ConfigError(
+            f"QUEUE_CONNECTION={connection} keeps jobs in the process that dispatches them, "
+            "where no worker can see them. Set QUEUE_CONNECTION=database."
+        )
+    return app.driver_of(connection)
+
+
+def _options(app: Tabur, connection: str, given: dict[str, Any], *, verbose: bool) -> WorkOptions:
     concurrency = given["concurrency"]
-    names = [name.strip() for name in (given["queue"] or app.settings.queue).split(",")]
+    queues: str = given["queue"] or app.settings.queue_on(connection)
+    names = [name.strip() for name in queues.split(",")]
     return WorkOptions(
         queues=tuple(dict.fromkeys(check_name(name, "--queue") for name in names)),
         processes=1 if given["once"] else given["processes"],

@@ -263,34 +263,19 @@ class Transactional(Protocol):
         """Prepare a caller's engine on this database for living beside the queue."""
 
 
-class Outbox(Protocol):
-    """A table in the application's own database, where jobs for another store wait for the
-    commit of the caller's transaction, and then for a relay that brings them there.
+@runtime_checkable
+class Relaying(Protocol):
+    """A driver with an outbox: a table in the caller's own database, where jobs wait for the commit
+    of the transaction that dispatched them, and then for a relay that brings them to the store.
 
-    Every row that was committed reaches its store: repeated until it has, by whoever relays.
-    Dispatching is idempotent by id, so that two who relay at once, or one who died between the
-    dispatch and the removal of its rows, bring no job twice, as long as the store knows the id.
+    What was committed is brought, by whoever comes first, and again until it is certain that it
+    was. Dispatching is idempotent by id: two who relay at once, or one who died before he had
+    removed his rows, bring no job twice as long as the store knows its id.
     """
 
-    def covers(self, connection: Connection) -> bool:
-        """Whether the connection is to the database of this outbox, as far as its address tells."""
+    def relay(self) -> int:
+        """Bring what is committed to the store. Answers how many jobs; raises StoreUnavailable of
+        either side, and what was not brought stays."""
 
-    def put(self, connection: Connection, jobs: Sequence[NewJob]) -> None:
-        """Keep `jobs` in the transaction that is open on `connection`: they commit or vanish with
-        it. Only inserts. Raises ConfigError where it is another database, SchemaMissing before
-        the table is made."""
-
-    def find(self, job_id: bytes) -> JobRecord | None:
-        """A job that has been committed and not been relayed yet."""
-
-    def relay(self, driver: Driver) -> int:
-        """Bring what is committed to `driver`; answers how many jobs. Raises StoreUnavailable
-        of either side; what was not brought stays."""
-
-    def migrate(self) -> Sequence[str]:
-        """Make the table; answers what was done, in words. Safe to repeat."""
-
-    def script(self) -> Sequence[str]:
-        """The statements that `migrate` would run, as text."""
-
-    def close(self) -> None: ...
+    def keep_relaying(self, every: float) -> None:
+        """Relay in the background, every so many seconds, until the driver is closed."""

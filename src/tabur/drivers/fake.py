@@ -33,3 +33,18 @@ class FakeDriver(MemoryDriver):
         for job_id in ids:
             self.dispatching.cancel(job_id)
             self.dispatching.forget_one(job_id)
+
+
+class FakeStores:
+    """One fake for every connection."""
+
+    fake = True
+
+    def __init__(self) -> None:
+        self.driver = FakeDriver()
+
+    def get(self, connection: str) -> FakeDriver:
+        return self.driver
+
+    def close(self) -> None:
+        pass

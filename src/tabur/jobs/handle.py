@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
 import msgspec
 
 from tabur.drivers.contract import CancelAnswer, Driver
-from tabur.errors import JobCancelled, JobFailed, JobNotFinished, JobNotFound
+from tabur.errors import JobCancelled, JobFailed, JobNotFinished, JobNotFound, StoreError
 from tabur.model.clock import as_datetime
 from tabur.model.ids import id_bytes, id_text
 from tabur.model.records import Attachment, ErrorInfo, JobRecord, Progress
@@ -24,6 +25,7 @@ class JobStatus(msgspec.Struct, frozen=True):
 
     id: str
     name: str
+    connection: str
     queue: str
     state: State
     cancelling: bool
@@ -46,13 +48,18 @@ class JobStatus(msgspec.Struct, frozen=True):
 
 
 class JobHandle(Generic[R_co]):
-    """A job's id with what can be asked of it. Cheap; nothing is read until asked."""
+    """A job's id with what can be asked of it. Cheap; nothing is read until asked.
 
-    __slots__ = ("_driver", "_id", "_result_type")
+    `drivers`: the stores in which it may be; the first that knows it is asked from then on.
+    """
 
-    def __init__(self, driver: Driver, job_id: bytes | str, result_type: Any = Any) -> None:
+    __slots__ = ("_drivers", "_id", "_result_type")
+
+    def __init__(
+        self, drivers: Sequence[Driver], job_id: bytes | str, result_type: Any = Any
+    ) -> None:
         self._id = id_bytes(job_id)
-        self._driver = driver
+        self._drivers = drivers
         self._result_type = result_type
 
     @property
@@ -60,11 +67,17 @@ class JobHandle(Generic[R_co]):
         """A UUID in its usual form."""
         return id_text(self._id)
 
+    @property
+    def connection(self) -> str:
+        """Of the store that it is in: `database`, `redis` …"""
+        return self._driver.name
+
     def status(self) -> JobStatus:
         """Raises JobNotFound."""
         record = self._find()
-        attachments = tuple(self._driver.inspection.attachments(record.id))
-        return _status(record, attachments)
+        driver = self._driver
+        attachments = tuple(driver.inspection.attachments(record.id))
+        return _status(record, driver.name, attachments)
 
     def progress(self) -> Progress:
         """Raises JobNotFound."""
@@ -105,6 +118,24 @@ class JobHandle(Generic[R_co]):
 
         return await asyncio.to_thread(self.wait, timeout)
 
+    @property
+    def _driver(self) -> Driver:
+        """The store that it is in; while none knows it, the first. Raises StoreError where it is
+        in none that answers, and one does not."""
+        if len(self._drivers) > 1:
+            failed: StoreError | None = None
+            for driver in self._drivers:
+                try:
+                    if driver.inspection.find(self._id) is not None:
+                        self._drivers = (driver,)
+                        break
+                except StoreError as error:
+                    failed = failed or error
+            else:
+                if failed is not None:
+                    raise failed
+        return self._drivers[0]
+
     def _find(self) -> JobRecord:
         record = self._driver.inspection.find(self._id)
         if record is None:
@@ -128,11 +159,14 @@ class JobHandle(Generic[R_co]):
         return f"<JobHandle {self.id}>"
 
 
-def _status(record: JobRecord, attachments: tuple[Attachment, ...]) -> JobStatus:
+def _status(
+    record: JobRecord, connection: str, attachments: tuple[Attachment, ...]
+) -> JobStatus:
     started = record.state in FINISHED or record.state is State.PROCESSING
     return JobStatus(
         id=id_text(record.id),
         name=record.name,
+        connection=connection,
         queue=record.queue,
         state=record.state,
         cancelling=record.cancelling,

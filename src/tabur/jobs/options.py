@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 import msgspec
 
+from tabur.config import CONNECTIONS, ConnectionName
 from tabur.errors import ConfigError
 from tabur.model.clock import SECOND, moment_us, now_us, to_us
 from tabur.model.records import DispatchOptions
@@ -36,6 +37,7 @@ class DeclaredOptions(TypedDict, total=False):
     """The keywords of `@jobs.job(...)` and of a `Job` class."""
 
     name: str | None
+    connection: ConnectionName | None
     queue: str
     tries: int
     backoff: BackoffSpec
@@ -54,6 +56,7 @@ class DeclaredOptions(TypedDict, total=False):
 class DispatchKeywords(TypedDict, total=False):
     """The keywords of `options(...)`: what one dispatch sets otherwise than its declaration."""
 
+    connection: ConnectionName | None
     queue: str | None
     delay: Span | None
     at: datetime | None
@@ -74,6 +77,7 @@ class DispatchKeywords(TypedDict, total=False):
 class JobOptions(msgspec.Struct, frozen=True):
     """What a job's declaration says. None: the worker's or the connection's default holds."""
 
+    connection: str | None = None
     queue: str | None = None
     tries: int | None = None
     backoff: Backoff | None = None
@@ -134,6 +138,7 @@ def declared(job: str, given: DeclaredOptions) -> tuple[str | None, JobOptions]:
 class DispatchSettings(msgspec.Struct, frozen=True):
     """What one dispatch sets, checked; unset fields leave the declaration as it is."""
 
+    connection: str | None = None
     queue: str | None = None
     delay: int = 0
     at: int | None = None
@@ -186,6 +191,9 @@ def check_name(value: Any, what: str, *, longest: int = LONGEST_NAME) -> str:
 
 
 def _checked(values: dict[str, Any]) -> dict[str, Any]:
+    if (connection := values.get("connection")) is not None and connection not in CONNECTIONS:
+        known = ", ".join(CONNECTIONS)
+        raise ConfigError(f"connection={shown(connection)} is not known; there are: {known}.")
     if (queue := values.get("queue")) is not None and "," in check_name(queue, "queue"):
         raise ConfigError(f"queue={shown(queue)}: a comma separates queues, so a name has none.")
     if values.get("tries") is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections.abc import Sequence
 from uuid import UUID
 
 from tabur.config import Settings
@@ -15,18 +16,20 @@ from tabur.model.states import State
 _YOUNG = 3600.0
 
 
-def prune(driver: Driver, settings: Settings) -> int:
-    """Remove completed and cancelled jobs older than `keep_completed`; answers how many. Failed
-    ones stay until somebody removes them."""
+def prune(driver: Driver, everywhere: Sequence[Driver], settings: Settings) -> int:
+    """Remove completed and cancelled jobs older than `keep_completed` from one store; answers how
+    many. Failed ones stay until somebody removes them. `everywhere`: the stores of the app, which
+    share its attachments."""
     before = now_us() - to_us(settings.keep_completed)
     which = Filter(states=(State.COMPLETED, State.CANCELLED), ended_before=before)
     removed = driver.dispatching.forget(which)
-    sweep(driver, settings)
+    sweep(everywhere, settings)
     return removed
 
 
-def sweep(driver: Driver, settings: Settings) -> int:
-    """Remove the attachments of jobs that are no longer known; answers how many jobs' folders."""
+def sweep(drivers: Sequence[Driver], settings: Settings) -> int:
+    """Remove the attachments of jobs that no store knows any longer; answers how many jobs'
+    folders."""
     if not settings.attachments.is_dir():
         return 0
     swept = 0
@@ -36,7 +39,7 @@ def sweep(driver: Driver, settings: Settings) -> int:
         except ValueError:
             continue
         old = time.time() - folder.stat().st_mtime > _YOUNG
-        if old and driver.inspection.find(job_id) is None:
+        if old and all(driver.inspection.find(job_id) is None for driver in drivers):
             shutil.rmtree(folder, ignore_errors=True)
             swept += 1
     return swept

@@ -14,46 +14,49 @@ from tabur.operations.reading import Reading, failed_pages
 
 
 class Acting:
-    """Actions on one store. All raise StoreUnavailable, or SchemaMissing before the tables are
-    made."""
+    """Actions on the stores of an app, or on one of them. All raise StoreUnavailable, or
+    SchemaMissing before the tables are made."""
 
-    def __init__(self, driver: Driver) -> None:
-        self._driver = driver
-        self._reading = Reading(driver)
+    def __init__(self, *drivers: Driver) -> None:
+        self._drivers = drivers
+        self._reading = Reading(*drivers)
 
     def retry(self, given: str) -> str:
         """Run a failed or cancelled job again, its attempts at zero; `given` may be the beginning
         of its id. Answers the whole id. Raises JobNotFound, AmbiguousId."""
-        job_id = self._reading.find(given, states=(State.FAILED, State.CANCELLED))
-        if not self._driver.dispatching.retry([job_id]):
+        driver, job_id = self._reading.locate(given, states=(State.FAILED, State.CANCELLED))
+        if not driver.dispatching.retry([job_id]):
             raise JobNotFound(id_text(job_id))  # somebody else was quicker
         return id_text(job_id)
 
     def retry_failed(self, *, queue: str | None = None) -> Iterator[str]:
         """Run every failed job again, or those of one queue; answers each id once it is done."""
-        for page in failed_pages(self._driver, queue=queue):
-            self._driver.dispatching.retry(record.id for record in page)
-            yield from (id_text(record.id) for record in page)
+        for driver in self._drivers:
+            for page in failed_pages(driver, queue=queue):
+                driver.dispatching.retry(record.id for record in page)
+                yield from (id_text(record.id) for record in page)
 
     def forget(self, given: str) -> str:
         """Remove one failed job with its history; `given` may be the beginning of its id. Answers
         the whole id. Raises JobNotFound, AmbiguousId."""
-        job_id = self._reading.find(given, states=(State.FAILED,))
-        if not self._driver.dispatching.forget_one(job_id):
+        driver, job_id = self._reading.locate(given, states=(State.FAILED,))
+        if not driver.dispatching.forget_one(job_id):
             raise JobNotFound(id_text(job_id))
         return id_text(job_id)
 
     def flush(self, *, older_than: timedelta = timedelta()) -> int:
         """Remove every job that failed longer ago than `older_than`. Answers how many."""
         before = now_us() - to_us(older_than) if older_than else None
-        return self._driver.dispatching.forget(Filter(states=(State.FAILED,), ended_before=before))
+        which = Filter(states=(State.FAILED,), ended_before=before)
+        return sum(driver.dispatching.forget(which) for driver in self._drivers)
 
     def restart(self) -> int:
         """Ask the workers to stop after what they run. Answers how many there are."""
-        workers = len(self._driver.workers.list())
-        self._driver.workers.restart()
+        workers = sum(len(driver.workers.list()) for driver in self._drivers)
+        for driver in self._drivers:
+            driver.workers.restart()
         return workers
 
     def clear(self, queue: str) -> int:
         """Cancel all that waits on a queue; what runs is left alone. Answers how many."""
-        return self._driver.dispatching.clear(queue)
+        return sum(driver.dispatching.clear(queue) for driver in self._drivers)

@@ -18,9 +18,11 @@ _SAME_PROCESS = 60.0
 _MOST_FAILED = 10_000
 
 
-def health(driver: Driver, *, threshold: int = DEFAULT_THRESHOLD) -> Health:
-    """Look at everything once. Never raises StoreError: what is wrong with the store is among the
-    problems."""
+def health(
+    driver: Driver, *, threshold: int = DEFAULT_THRESHOLD, work: str = "tabur queue:work"
+) -> Health:
+    """Look at everything in one store once; `work` is the command of its workers. Never raises
+    StoreError: what is wrong with the store is among the problems."""
     reading = Reading(driver)
     problems = list(_about_connection(driver.name))
     try:
@@ -33,14 +35,15 @@ def health(driver: Driver, *, threshold: int = DEFAULT_THRESHOLD) -> Health:
         problems.append(Problem("error", text, todo or "tabur migrate"))
         return Health({}, (), (), 0, tuple(problems))
     except StoreError as error:
-        problems.append(Problem("error", str(error), "Check DATABASE_URL and the store."))
+        url = "REDIS_URL" if driver.name == "redis" else "DATABASE_URL"
+        problems.append(Problem("error", str(error), f"Check {url} and the store."))
         return Health({}, (), (), 0, tuple(problems))
     if (integrity := store.get("integrity", "ok")) != "ok":
         problems.append(
             Problem("error", f"The store is damaged: {integrity}", "Restore it from a backup.")
         )
-    if driver.name == "database":
-        problems += _about_work(workers, queues)
+    if driver.name not in ("sync", "memory"):
+        problems += _about_work(workers, queues, work)
     if failed:
         many = f"{_MOST_FAILED:,} or more" if failed >= _MOST_FAILED else f"{failed:,}"
         noun = "job has" if failed == 1 else "jobs have"
@@ -59,6 +62,14 @@ def ignored_settings(environment: Mapping[str, str]) -> list[Problem]:
         )
         for name, value in environment.items()
         if name.lower().endswith("retry_after")
+    ] + [
+        Problem(
+            "note",
+            f"{name}={value} is ignored: a worker that waits for jobs is woken by them.",
+            "Nothing; it may be removed.",
+        )
+        for name, value in environment.items()
+        if name.lower().endswith("block_for")
     ]
 
 
@@ -79,7 +90,7 @@ def _about_connection(connection: str) -> Iterable[Problem]:
 
 
 def _about_work(
-    workers: tuple[WorkerSeen, ...], queues: tuple[QueueLevel, ...]
+    workers: tuple[WorkerSeen, ...], queues: tuple[QueueLevel, ...], work: str
 ) -> Iterable[Problem]:
     working = [worker for worker in workers if worker.alive is not False]
     if gone := len(workers) - len(working):
@@ -87,7 +98,7 @@ def _about_work(
         yield Problem(
             "error",
             f"{gone} {noun} gone without a word; what they held waits for another worker.",
-            "Start one: tabur queue:work (it takes the jobs over after 30 s).",
+            f"Start one: {work} (it takes the jobs over after 30 s).",
         )
     worked = {queue for worker in working for queue in worker.queues}
     left = [level for level in queues if level.pending and level.queue not in worked]
@@ -96,10 +107,10 @@ def _about_work(
         yield Problem(
             "error",
             f"{level.pending:,} {noun} on queue {level.queue}, and no worker works it.",
-            f"Start one: tabur queue:work --queue={level.queue}",
+            f"Start one: {work} --queue={level.queue}",
         )
     if not (working or left):
-        yield Problem("warning", "No worker runs.", "Start one: tabur queue:work")
+        yield Problem("warning", "No worker runs.", f"Start one: {work}")
     for level in queues:
         if level.status == "ALERT":
             yield Problem(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import string
 from collections.abc import Collection, Iterator, Sequence
 
@@ -41,31 +42,33 @@ class UnknownQueue(TaburError):
 
 
 class Reading:
-    """Questions to one store. All raise StoreUnavailable, or SchemaMissing before the tables are
-    made."""
+    """Questions to the stores of an app, or to one of them. All raise StoreUnavailable, or
+    SchemaMissing before the tables are made."""
 
-    def __init__(self, driver: Driver) -> None:
-        self._driver = driver
+    def __init__(self, *drivers: Driver) -> None:
+        self._drivers = drivers
 
     def failed(self, *, queue: str | None = None) -> Iterator[FailedJob]:
         """Failed jobs, newest first."""
-        for page in failed_pages(self._driver, queue=queue):
-            yield from (_failed(record, self._driver.name) for record in page)
+        each = [self._failed_on(driver, queue) for driver in self._drivers]
+        return heapq.merge(*each, key=lambda job: job.id, reverse=True)
 
     def failed_count(self, *, at_most: int = 10_000) -> int:
-        """How many jobs have failed, counted no further than `at_most`."""
-        return self._driver.inspection.count(Filter(states=(State.FAILED,)), at_most=at_most)
+        """How many jobs have failed, counted in each store no further than `at_most`."""
+        which = Filter(states=(State.FAILED,))
+        return sum(each.inspection.count(which, at_most=at_most) for each in self._drivers)
 
     def job(self, given: str) -> JobShown:
         """One job with its history, by id or by the beginning of it. Raises JobNotFound,
         AmbiguousId."""
-        inspection = self._driver.inspection
-        record = inspection.find(self.find(given))
+        driver, job_id = self.locate(given)
+        inspection = driver.inspection
+        record = inspection.find(job_id)
         if record is None:
             raise JobNotFound(given)
         return JobShown(
             id=id_text(record.id),
-            connection=self._driver.name,
+            connection=driver.name,
             queue=record.queue,
             job=record.name,
             state=record.state,
@@ -84,73 +87,100 @@ class Reading:
     def find(self, given: str, *, states: tuple[State, ...] = ()) -> bytes:
         """The id that `given` is or begins, among jobs in `states`. Raises JobNotFound,
         AmbiguousId."""
+        return self.locate(given, states=states)[1]
+
+    def locate(self, given: str, *, states: tuple[State, ...] = ()) -> tuple[Driver, bytes]:
+        """As `find`, with the store that the job is in."""
         digits = given.strip().lower().replace("-", "")
         if not set(digits) <= set(string.hexdigits) or not SHORTEST_PREFIX <= len(digits) <= 32:
             raise JobNotFound(given[:80])
-        if len(digits) == 32:
-            return self._exact(digits, states)
-        found = [each.id for each in self._behind(digits, states) if each.id.hex() >= digits]
-        matching = [each for each in found if each.hex().startswith(digits)]
-        if not matching:
-            raise JobNotFound(given)
-        if len(matching) > 1:
-            raise AmbiguousId(given, [id_text(each) for each in matching])
-        return matching[0]
+        found = [
+            (driver, job_id)
+            for driver in self._drivers
+            for job_id in (
+                _exact(driver, digits, states)
+                if len(digits) == 32
+                else _beginning(driver, digits, states)
+            )
+        ]
+        if not found:
+            raise JobNotFound(id_text(id_bytes(digits)) if len(digits) == 32 else given)
+        if len({job_id for _, job_id in found}) > 1:
+            raise AmbiguousId(given, [id_text(job_id) for _, job_id in found])
+        return found[0]
 
     def queues(self, *, threshold: int = DEFAULT_THRESHOLD) -> list[QueueLevel]:
-        """Every queue that holds an unfinished job, by name."""
-        return [self._level(each, threshold) for each in self._driver.inspection.queues()]
+        """Every queue that holds an unfinished job, by connection and name."""
+        return [
+            _level(driver, each, threshold)
+            for driver in self._drivers
+            for each in driver.inspection.queues()
+        ]
 
     def levels(
         self, names: Collection[str], *, threshold: int, declared: Collection[str] = ()
     ) -> list[QueueLevel]:
-        """How full each of `names` is. Raises UnknownQueue for one that holds nothing and that
-        nobody uses."""
-        held = {each.queue: each for each in self._driver.inspection.queues()}
-        self.check_known([name for name in names if name not in held], declared=declared)
-        return [
-            self._level(held.get(name) or QueueSize(name, 0, 0, 0, 0, None), threshold)
-            for name in names
-        ]
+        """How full each of `names` is in each store. Raises UnknownQueue for one that holds nothing
+        and that nobody uses."""
+        levels = []
+        for driver in self._drivers:
+            held = {each.queue: each for each in driver.inspection.queues()}
+            missing = [name for name in names if name not in held]
+            Reading(driver).check_known(missing, declared=declared)
+            levels += [
+                _level(driver, held.get(name) or QueueSize(name, 0, 0, 0, 0, None), threshold)
+                for name in names
+            ]
+        return levels
 
     def check_known(self, names: Collection[str], *, declared: Collection[str] = ()) -> None:
         """Raises UnknownQueue for a queue that no job declares, that holds nothing and never did,
         and that no worker works: most likely a slip of the pen."""
         if not set(names) - set(declared):
             return
-        known = set(declared) | {each.queue for each in self._driver.inspection.queues()}
-        known |= {queue for worker in self._driver.workers.list() for queue in worker.queues}
+        known = set(declared)
+        for driver in self._drivers:
+            known |= {each.queue for each in driver.inspection.queues()}
+            known |= {queue for worker in driver.workers.list() for queue in worker.queues}
         for name in names:
-            ever = name in known or self._driver.inspection.count(Filter(queue=name), at_most=1)
-            if not ever:
+            if name in known:
+                continue
+            which = Filter(queue=name)
+            if not any(each.inspection.count(which, at_most=1) for each in self._drivers):
                 raise UnknownQueue(name, known)
 
-    def _exact(self, digits: str, states: tuple[State, ...]) -> bytes:
-        job_id = id_bytes(digits)
-        record = self._driver.inspection.find(job_id)
-        if record is None or (states and record.state not in states):
-            raise JobNotFound(id_text(job_id))
-        return job_id
+    def _failed_on(self, driver: Driver, queue: str | None) -> Iterator[FailedJob]:
+        for page in failed_pages(driver, queue=queue):
+            yield from (_failed(record, driver.name) for record in page)
 
-    def _behind(self, digits: str, states: tuple[State, ...]) -> list[JobRecord]:
-        """The newest two whose id is not above all that begin with `digits`: pages go downwards
-        from an id, so that a prefix is one page."""
-        above = (int(digits, 16) + 1) << 4 * (32 - len(digits))
-        after = above.to_bytes(16, "big") if above < 1 << 128 else None
-        return list(self._driver.inspection.list(Filter(states=states), limit=2, after=after))
 
-    def _level(self, size: QueueSize, threshold: int) -> QueueLevel:
-        return QueueLevel(
-            connection=self._driver.name,
-            queue=size.queue,
-            size=size.size,
-            pending=size.pending,
-            delayed=size.scheduled + size.blocked,
-            reserved=size.processing,
-            oldest_pending=as_datetime(size.oldest_pending),
-            threshold=threshold,
-            status="ALERT" if size.size >= threshold else "OK",
-        )
+def _exact(driver: Driver, digits: str, states: tuple[State, ...]) -> list[bytes]:
+    job_id = id_bytes(digits)
+    record = driver.inspection.find(job_id)
+    return [] if record is None or (states and record.state not in states) else [job_id]
+
+
+def _beginning(driver: Driver, digits: str, states: tuple[State, ...]) -> list[bytes]:
+    """Two ids at most that begin with `digits`: pages go downwards from an id, so that what has
+    a beginning is at the head of one that starts above all of them."""
+    above = (int(digits, 16) + 1) << 4 * (32 - len(digits))
+    after = above.to_bytes(16, "big") if above < 1 << 128 else None
+    page = driver.inspection.list(Filter(states=states), limit=2, after=after)
+    return [each.id for each in page if each.id.hex().startswith(digits)]
+
+
+def _level(driver: Driver, size: QueueSize, threshold: int) -> QueueLevel:
+    return QueueLevel(
+        connection=driver.name,
+        queue=size.queue,
+        size=size.size,
+        pending=size.pending,
+        delayed=size.scheduled + size.blocked,
+        reserved=size.processing,
+        oldest_pending=as_datetime(size.oldest_pending),
+        threshold=threshold,
+        status="ALERT" if size.size >= threshold else "OK",
+    )
 
 
 def failed_pages(driver: Driver, *, queue: str | None = None) -> Iterator[Sequence[JobRecord]]:

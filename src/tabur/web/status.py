@@ -202,6 +202,7 @@ class StatusApp:
             return status, False
         if status is not None and asker is not None and asker == _owner(status):
             return status, True
+        await run_in_threadpool(self._ask_the_rest, status)
         # To say so tells nothing new to one who held the token while it was good.
         expired = status is not None and answer is TokenAnswer.EXPIRED
         raise Refused(403, "link_expired") if expired else Refused(404, "not_found")
@@ -214,6 +215,7 @@ class StatusApp:
         asker = await self._asker(request)
         status = await run_in_threadpool(self._find, job_id)
         if status is None or asker is None or asker != _owner(status):
+            await run_in_threadpool(self._ask_the_rest, status)
             raise Refused(404, "not_found")
         return status
 
@@ -235,6 +237,15 @@ class StatusApp:
             # Ask as much as for a job that exists: how long the answer takes is to tell nothing.
             self.jobs.driver.inspection.attachments(id_bytes(job_id))
             return None
+
+    def _ask_the_rest(self, refused: JobStatus | None) -> None:
+        """Look for a stranger's job on the connections that were not asked for it, as for one that
+        nobody knows."""
+        if refused is not None:
+            drivers = self.jobs.drivers
+            asked = [driver.name for driver in drivers].index(refused.connection) + 1
+            for driver in drivers[asked:]:
+                driver.inspection.find(id_bytes(refused.id))
 
     def _may_retry(self, status: JobStatus) -> bool:
         try:

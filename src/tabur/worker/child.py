@@ -62,7 +62,7 @@ class Child:
         reporter = _Reporter()
         processes = ProcessSlots(sizes[Isolation.PROCESS], hello.app, self._done, reporter)
         processes.warm(hello.warm)
-        runtime = load_app(hello.app).runtime
+        runtime = load_app(hello.app).runtime_of(hello.connection)
         reporter.inner = StoreReporter(runtime)
         self._pump = Pump(
             runtime, options, hello.worker, reporter.inner, observer(options, runtime.driver.name)

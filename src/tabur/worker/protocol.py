@@ -25,6 +25,7 @@ class Hello(msgspec.Struct, frozen=True):
     """What a child is told first. `warm`: how many processes for jobs to start ahead."""
 
     app: str
+    connection: str
     paths: list[str]
     worker: str
     options: WorkOptions

@@ -103,7 +103,7 @@ class Supervisor:
     # children
 
     def _start(self, child: _Child, *, warm: int) -> None:
-        hello = Hello(self._spec, sys.path, child.worker, self._options, warm)
+        hello = Hello(self._spec, self._driver.name, sys.path, child.worker, self._options, warm)
         self._children.append(child)
         child.start(msgspec.json.encode(hello) + b"\n")
         self._driver.workers.register(

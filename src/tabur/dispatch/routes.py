@@ -1,0 +1,131 @@
+"""Where jobs go: to one store, or to the first of several that can be reached."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from time import monotonic
+from typing import Protocol
+
+from msgspec.structs import replace
+
+from tabur.drivers.contract import Driver, Transactional
+from tabur.errors import ConfigError, StoreUnreachable
+from tabur.model.records import NewJob
+
+_log = logging.getLogger("tabur.dispatch")
+
+#: Seconds in which a store that could not be reached is asked only when no other can be: each
+#: dispatch would else wait for the same connection that cannot be made.
+REST = 5.0
+
+
+class Route(Protocol):
+    """The way to the store of one connection. `queue` is for jobs that name none; empty where
+    the store decides."""
+
+    queue: str
+
+    def drivers(self) -> Sequence[Driver]:
+        """Where what goes this way may be found."""
+
+    def send(self, jobs: Sequence[NewJob]) -> Driver:
+        """Dispatch in one transaction. Answers where they went."""
+
+    def transactional(self) -> StoreRoute:
+        """The way for a caller's own transaction. Raises ConfigError where there is none."""
+
+
+class StoreRoute:
+    """To one store. `run_inline`, of the `sync` connection, is called after each dispatch and runs
+    its jobs; then no delay is waited for."""
+
+    def __init__(
+        self,
+        open_driver: Callable[[], Driver],
+        *,
+        queue: str,
+        run_inline: Callable[[], None] | None = None,
+    ) -> None:
+        self.queue = queue
+        self._open = open_driver
+        self._run_inline = run_inline
+
+    @property
+    def driver(self) -> Driver:
+        return self._open()
+
+    def drivers(self) -> Sequence[Driver]:
+        return (self._open(),)
+
+    def send(self, jobs: Sequence[NewJob]) -> Driver:
+        driver = self._open()
+        if self._run_inline is None:
+            driver.dispatching.dispatch(jobs)
+        else:
+            driver.dispatching.dispatch([replace(job, due_at=None) for job in jobs])
+            self._run_inline()
+        return driver
+
+    def transactional(self) -> StoreRoute:
+        driver = self._open()
+        if isinstance(driver, Transactional):
+            return self
+        raise ConfigError(
+            f"session= needs QUEUE_CONNECTION=database, not {driver.name}; or, for redis, an "
+            "outbox in the database of your sessions: set outbox_url (TABUR_OUTBOX_URL) and run "
+            "tabur migrate. Else dispatch after the commit: options(session=session, "
+            "after_commit=True)."
+        )
+
+
+class FailoverRoute:
+    """To the first of `routes` that can be reached. What one store may have got is never sent to
+    another: only StoreUnreachable, which says that nothing was sent, leads to the next."""
+
+    queue = ""
+
+    def __init__(
+        self, routes: Sequence[StoreRoute], *, clock: Callable[[], float] = monotonic
+    ) -> None:
+        self._routes = tuple(routes)
+        self._clock = clock
+        self._rests_until: dict[StoreRoute, float] = {}
+        self._current = self._routes[0]
+
+    def drivers(self) -> Sequence[Driver]:
+        return [route.driver for route in self._routes]
+
+    def send(self, jobs: Sequence[NewJob]) -> Driver:
+        now = self._clock()
+        last: StoreUnreachable | None = None
+        # Sorting keeps the order among those that rest and among those that do not.
+        for route in sorted(self._routes, key=lambda each: self._rests_until.get(each, now) > now):
+            try:
+                driver = route.send(
+                    [job if job.queue else replace(job, queue=route.queue) for job in jobs]
+                )
+            except StoreUnreachable as error:
+                self._rests_until[route] = self._clock() + REST
+                last = error
+            else:
+                self._went(route, driver, last)
+                return driver
+        assert last is not None  # there are two routes or more
+        raise last
+
+    def transactional(self) -> StoreRoute:
+        """A transaction is kept by the first that can: nothing leaves the caller's database."""
+        for route in self._routes:
+            if isinstance(route.driver, Transactional):
+                return route
+        return self._routes[0].transactional()
+
+    def _went(self, route: StoreRoute, driver: Driver, why: StoreUnreachable | None) -> None:
+        if route is self._current:
+            return
+        self._current = route
+        if route is self._routes[0]:
+            _log.warning("Failover: jobs go to %s again", driver.name)
+        else:
+            _log.warning("Failover: jobs go to %s now: %s", driver.name, why or "the first rests")

@@ -1,0 +1,252 @@
+"""One outbox: what is put into it, what can be seen of it, and how it is emptied."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from typing import Any
+
+import msgspec
+from sqlalchemy import (
+    Connection,
+    Engine,
+    delete,
+    func,
+    insert,
+    inspect,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.exc import DBAPIError, OperationalError, ProgrammingError
+from sqlalchemy.schema import CreateIndex, CreateTable, DDLElement
+
+from tabur.drivers.contract import Driver
+from tabur.drivers.outbox.table import metadata, open_engine, outbox, parse, same_database, shown
+from tabur.errors import (
+    ConfigError,
+    SchemaMissing,
+    StoreUnavailable,
+    StoreUnreachable,
+)
+from tabur.model.clock import SECOND, now_us
+from tabur.model.ids import id_text
+from tabur.model.records import JobRecord, NewJob
+from tabur.model.states import State
+
+_log = logging.getLogger("tabur.outbox")
+
+#: Rows relayed at once.
+CHUNK = 500
+#: For so long a row that somebody has begun to bring is left to him (microseconds).
+LEFT_ALONE = 10 * SECOND
+#: A row that somebody began to bring longer ago may have been brought, run and forgotten: stores
+#: know an id for an hour at least, and clocks of two hosts differ.
+DOUBTFUL = 30 * 60 * SECOND
+
+
+class Outbox:
+    """Jobs for one store, named by `target`; two apps with stores of their own may share a
+    database. `clock` (microseconds) is for tests."""
+
+    def __init__(self, url: str, target: str, *, clock: Callable[[], int] = now_us) -> None:
+        self.url = parse(url)
+        self._engine_url = url
+        self._target = target
+        self._clock = clock
+
+    @cached_property
+    def _engine(self) -> Engine:
+        return open_engine(self._engine_url)
+
+    def put(self, connection: Connection, jobs: Sequence[NewJob]) -> None:
+        """Keep jobs in the transaction that is open on `connection`. Raises ConfigError where it
+        is on another database, SchemaMissing."""
+        if not same_database(self.url, connection.engine.url):
+            theirs = shown(connection.engine.url)
+            raise ConfigError(
+                f"session= is on {theirs}, and the outbox is in {self}. A transaction cannot span "
+                "both: set TABUR_OUTBOX_URL to the database of your sessions, or dispatch with "
+                "after_commit=True."
+            )
+        now = self._clock()
+        rows = [
+            {
+                "id": job.id,
+                "target": self._target,
+                "job": msgspec.msgpack.encode(job),
+                "created_at": now,
+            }
+            for job in jobs
+        ]
+        try:
+            connection.execute(insert(outbox), rows)
+        except (OperationalError, ProgrammingError) as error:
+            self._check_schema(error)
+            raise
+
+    def find(self, job_id: bytes) -> JobRecord | None:
+        """A job that is committed and has not been brought yet."""
+        query = select(outbox.c.job).where(outbox.c.id == job_id, self._ours).limit(1)
+        with self._transaction() as connection:
+            found = connection.execute(query).scalar_one_or_none()
+        return None if found is None else _record(_decode(found), self._clock())
+
+    def count(self) -> int:
+        """How many rows wait to be brought."""
+        with self._transaction() as connection:
+            query = select(func.count()).select_from(outbox).where(self._ours)
+            return int(connection.execute(query).scalar_one())
+
+    def relay(self, driver: Driver) -> int:
+        """Bring what is committed to `driver`: mark, dispatch, delete, each in a transaction of its
+        own. Answers how many jobs. Raises StoreUnavailable, SchemaMissing."""
+        relayed = 0
+        while rows := self._mark():
+            relayed += self._bring(driver, rows)
+            if len(rows) < CHUNK:
+                break
+        return relayed
+
+    def migrate(self) -> Sequence[str]:
+        """Make the table, where it is missing."""
+        with self._transaction() as connection:
+            if inspect(connection).has_table(outbox.name):
+                return []
+            metadata.create_all(connection)
+        return ["job_outbox"]
+
+    def script(self) -> Sequence[str]:
+        """What `migrate` would run."""
+        dialect = self.url.get_dialect()()
+        statements: list[DDLElement] = [CreateTable(outbox), *map(CreateIndex, outbox.indexes)]
+        return [str(each.compile(dialect=dialect)).strip() for each in statements]
+
+    def close(self) -> None:
+        if "_engine" in self.__dict__:
+            self._engine.dispose()
+            del self.__dict__["_engine"]
+
+    def __str__(self) -> str:
+        return shown(self.url)
+
+    # relaying
+
+    @property
+    def _ours(self) -> Any:
+        return outbox.c.target == self._target
+
+    def _mark(self) -> Sequence[Any]:
+        """The next rows, as they stood before they were marked as being brought: the first moment
+        stays, however often that is tried."""
+        now = self._clock()
+        marked = outbox.c.sending_at
+        query = (
+            select(outbox.c.seq, outbox.c.job, marked)
+            .where(
+                self._ours,
+                # What lies in the future was marked by a clock that goes wrong: leave it to nobody.
+                or_(marked.is_(None), marked < now - LEFT_ALONE, marked > now + LEFT_ALONE),
+            )
+            .order_by(outbox.c.seq)
+            .limit(CHUNK)
+            .with_for_update(skip_locked=True)
+        )
+        with self._transaction() as connection:
+            rows = connection.execute(query).all()
+            if fresh := [row.seq for row in rows if row.sending_at is None]:
+                mark = update(outbox).where(outbox.c.seq.in_(fresh), marked.is_(None))
+                connection.execute(mark.values(sending_at=now))
+        return rows
+
+    def _bring(self, driver: Driver, rows: Sequence[Any]) -> int:
+        try:
+            self._dispatch(driver, rows)
+        except StoreUnreachable:
+            self._unmark([row.seq for row in rows if row.sending_at is None])
+            raise
+        except StoreUnavailable:
+            raise  # unknown whether they are there: they stay marked
+        except Exception:
+            if len(rows) > 1:  # one bad row holds up no other
+                return sum(self._bring(driver, [row]) for row in rows)
+            _log.exception(
+                "A job in the outbox %s cannot be dispatched (seq %s)", self, rows[0].seq
+            )
+            return 0
+        self._delete([row.seq for row in rows])
+        return len(rows)
+
+    def _dispatch(self, driver: Driver, rows: Sequence[Any]) -> None:
+        long_ago = self._clock() - DOUBTFUL
+        jobs = []
+        for row in rows:
+            job = _decode(row.job)
+            if row.sending_at is not None and row.sending_at < long_ago:
+                if driver.inspection.find(job.id) is not None:
+                    continue
+                _log.warning(
+                    "%s %s stood in the outbox %s, begun to be brought more than half an hour ago, "
+                    "and %s does not know it: it is dispatched now. Should it have been there and "
+                    "been forgotten since, it runs a second time.",
+                    job.name,
+                    id_text(job.id),
+                    self,
+                    driver.name,
+                )
+            jobs.append(job)
+        if jobs:
+            driver.dispatching.dispatch(jobs)
+
+    def _unmark(self, fresh: Sequence[int]) -> None:
+        with self._transaction() as connection:
+            unmark = update(outbox).where(outbox.c.seq.in_(fresh))
+            connection.execute(unmark.values(sending_at=None))
+
+    def _delete(self, brought: Sequence[int]) -> None:
+        with self._transaction() as connection:
+            connection.execute(delete(outbox).where(outbox.c.seq.in_(brought)))
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Connection]:
+        try:
+            with self._engine.begin() as connection:
+                yield connection
+        except DBAPIError as error:
+            self._check_schema(error)
+            raise StoreUnavailable(f"The outbox {self} does not answer: {error.orig}") from error
+
+    def _check_schema(self, error: DBAPIError) -> None:
+        """Raises SchemaMissing where an error came because there is no table."""
+        try:
+            missing = not inspect(self._engine).has_table(outbox.name)
+        except DBAPIError:
+            return
+        if missing:
+            raise SchemaMissing(str(self), "job_outbox") from error
+
+
+def _record(job: NewJob, now: int) -> JobRecord:
+    """A job as its store will tell of it."""
+    return JobRecord(
+        id=job.id,
+        name=job.name,
+        queue=job.queue,
+        state=State.SCHEDULED if job.due_at is not None and job.due_at > now else State.PENDING,
+        priority=job.priority,
+        created_at=job.created_at,
+        attempts=job.attempts,
+        crashes=job.crashes,
+        options=job.options,
+        tenant=job.tenant,
+        user=job.user,
+        locale=job.locale,
+        due_at=job.due_at,
+        payload=job.payload,
+    )
+
+
+def _decode(raw: bytes) -> NewJob:
+    return msgspec.msgpack.decode(raw, type=NewJob)
