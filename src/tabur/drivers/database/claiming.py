@@ -30,7 +30,7 @@ class DatabaseClaiming:
         self._rows = rows
         self._hot = store.hot
         self._sql = _Statements(store)
-        self._once_more = (_NotPlain, *store.DataErrors)
+        self._once_more: tuple[type[Exception], ...] = (_NotPlain, *store.DataErrors)
 
     def exchange(self, turn: Exchange) -> Exchanged:
         now = self._store.now()

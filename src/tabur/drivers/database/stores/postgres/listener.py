@@ -9,6 +9,7 @@ from time import monotonic
 from typing import Any
 
 from tabur.drivers.database.stores.polling import Interruption
+
 _log = logging.getLogger("tabur.database")
 
 #: Seconds for which, after a notification or the beginning, one looks by itself, and the pause

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from time import monotonic
 from typing import Any
 
-from sqlalchemy import ARRAY, Connection, any_, bindparam
+from sqlalchemy import ARRAY, Connection, Dialect, any_, bindparam
 from sqlalchemy.dialects.postgresql import insert as insert_or
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.engine import URL
@@ -51,7 +51,7 @@ class PostgresStore(NetworkStore):
     """`?pooler=transaction` in the URL, for PgBouncer: no notifications, nothing that a session
     keeps between two transactions."""
 
-    dialect = PGDialect_psycopg(paramstyle="format")
+    dialect: Dialect = PGDialect_psycopg(paramstyle="format")  # type: ignore[no-untyped-call]  # theirs
     words = Words(
         hex_id="encode({}, 'hex')",
         text_of="convert_from({}, 'UTF8')",

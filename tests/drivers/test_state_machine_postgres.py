@@ -1,0 +1,31 @@
+"""The database driver on PostgreSQL against the model, by random steps."""
+
+from __future__ import annotations
+
+import psycopg
+import pytest
+from hypothesis import settings
+
+from servers.postgres import PostgresServer
+from tabur.drivers.database.driver import DatabaseDriver
+from tabur.testing.conformance import Clock
+from tabur.testing.state_machine import state_machine
+
+TABLES = "job_records, job_ready, job_waiting, job_outcomes, job_progress, job_attachments"
+
+
+# Where it fails, finding the shortest story takes its time.
+@pytest.mark.timeout(300)
+def test_postgres(postgres_server: PostgresServer) -> None:
+    url = postgres_server.create_database("state_machine")
+
+    def emptied(clock: Clock) -> DatabaseDriver:
+        driver = DatabaseDriver(url, clock=clock)
+        driver.migrate()
+        with psycopg.connect(url.replace("+psycopg", "")) as connection:
+            connection.execute(f"TRUNCATE {TABLES}")
+        return driver
+
+    machine = state_machine(emptied).TestCase
+    machine.settings = settings(max_examples=30, stateful_step_count=40, deadline=None)
+    machine("runTest").debug()
