@@ -172,9 +172,7 @@ class Outbox:
         except Exception:
             if len(rows) > 1:  # one bad row holds up no other
                 return sum(self._bring(driver, [row]) for row in rows)
-            _log.exception(
-                "A job in the outbox %s cannot be dispatched (seq %s)", self, rows[0].seq
-            )
+            _log.exception("Row %s of the outbox %s cannot be dispatched", rows[0].seq, self)
             return 0
         self._delete([row.seq for row in rows])
         return len(rows)
