@@ -1,1 +1,1 @@
-"""Measures Tabur on SQLite beside a bare sqlite3 loop and beside huey. `make bench` runs it."""
+"""Measures Tabur, the bare stores and the rivals on the same work. `make bench` runs it."""

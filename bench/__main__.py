@@ -1,4 +1,5 @@
-"""`python -m bench`: runs everything, prints a table with ratios, keeps the figures as JSON."""
+"""`python -m bench`: asks its questions of everybody on every store, prints tables with ratios, and
+keeps the figures as JSON after each part, so that a run cut short has not run for nothing."""
 
 from __future__ import annotations
 
@@ -6,50 +7,161 @@ import argparse
 import signal
 import sys
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 
-from bench import dispatching, draining, idle, importing, latency, report
-from bench.plan import QUICK, Figures, Plan
-
-PARTS = {
-    "dispatch": dispatching.measure,
-    "drain": draining.measure,
-    "pickup": latency.measure,
-    "idle": idle.measure,
-    "import": importing.measure,
-}
-ONCE = {"idle", "import"}  # a minute, and a best of many
+from bench import report
+from bench.contestants import Contestant, everybody
+from bench.plan import QUICK, Plan
+from bench.questions import QUESTIONS, Question, importing
+from bench.session import Session
+from bench.stores import STORES, Store
+from servers.find import Missing
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="bench", description="Measures Tabur on SQLite.")
-    parser.add_argument("--quick", action="store_true", help="small numbers, one repetition")
-    parser.add_argument("--only", choices=PARTS, action="append", help="leave out the other parts")
-    parser.add_argument("--write-docs", action="store_true", help="put the table in docs/bench.md")
-    options = parser.parse_args()
-
+    options = _options()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))  # workers are stopped too
-    plan = QUICK if options.quick else Plan()
-    figures = Figures()
-    where = report.machine()
-    chosen = options.only or list(PARTS)
-    for repetition in range(plan.repetitions):
-        for part in chosen:
-            if part in ONCE and repetition:
-                continue
-            started = time.perf_counter()
-            PARTS[part](plan, figures)
-            took = time.perf_counter() - started
-            print(f"{repetition + 1}/{plan.repetitions} {part}: {took:.0f} s", file=sys.stderr)
-
-    text = f"{report.heading(plan, where)}\n{report.table(figures)}"
-    print(text)
-    if "import" in chosen:
-        slowest = ", ".join(f"{name} {took:.1f} ms" for name, took in importing.top(8))
-        print(f"\nOf the import, themselves: {slowest}")
-    if not options.quick:
-        print(f"\nKept in {report.write(plan, figures, where).relative_to(report.ROOT)}")
+    kept = report.read(options.results) if options.results else _measure(options)
+    print(report.text(kept))
     if options.write_docs:
-        report.write_docs(text)
+        report.write_docs(kept)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="bench", description="Measures Tabur, the bare stores and the rivals."
+    )
+    names = list(everybody())
+    parser.add_argument("--store", choices=STORES, action="append", help="leave out the others")
+    parser.add_argument("--only", choices=QUESTIONS, action="append", help="ask nothing else")
+    parser.add_argument("--contestant", choices=names, action="append", help="nobody else")
+    parser.add_argument("--quick", action="store_true", help="small numbers, one repetition")
+    parser.add_argument("--repetitions", type=int, help="of what is repeated")
+    parser.add_argument("--minutes", type=float, help="of a sustained run")
+    parser.add_argument(
+        "--budget",
+        type=float,
+        metavar="MINUTES",
+        help="begin no part that would end later, judged by what such a part takes",
+    )
+    parser.add_argument("--write-docs", action="store_true", help="put it all in docs/bench.md")
+    parser.add_argument(
+        "--results",
+        type=Path,
+        nargs="+",
+        metavar="FILE",
+        help="measure nothing; put together what these runs have found, the last one's first",
+    )
+    return parser.parse_args()
+
+
+@dataclass(frozen=True)
+class Part:
+    """One question on one store, once."""
+
+    name: str
+    question: Question
+    store: str
+    repetition: int
+
+    def seconds(self, plan: Plan) -> float:
+        full = self.question.seconds[self.store]
+        if self.name == "sustained":
+            return plan.minutes * 60 + 20
+        return full if plan.share == 1 else full / 15 + 5
+
+
+def _parts(options: argparse.Namespace, plan: Plan) -> list[Part]:
+    """What is asked once comes in the first round; every round asks everything else."""
+    chosen: Sequence[str] = options.only or [name for name in QUESTIONS if QUESTIONS[name].asked]
+    stores: Sequence[str] = options.store or list(STORES)
+    if chosen == ["sustained"] and not options.store:
+        stores = ["postgres"]
+    return [
+        Part(name, QUESTIONS[name], store, repetition)
+        for repetition in range(plan.repetitions)
+        for store in stores
+        for name in chosen
+        if store in QUESTIONS[name].stores and not (repetition and QUESTIONS[name].once)
+    ]
+
+
+def _measure(options: argparse.Namespace) -> report.Kept:
+    plan = QUICK if options.quick else Plan()
+    if options.repetitions:
+        plan = replace(plan, repetitions=options.repetitions)
+    if options.minutes:
+        plan = replace(plan, minutes=options.minutes)
+    parts = _parts(options, plan)
+    needed = sum(part.seconds(plan) for part in parts) / 60
+    print(f"{len(parts)} parts, about {needed:.0f} minutes", file=sys.stderr)
+
+    session = Session(plan, _contestants(options))
+    kept = report.begin(plan, session.figures)
+    began = time.monotonic()
+    stores: dict[str, Store] = {}
+    try:
+        for part in parts:
+            ends = (time.monotonic() - began + part.seconds(plan)) / 60
+            if options.budget and ends > options.budget:
+                print(f"left out for the budget: {part.name} {part.store}", file=sys.stderr)
+                continue
+            _ask(session, part, stores, kept)
+            if not options.quick:
+                report.write(kept)
+    finally:
+        for store in stores.values():
+            store.stop()
+    if not options.quick:
+        print(f"\nKept in {kept.path.relative_to(report.ROOT)}", file=sys.stderr)
+    if any(part.name == "import" for part in parts):
+        slowest = ", ".join(f"{name} {took:.1f} ms" for name, took in importing.top(8))
+        print(f"Of the import, themselves: {slowest}", file=sys.stderr)
+    return kept
+
+
+def _contestants(options: argparse.Namespace) -> dict[str, Contestant]:
+    """Those that can be measured here: a rival whose environment cannot be made is left out."""
+    chosen = {
+        name: each
+        for name, each in everybody().items()
+        if not options.contestant or name in options.contestant
+    }
+    stores = set(options.store or STORES)
+    for name, each in list(chosen.items()):
+        if stores & set(each.stores):
+            try:
+                each.python()
+            except Exception as error:
+                print(f"{name} is left out: {error}", file=sys.stderr)
+                del chosen[name]
+    return chosen
+
+
+def _ask(session: Session, part: Part, stores: dict[str, Store], kept: report.Kept) -> None:
+    """The server is started with its first part; where it is missing, its parts are left out."""
+    if part.store not in stores:
+        store = STORES[part.store]()
+        try:
+            store.start()
+        except Missing as missing:
+            session.figures.failures.setdefault(part.store, str(missing))
+            print(f"{part.store} is left out: {missing}", file=sys.stderr)
+            return
+        stores[part.store] = store
+        report.remember(kept, store, session.contestants(store))
+    started = time.perf_counter()
+    session.repetition = part.repetition
+    print(
+        f"{part.repetition + 1}/{session.plan.repetitions} {part.name} {part.store}",
+        file=sys.stderr,
+    )
+    part.question.measure(session, stores[part.store])
+    took = time.perf_counter() - started
+    kept.took[f"{part.name} {part.store} {part.repetition + 1}"] = round(took, 1)
+    print(f"{part.name} {part.store}: {took:.0f} s", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -17,18 +17,6 @@ import psutil
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def tabur_worker(*, processes: int, concurrency: int) -> list[str]:
-    worker = ["-m", "tabur", "--app", "bench.noop_app:jobs", "queue:work", "--quiet"]
-    sizes = ["--processes", str(processes), "--concurrency", str(concurrency)]
-    return [sys.executable, *worker, *sizes]
-
-
-def huey_worker() -> list[str]:
-    """Its consumer with the settings that were measured as its fastest."""
-    consumer = [sys.executable, "-m", "huey.bin.huey_consumer", "bench.huey_app.huey"]
-    return [*consumer, "-w", "1", "-d", "0.01", "-m", "0.01", "-q"]
-
-
 @contextlib.contextmanager
 def running(
     command: list[str], environment: Mapping[str, str], *, log: Path
@@ -38,27 +26,44 @@ def running(
         process = subprocess.Popen(
             command,
             cwd=ROOT,
-            env={**os.environ, **environment},
+            env=clean_environment(environment),
             stdout=output,
             stderr=output,
             start_new_session=True,
         )
+        everything = psutil.Process(process.pid)
         try:
-            yield psutil.Process(process.pid)
+            yield everything
         finally:
-            process.send_signal(signal.SIGTERM)
-            try:
-                process.wait(15)
-            except subprocess.TimeoutExpired:
-                print(f"{' '.join(command)} did not stop on SIGTERM", file=sys.stderr)
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+            stop(process)
+
+
+def clean_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """Ours, without what would point a contestant at another store, with what `environment`
+    says. The root of the project is on the path: rivals find their adapters there."""
+    ours = {name: value for name, value in os.environ.items() if name not in FOREIGN}
+    return {**ours, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "", **environment}
+
+
+FOREIGN = {"QUEUE_CONNECTION", "DATABASE_URL", "REDIS_URL", "VIRTUAL_ENV", "PYTHONHOME"}
+
+
+def stop(process: subprocess.Popen[bytes] | subprocess.Popen[str], patience: float = 10) -> None:
+    """SIGTERM, then SIGKILL for all of its group."""
+    with contextlib.suppress(ProcessLookupError):
+        process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(patience)
+    except subprocess.TimeoutExpired:
+        print(f"{process.args!r} did not stop on SIGTERM", file=sys.stderr)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cost:
-    """One process of the worker: seconds of CPU since it began, and megabytes."""
+    """One process of a worker: seconds of CPU since it began, and megabytes."""
 
     pid: int
     role: str
@@ -87,11 +92,28 @@ def costs(parent: psutil.Process) -> list[Cost]:
     return found
 
 
+def cpu(workers: list[psutil.Process]) -> float:
+    """Seconds of CPU of all their processes that live."""
+    total = 0.0
+    for worker in workers:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            for process in [worker, *worker.children(recursive=True)]:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    total += sum(process.cpu_times()[:2])
+    return total
+
+
+def alive(workers: list[psutil.Process]) -> bool:
+    return all(
+        worker.is_running() and worker.status() != psutil.STATUS_ZOMBIE for worker in workers
+    )
+
+
 def wait_until(condition: object, *, seconds: float, what: str) -> None:
     """Polls a callable every millisecond; raises TimeoutError with `what` when time is up."""
     assert callable(condition)
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
-            raise TimeoutError(f"after {seconds} s still not: {what}")
+            raise TimeoutError(f"after {seconds:g} s still not: {what}")
         time.sleep(0.001)

@@ -1,7 +1,8 @@
 """Where each microsecond of a drained job goes: py-spy looks at the child 500 times a second.
 
-`python -m bench.profile async` prints microseconds of CPU per job, by part of the library and by
-function: the share of the samples times what the operating system says the child has used.
+`python -m bench.profile async --store postgres` prints microseconds of CPU per job, by part of the
+library and by function: the share of the samples times what the operating system says the child has
+used.
 """
 
 from __future__ import annotations
@@ -15,16 +16,20 @@ from pathlib import Path
 
 import psutil
 
-from bench import contestants
+from bench.contestants import OURS, opened
 from bench.ledger import executions
-from bench.plan import Place, fresh_place
-from bench.processes import costs, running, tabur_worker, wait_until
+from bench.place import Place, fresh_place
+from bench.processes import costs, wait_until
+from bench.stores import STORES, Store
 
 RATE = 500
 SECONDS = 2
 JOBS = 200_000
 PARTS = {  # what a line of a stack says about the part it belongs to; the first that fits
-    "tabur/drivers/": "the store (SQLite and its driver)",
+    "tabur/drivers/": "the store and its driver",
+    "psycopg": "the store and its driver",
+    "pymysql": "the store and its driver",
+    "redis/": "the store and its driver",
     "tabur/worker/": "the worker",
     "tabur/jobs/": "declared jobs: context, scope, arguments",
     "tabur/dispatch/": "declared jobs: context, scope, arguments",
@@ -34,14 +39,12 @@ PARTS = {  # what a line of a stack says about the part it belongs to; the first
 }
 
 
-def profile(*, kind: str, slots: int) -> tuple[Counter[str], float]:
+def profile(store: Store, *, kind: str, slots: int) -> tuple[Counter[str], float]:
     """Samples by stack, and microseconds of CPU a job."""
-    with fresh_place() as place:
-        with contestants.tabur(place) as app:
-            noop = getattr(app, f"noop_{kind}")
-            app.jobs.dispatch_many(noop(n=n) for n in range(JOBS))
-        command = tabur_worker(processes=1, concurrency=slots)
-        with running(command, place.environment, log=place.log) as worker:
+    with fresh_place(store) as place, opened(OURS, place, BENCH_KIND=kind) as adapter:
+        adapter.dispatch(JOBS)
+        commands = adapter.ask("workers", processes=1, slots=slots)["commands"]
+        with adapter.working(commands) as (worker,):
             wait_until(lambda: executions(place.ledger) > 2_000, seconds=30, what="jobs run")
             child = next(cost.pid for cost in costs(worker) if cost.role == "child")
             return _record(psutil.Process(child), place)
@@ -97,13 +100,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Where each microsecond of a drained job goes.")
     parser.add_argument("kind", choices=["async", "def"], nargs="?", default="async")
     parser.add_argument("--slots", type=int, default=200)
+    parser.add_argument("--store", choices=STORES, default="sqlite")
     options = parser.parse_args()
-    samples, cpu = profile(kind=options.kind, slots=options.slots)
+    store = STORES[options.store]()
+    store.start()
+    try:
+        samples, cpu = profile(store, kind=options.kind, slots=options.slots)
+    finally:
+        store.stop()
 
     def microseconds(count: int) -> float:
         return count / sum(samples.values()) * cpu
 
-    print(f"{options.kind}, {options.slots} slots\n")
+    print(f"{store.title}, {options.kind}, {options.slots} slots\n")
     print("| part | µs a job |\n|---|---|")
     for part, count in by_part(samples).most_common():
         print(f"| {part} | {microseconds(count):.1f} |")

@@ -5,16 +5,18 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from bench.plan import Figures, Plan
+from bench.session import Session
+from bench.stores import Store
 
 TIMED = """import time; start = time.perf_counter(); import tabur
 print((time.perf_counter() - start) * 1000)"""
 
 
-def measure(plan: Plan, figures: Figures) -> None:
+def measure(session: Session, store: Store) -> None:
     """Milliseconds: the best of several, since everything else the machine does only adds."""
-    runs = (float(_python("-c", TIMED).stdout) for _ in range(plan.imports))
-    figures.add("import.tabur", min(runs))
+    with session.attempt("import", seconds=60):
+        runs = (float(_python("-c", TIMED).stdout) for _ in range(session.plan.imports))
+        session.figures.add(store.name, "import", "tabur", min(runs))
 
 
 def top(count: int) -> list[tuple[str, float]]:

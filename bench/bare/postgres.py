@@ -1,0 +1,81 @@
+"""A bare psycopg loop on Tabur's own tables: one statement and one round trip where it can be."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+
+import psycopg
+
+from bench.adapter import BaseAdapter, url
+from bench.bare.rows import (
+    OUTCOME,
+    READY,
+    RECORD,
+    RESULT,
+    make_tables,
+    microseconds,
+    new_ids,
+    ready,
+    record,
+)
+
+INSERT = f"""
+WITH record AS (INSERT INTO job_records ({RECORD}) VALUES (%b, %s, %s, %s, %s, %b, %b, %s))
+INSERT INTO job_ready ({READY}) VALUES (%b, %s, %s, %s, %s, %s, %s)"""
+CLAIM = """
+WITH free AS (
+    SELECT seq FROM job_ready
+     WHERE queue = 'default' AND isolation = 'loop' AND token IS NULL
+     ORDER BY rank, seq LIMIT %s FOR UPDATE SKIP LOCKED),
+claimed AS (
+    UPDATE job_ready y
+       SET token = %b, worker = 'host:1', claimed_at = %s, attempts = attempts + 1
+      FROM free WHERE y.seq = free.seq RETURNING y.seq, y.id)
+SELECT c.seq, r.payload FROM claimed c JOIN job_records r ON r.id = c.id ORDER BY c.seq"""
+SETTLE = f"""
+WITH gone AS (DELETE FROM job_ready WHERE seq = ANY(%s) AND token = %b RETURNING id)
+INSERT INTO job_outcomes ({OUTCOME})
+SELECT id, 1, %b, 'completed', 'host:1', %s, %s, %b FROM gone"""
+#: The plan that is right for a full table, also while the statistics are those of an empty one.
+PLAN = "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off"
+
+
+class Adapter(BaseAdapter):
+    """One connection; autocommit, so that each statement is a transaction."""
+
+    def prepare(self) -> None:
+        make_tables()
+        self._db = psycopg.connect(url("postgresql"), autocommit=True)
+        self._db.execute(PLAN)
+
+    def dispatch_each(self, numbers: Iterable[int]) -> None:
+        execute = self._db.execute
+        for _ in numbers:
+            (job_id,) = new_ids(1)
+            execute(INSERT, record(job_id, microseconds()) + ready(job_id), prepare=True)
+
+    def dispatch_many(self, numbers: Sequence[int]) -> None:
+        ids, now = new_ids(len(numbers)), microseconds()
+        with self._db.transaction(), self._db.cursor() as cursor:
+            with cursor.copy(f"COPY job_records ({RECORD}) FROM STDIN") as copy:
+                for job_id in ids:
+                    copy.write_row(record(job_id, now))
+            with cursor.copy(f"COPY job_ready ({READY}) FROM STDIN") as copy:
+                for job_id in ids:
+                    copy.write_row(ready(job_id))
+
+    def drain(self, batch: int) -> int:
+        """What has ended is settled and what is free is claimed in one transaction."""
+        drained, held, token = 0, [0], b"\0" * 16
+        while held:
+            now, before, token = microseconds(), token, os.urandom(16)
+            with self._db.pipeline():
+                self._db.execute(SETTLE, (held, before, before, now, now, RESULT), prepare=True)
+                claim = self._db.execute(CLAIM, (batch, token, now), prepare=True)
+                held = [seq for seq, _ in claim.fetchall()]
+            drained += len(held)
+        return drained
+
+    def close(self) -> None:
+        self._db.close()

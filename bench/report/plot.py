@@ -1,0 +1,98 @@
+"""A small writer of pictures: horizontal bars in groups, and columns in a row, as SVG."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+
+OURS, BARE, RIVAL = "#2563eb", "#cbd5e1", "#94a3b8"
+INK, PAPER = "#1e293b", "#ffffff"
+WIDTH, LABELS, NUMBERS = 720, 150, 110
+BAR, GAP, MARGIN = 18, 6, 16
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bar:
+    label: str
+    value: float
+    text: str
+    """The value as it is written."""
+    colour: str = RIVAL
+
+
+@dataclass(frozen=True, kw_only=True)
+class Group:
+    """Bars on one scale of their own."""
+
+    title: str
+    bars: Sequence[Bar]
+
+
+def bars(title: str, groups: Sequence[Group]) -> str:
+    """Each group under its title, longest bar as wide as there is room."""
+    room = WIDTH - LABELS - NUMBERS - 2 * MARGIN
+    y = MARGIN + 16
+    parts = [_text(MARGIN, y, title, weight="bold", size=15)]
+    for group in groups:
+        y += 30
+        parts.append(_text(MARGIN, y, group.title, weight="bold"))
+        y += 8
+        longest = max((bar.value for bar in group.bars), default=0) or 1
+        for bar in group.bars:
+            middle, length = y + BAR - 5, max(1.0, bar.value / longest * room)
+            x = MARGIN + LABELS
+            parts.append(_text(x - 8, middle, bar.label, anchor="end"))
+            parts.append(_box(x, y, length, BAR, bar.colour))
+            parts.append(_text(x + length + 6, middle, bar.text))
+            y += BAR + GAP
+    return _picture(parts, height=y + MARGIN)
+
+
+def columns(title: str, values: Sequence[float], *, foot: str) -> str:
+    """One column for each value, from the left; the scale begins at zero."""
+    room, height = WIDTH - 2 * MARGIN - 60, 180
+    top, floor = MARGIN + 34, MARGIN + 34 + height
+    highest = max(values, default=0) or 1
+    step = room / max(1, len(values))
+    parts = [
+        _text(MARGIN, MARGIN + 16, title, weight="bold", size=15),
+        _text(MARGIN + 52, top + 6, f"{highest:,.0f}", anchor="end"),
+        _text(MARGIN + 52, floor, "0", anchor="end"),
+        _text(MARGIN + 60, floor + 20, foot),
+    ]
+    for n, value in enumerate(values):
+        tall = value / highest * height
+        parts.append(_box(MARGIN + 60 + n * step, floor - tall, step * 0.8, tall, OURS))
+    return _picture(parts, height=floor + 20 + MARGIN)
+
+
+def _picture(parts: Sequence[str], *, height: float) -> str:
+    head = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height:.0f}"'
+        ' font-family="system-ui, sans-serif" font-size="12">'
+    )
+    paper = f'<rect width="{WIDTH}" height="{height:.0f}" rx="8" fill="{PAPER}"/>'
+    return "\n".join([head, paper, *parts, "</svg>"]) + "\n"
+
+
+def _box(x: float, y: float, width: float, height: float, colour: str) -> str:
+    return (
+        f'<rect x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}" rx="2"'
+        f' fill="{colour}"/>'
+    )
+
+
+def _text(
+    x: float,
+    y: float,
+    text: str,
+    *,
+    anchor: str = "start",
+    weight: str = "normal",
+    size: int = 12,
+) -> str:
+    return (
+        f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" font-weight="{weight}"'
+        f' font-size="{size}" fill="{INK}">{escape(text)}</text>'
+    )
