@@ -37,7 +37,9 @@ class Settings:
     redis_prefix: str = "tabur"
     """What the keys of this app begin with, so that several may share one Redis."""
     redis_durability: str = "fast"
-    """What a dispatch waits for: see docs/redis.md."""
+    """What a dispatch waits for: `fast`, `safe` or `strict` (docs/redis.md)."""
+    redis_replicas: int | None = None
+    """How many replicas must confirm; safe: 1, strict: 0 unless given."""
     outbox_url: str | None = field(default=None, repr=False)
     """The application's own database, where `options(session=…)` leaves jobs for redis."""
     queue: str = "default"
@@ -71,6 +73,8 @@ class Settings:
             raise ConfigError(
                 f"REDIS_DURABILITY={self.redis_durability!r} is not known; write {known}."
             )
+        if self.redis_replicas is not None:
+            object.__setattr__(self, "redis_replicas", _replicas(self.redis_replicas))
         if self.redis_url is not None:
             object.__setattr__(self, "redis_url", _checked_redis_url(self.redis_url))
         if self.keep_completed < timedelta(hours=1):
@@ -117,6 +121,7 @@ _VARIABLES = {
     "REDIS_QUEUE": "redis_queue",
     "REDIS_PREFIX": "redis_prefix",
     "REDIS_DURABILITY": "redis_durability",
+    "REDIS_REPLICAS": "redis_replicas",
     "TABUR_OUTBOX_URL": "outbox_url",
     "TABUR_KEY": "key",
     "TABUR_ENV": "env",
@@ -138,6 +143,16 @@ def _check_connection(name: Any, setting: str) -> None:
     if name not in CONNECTIONS:
         known = ", ".join(CONNECTIONS)
         raise ConfigError(f"{setting}={name!r} is not known; write {known}.")
+
+
+def _replicas(given: Any) -> int:
+    try:
+        count = int(given)
+    except (TypeError, ValueError):
+        count = -1
+    if not 0 <= count <= 100:
+        raise ConfigError(f"REDIS_REPLICAS={given!r}: a number of replicas is needed.")
+    return count
 
 
 def _redis_url_of_parts(values: Mapping[str, str]) -> str | None:
@@ -165,15 +180,21 @@ def _checked_redis_url(url: str) -> str:
     """With Laravel's `tls://` as `rediss://`. Errors leave the URL out: it may hold a password."""
     scheme, colon, rest = url.partition("://")
     scheme = {"tls": "rediss", "tcp": "redis"}.get(scheme, scheme)
-    try:
-        parts = urlsplit(f"{scheme}://{rest}")
-        if "," not in parts.netloc:  # Sentinels are a list
-            parts.port  # noqa: B018  # raises for what is no port
-    except ValueError:
-        colon = ""
-    if not (colon and rest):
+    if not (colon and rest and _is_address(scheme, rest)):
         raise ConfigError(
             "REDIS_URL is not a URL; write redis://[user:password@]host:6379/0, or rediss:// for "
             "TLS. (Such characters as @ and / in a password are written %40 and %2F.)"
         )
     return f"{scheme}://{rest}"
+
+
+def _is_address(scheme: str, rest: str) -> bool:
+    try:
+        parts = urlsplit(f"{scheme}://{rest}")
+        if "," not in parts.netloc:  # nodes and Sentinels are a list
+            parts.port  # noqa: B018  # raises for what is no port
+    except ValueError:
+        return False
+    # The client would take database 0 for a name that is no number.
+    database = parts.path.strip("/")
+    return scheme not in ("redis", "rediss") or not database or database.isdigit()

@@ -54,7 +54,7 @@ def test_an_unreachable_store(bare: Project, monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.mark.parametrize(
-    ("url", "said"), [("postgresql://h/d", "SQLite"), ("nonsense", "is not a URL")]
+    ("url", "said"), [("oracle://h/d", "does not know"), ("nonsense", "is not a URL")]
 )
 def test_a_store_that_is_not_known(
     bare: Project, url: str, said: str, monkeypatch: pytest.MonkeyPatch

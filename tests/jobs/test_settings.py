@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -10,14 +11,15 @@ import pytest
 
 from tabur import ConfigError, Tabur
 
-VARIABLES = ("QUEUE_CONNECTION", "DATABASE_URL", "TABUR_KEY", "TABUR_ENV", "TABUR_ATTACHMENTS")
+OURS = ("QUEUE_", "DATABASE_", "REDIS_", "TABUR_")
 
 
 @pytest.fixture(autouse=True)
 def clean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
-    for variable in VARIABLES:
-        monkeypatch.delenv(variable, raising=False)
+    for variable in list(os.environ):
+        if variable.startswith(OURS):
+            monkeypatch.delenv(variable)
     return tmp_path
 
 
@@ -45,9 +47,57 @@ def test_a_file_an_environment_and_keywords(monkeypatch: pytest.MonkeyPatch) -> 
     assert found.settings.attachments == Path("files")
 
 
-def test_the_environment_is_not_changed(monkeypatch: pytest.MonkeyPatch) -> None:
-    import os
+def test_what_a_laravel_project_calls_its_redis(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path(".env").write_text(
+        "QUEUE_CONNECTION=redis\nREDIS_CLIENT=phpredis\nREDIS_HOST=10.0.0.7\nREDIS_PASSWORD=null\n"
+        "REDIS_PORT=6380\nREDIS_QUEUE=shop\nREDIS_QUEUE_RETRY_AFTER=90\n",
+        encoding="utf-8",
+    )
+    settings = Tabur.from_env().settings
+    assert settings.redis_url == "redis://10.0.0.7:6380/0"
+    assert (settings.queue_on("redis"), settings.queue_on("database")) == ("shop", "default")
+    monkeypatch.setenv("REDIS_URL", "tls://user:pass@host:6379")
+    assert Tabur.from_env().settings.redis_url == "rediss://user:pass@host:6379"
 
+
+@pytest.mark.parametrize(
+    ("parts", "url"),
+    [
+        ({"HOST": "h"}, "redis://h:6379/0"),
+        ({"PASSWORD": "p@ss/w:rd"}, "redis://:p%40ss%2Fw%3Ard@127.0.0.1:6379/0"),
+        ({"HOST": "h", "USERNAME": "u", "PASSWORD": "p", "DB": "3"}, "redis://u:p@h:6379/3"),
+        ({"HOST": "tls://h", "PORT": "6380"}, "rediss://h:6380/0"),
+        ({"HOST": "::1"}, "redis://[::1]:6379/0"),
+        ({"HOST": "/run/redis.sock", "DB": "2"}, "unix:///run/redis.sock?db=2"),
+    ],
+)
+def test_redis_by_its_parts(
+    parts: dict[str, str], url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for part, value in parts.items():
+        monkeypatch.setenv(f"REDIS_{part}", value)
+    assert Tabur.from_env().settings.redis_url == url
+
+
+def test_lists_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QUEUE_CONNECTION", "failover")
+    monkeypatch.setenv("QUEUE_FAILOVER", "redis, database")
+    monkeypatch.setenv("QUEUE_CONNECTIONS", "memory,")
+    monkeypatch.setenv("REDIS_DURABILITY", "strict")
+    monkeypatch.setenv("REDIS_REPLICAS", "2")
+    monkeypatch.setenv("TABUR_OUTBOX_URL", "sqlite:///shop.sqlite3")
+    app = Tabur.from_env()
+    assert app.settings.failover == ("redis", "database")
+    assert app.connections == ("redis", "database", "memory")
+    assert (app.settings.redis_durability, app.settings.redis_replicas) == ("strict", 2)
+    assert app.settings.outbox_url == "sqlite:///shop.sqlite3"
+
+
+def test_laravels_settings_without_effect_are_accepted() -> None:
+    assert Tabur(retry_after=90, block_for=5).settings.retry_after == 90
+
+
+def test_the_environment_is_not_changed(monkeypatch: pytest.MonkeyPatch) -> None:
     Path(".env").write_text("QUEUE_CONNECTION=sync\n", encoding="utf-8")
     Tabur.from_env()
     assert "QUEUE_CONNECTION" not in os.environ
@@ -73,7 +123,13 @@ def test_the_constructor_reads_no_environment(monkeypatch: pytest.MonkeyPatch) -
             {"connection": "rabbit"},
             "QUEUE_CONNECTION='rabbit' is not known; write database, redis, sync, memory, failover",
         ),
-        ({"conection": "sync"}, "Unknown setting conection; there are: connection, connections, failover"),
+        ({"redis_durability": "much"}, "REDIS_DURABILITY='much' is not known; write fast, safe,"),
+        ({"redis_replicas": "two"}, "REDIS_REPLICAS='two': a number"),
+        ({"redis_url": "localhost"}, "REDIS_URL is not a URL; write redis://"),
+        (
+            {"conection": "sync"},
+            "Unknown setting conection; there are: connection, connections, failover",
+        ),
         ({"keep_completed": timedelta(minutes=5)}, "keep_completed must be at least an hour."),
     ],
 )
@@ -88,8 +144,37 @@ def test_a_database_needs_a_file() -> None:
         jobs.migrate()
 
 
-def test_the_key_is_not_shown() -> None:
-    assert "secret" not in repr(Tabur(key="secret").settings)
+def test_what_is_secret_is_not_shown() -> None:
+    settings = Tabur(
+        key="secret",
+        database_url="postgresql://shop:secret@h/shop",
+        redis_url="redis://:secret@h:6379/0",
+        outbox_url="postgresql://shop:secret@h/shop",
+    ).settings
+    assert "secret" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"redis_url": "redis://:secret@h:port/0"},
+        {"redis_url": "redis://:secret@[h/0"},
+        {"connection": "redis", "redis_url": "redis://:secret@h:6379/x"},
+        {"connection": "redis", "redis_url": "http://:secret@h/"},
+        {"connection": "redis", "redis_url": "redis+sentinel://:secret@h:1,i:2/"},
+        {"database_url": "shop:secret@h/shop"},
+        {"database_url": "postgresql//shop:secret@h/shop"},
+        {"database_url": "oracle://shop:secret@h/shop"},
+        {"connection": "memory", "outbox_url": "postgresql//shop:secret@h/shop"},
+        {"connection": "memory", "outbox_url": "postgresql://shop:secret@h:port/shop"},
+    ],
+    ids=lambda each: str(each)[-40:],
+)
+def test_errors_do_not_tell_passwords(settings: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError) as caught:
+        Tabur(**settings).migrate()
+    assert "secret" not in str(caught.value)
+    assert "secret" not in "".join(map(str, getattr(caught.value, "__notes__", ())))
 
 
 def test_install_is_for_the_database() -> None:

@@ -22,14 +22,19 @@ async def asynchronous(ctx: JobContext, name: str) -> list[int]:
     return [len(name), ctx.attempt]
 
 
-@jobs.job(expires=timedelta(hours=1))
+@jobs.job(connection="redis", expires=timedelta(hours=1))
 async def bare() -> bytes:
     return b""
 
 
 @jobs.register
 class SyncPendingChangesJob(
-    Job[dict[str, int]], queue="sync", tries=10, timeout=600, backoff=exponential(30, cap=3600)
+    Job[dict[str, int]],
+    connection="redis",
+    queue="sync",
+    tries=10,
+    timeout=600,
+    backoff=exponential(30, cap=3600),
 ):
     table_name: str | None = None
     limit: int = 500
@@ -49,6 +54,7 @@ async def samples() -> None:
     assert_type(bare.dispatch().result(), bytes)
     later = send_order_confirmation.options(delay=timedelta(minutes=5), queue="high")
     assert_type(later.dispatch(order_id=7), JobHandle[None])
+    send_order_confirmation.options(connection="database").dispatch(7)
     send_order_confirmation.options(at=datetime.now(UTC), priority=3, tries=5).dispatch(7)
     handle = SyncPendingChangesJob(table_name="products").dispatch()
     assert_type(handle, JobHandle[dict[str, int]])

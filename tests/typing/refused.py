@@ -39,6 +39,7 @@ with_context.dispatch(order_id=7).result().bit_length()  # refused
 asynchronous(name=3)  # refused
 asynchronous.dispatch(name="x").result().upper()  # refused
 send.options(delay="5 minutes").dispatch(order_id=7)  # refused
+send.options(connection="reddis").dispatch(order_id=7)  # refused
 send.options(dellay=timedelta(minutes=5)).dispatch(order_id=7)  # refused
 Sync()  # refused
 Sync(table=3)  # refused
@@ -48,6 +49,10 @@ Sync(table="x").dispatch().result().upper()  # refused
 
 @jobs.job(tries="three")  # refused
 def wrong_tries() -> None: ...
+
+
+@jobs.job(connection="reddis")  # refused
+def wrong_connection() -> None: ...
 
 
 @jobs.job(quue="x")  # refused

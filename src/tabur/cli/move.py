@@ -65,14 +65,12 @@ def move(session: Session, source: str, target: str, queue: str | None, limit: i
 
 
 def _tell(moved: Moved, source: str, target: str) -> None:
-    info(f"Moved {_jobs(moved.moved)} from [{source}] to [{target}].")
-    if moved.finished:
-        click.echo(f"  {_jobs(moved.finished)} of them an earlier move had left on the way.")
-    if moved.blocked:
-        click.echo(f"  {_jobs(moved.blocked)} stay: blocked by other jobs of {source}.")
-    if moved.processing:
-        click.echo(f"  {_jobs(moved.processing)} stay: they run, and end there.")
-
-
-def _jobs(count: int) -> str:
-    return f"{count:,} {'job' if count == 1 else 'jobs'}"
+    noun = "job" if moved.moved == 1 else "jobs"
+    info(f"Moved {moved.moved:,} {noun} from [{source}] to [{target}].")
+    for count, what in (
+        (moved.finished, "of them, an earlier move had left on the way"),
+        (moved.blocked, f"blocked by other jobs, stay on {source}"),
+        (moved.processing, f"running, stay on {source} and end there"),
+    ):
+        if count:
+            click.echo(f"  {count:,} {what}.")

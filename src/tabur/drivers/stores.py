@@ -74,6 +74,7 @@ def _open_redis(settings: Settings) -> Driver:
         settings.redis_url or DEFAULT_REDIS_URL,
         prefix=settings.redis_prefix,
         durability=settings.redis_durability,
+        replicas=settings.redis_replicas,
     )
 
 

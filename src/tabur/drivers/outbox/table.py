@@ -64,7 +64,7 @@ def parse(url: str) -> URL:
     """The URL for a driver that is synchronous and among the extras. Raises ConfigError."""
     try:
         parsed = make_url(url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):  # the latter for what is no port
         raise ConfigError(
             "TABUR_OUTBOX_URL is not a URL; write the one of your database, such as "
             "postgresql://user@host/shop."
