@@ -1,1 +1,1 @@
-"""Jobs in Redis or Valkey: one server, one behind Sentinels, or a Cluster; every verb one script."""
+"""Jobs in Redis or Valkey: one server, or a cluster, or behind Sentinels; a verb is a script."""

@@ -11,7 +11,7 @@ from redis.connection import ConnectionPool
 from redis.crc import key_slot
 from redis.exceptions import RedisError
 
-from tabur.drivers.redis.faults import Lost, unreachable
+from tabur.drivers.redis.faults import LOADING, Lost, unreachable
 from tabur.errors import ConfigError, StoreUnreachable, TaburError
 
 #: Seconds until a connection is given up that does not come to be.
@@ -119,8 +119,8 @@ class Address:
         pool = self._pool(self._urls()[0])
         if host is not None:
             pool.connection_kwargs |= {"host": host, "port": port or 6379}
+        connection: Any = pool.make_connection()
         try:
-            connection = pool.make_connection()
             connection.connect()
             connection.send_command("INFO")
             server = Server(_parsed(connection.read_response()))
@@ -167,7 +167,7 @@ class Address:
             for name in ("username", "password", "db"):
                 pool.connection_kwargs.pop(name, None)
             pool.connection_kwargs.setdefault("port", 26379)
-            connection = pool.make_connection()
+            connection: Any = pool.make_connection()
             try:
                 connection.connect()
                 connection.send_command("SENTINEL", "GET-MASTER-ADDR-BY-NAME", service)
@@ -188,12 +188,14 @@ def _check(store: str, server: Server) -> None:
         raise ConfigError(
             f"{store} is {server.product}; Tabur needs Redis 6.2 or later, or Valkey."
         )
+    if server.info.get("loading") == "1":
+        raise StoreUnreachable(f"{store}: {LOADING}")
     policy = server.info.get("maxmemory_policy", "noeviction")
     if policy != "noeviction":
         raise ConfigError(
-            f"{store} may throw jobs away when its memory is full (maxmemory-policy {policy}). Run: "
-            "redis-cli CONFIG SET maxmemory-policy noeviction  and write it into redis.conf, or "
-            "set it in the parameters of your provider."
+            f"{store} may throw jobs away when its memory is full (maxmemory-policy {policy}). "
+            "Run: redis-cli CONFIG SET maxmemory-policy noeviction  and write it into redis.conf, "
+            "or set it in the parameters of your provider."
         )
 
 

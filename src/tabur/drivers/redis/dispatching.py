@@ -60,12 +60,15 @@ class RedisDispatching:
         forgotten = 0
         for state in which.states or sorted(FINISHED):
             for ids in self._inspection.ended(state, before=which.ended_before):
-                if which.queue is not None or which.name is not None or which.owner is not None:
-                    records = self._inspection.read(ids)
-                    ids = [each.id for each in records if matches(each, which)]
-                for chunk in _chunks(ids):
+                for chunk in _chunks(self._matching(ids, which)):
                     forgotten += self._link.run(scripts.FORGET, self._now(), bound, *chunk)
         return forgotten
+
+    def _matching(self, ids: Sequence[bytes], which: Filter) -> Sequence[bytes]:
+        """Of finished jobs in the right state, ended at the right time."""
+        if (which.queue, which.name, which.owner) == (None, None, None):
+            return ids
+        return [each.id for each in self._inspection.read(ids) if matches(each, which)]
 
     def forget_one(self, job_id: bytes) -> bool:
         return bool(self._link.run(scripts.FORGET, self._now(), "", job_id))

@@ -65,11 +65,15 @@ class RedisDriver:
         """There is nothing to make: keys come and go with the jobs."""
         return []
 
+    def script(self) -> Sequence[str]:
+        return []
+
     def check(self) -> Mapping[str, Any]:
         self._link.ask("PING")
         info = self._link.server().info
         return {
             "store": self._address.shown,
+            "prefix": self._keys.prefix,
             "engine": self._link.server().product,
             "durability": self._durability.level,
             "append-only file": _append_only(info),

@@ -5,10 +5,15 @@ from __future__ import annotations
 from redis.exceptions import (
     AuthenticationError,
     AuthorizationError,
-    BusyLoadingError,
+    ClusterDownError,
+    MasterDownError,
+    MovedError,
     NoPermissionError,
+    OutOfMemoryError,
+    ReadOnlyError,
     RedisError,
     ResponseError,
+    TryAgainError,
 )
 from redis.exceptions import ConnectionError as Disconnected
 from redis.exceptions import TimeoutError as TimedOut
@@ -23,8 +28,6 @@ ACL = "+@all -@dangerous +info"
 
 def unreachable(store: str, error: Exception) -> TaburError:
     """No connection could be made: nothing was sent."""
-    if isinstance(error, BusyLoadingError):
-        return StoreUnreachable(f"{store}: {_ADVICE['LOADING']}")
     if isinstance(error, AuthenticationError | AuthorizationError | NoPermissionError) or (
         isinstance(error, ResponseError) and str(error).startswith(("WRONGPASS", "NOAUTH", "ERR"))
     ):
@@ -45,31 +48,47 @@ def unanswered(store: str, error: Exception) -> StoreUnavailable:
 
 def refused(store: str, error: RedisError) -> TaburError:
     """The server refused; nothing was done."""
-    text = str(error)
-    for word, advice in _ADVICE.items():
-        if word in text:
+    text = _with_code(error)
+    for code, advice in _ADVICE.items():
+        if code in text:
             return StoreUnavailable(f"{store}: {advice}")
-    if isinstance(error, NoPermissionError) or "NOPERM" in text:
+    if "NOPERM" in text:
         return ConfigError(
-            f"{store}: the user in REDIS_URL lacks a permission ({text}). It needs: {ACL}, and all "
-            "keys and channels that begin with the prefix in braces."
+            f"{store}: the user in REDIS_URL lacks a permission ({error}). It needs: {ACL}, and "
+            "all keys and channels that begin with the prefix in braces."
         )
-    return StoreUnavailable(f"{store} refused: {text}")
+    return StoreUnavailable(f"{store} refused: {error}")
 
 
 def has_moved(error: RedisError) -> bool:
     """Whether another server is to be asked; this one did nothing."""
-    text = str(error)
-    return any(word in text for word in ("MOVED", "READONLY", "MASTERDOWN", "CLUSTERDOWN"))
+    text = _with_code(error)
+    return any(code in text for code in ("MOVED", "READONLY", "MASTERDOWN", "CLUSTERDOWN"))
 
 
+def _with_code(error: RedisError) -> str:
+    """The server's words. redis-py takes the first of them off where it has a class for it; what
+    comes out of a script of Redis 6 has it in the middle."""
+    return f"{_CODES.get(type(error), '')} {error}"
+
+
+_CODES: dict[type[Exception], str] = {
+    ClusterDownError: "CLUSTERDOWN",
+    MasterDownError: "MASTERDOWN",
+    MovedError: "MOVED",
+    NoPermissionError: "NOPERM",
+    OutOfMemoryError: "OOM",
+    ReadOnlyError: "READONLY",
+    TryAgainError: "TRYAGAIN",
+}
+LOADING = "it is loading its data after a start; try again in a moment."
 _ADVICE = {
     "OOM ": "its memory is full, and nothing was written. Raise maxmemory, let workers drain the "
     "queue, or remove finished jobs (keep_completed); maxmemory-policy stays noeviction.",
     "READONLY": "it is a replica now and takes no writes: the primary has changed. Name the "
     "Sentinels in REDIS_URL (redis+sentinel://…) so that the new one is found.",
     "MASTERDOWN": "it is a replica whose primary is down. Name the Sentinels in REDIS_URL.",
-    "LOADING": "it is loading its data after a start; try again in a moment.",
+    "LOADING": LOADING,
     "CLUSTERDOWN": "the cluster does not serve all its slots; see CLUSTER INFO.",
     "TRYAGAIN": "our slot of the cluster is being moved; try again in a moment.",
     "MISCONF": "it cannot save to its disk and takes no writes until it can; see its log.",

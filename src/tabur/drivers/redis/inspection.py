@@ -170,8 +170,10 @@ class RedisInspection:
             for state, queue, size in self._sizes()
             if state in states and which.queue in (None, queue)
         )
-        ended = (self._link.ask("ZCARD", self._keys[state.value]) for state in states & FINISHED)
-        return unfinished + sum(ended)
+        ended: int = sum(
+            self._link.ask("ZCARD", self._keys[state.value]) for state in states & FINISHED
+        )
+        return unfinished + ended
 
     def _sizes(self) -> Iterator[tuple[State, str, int]]:
         words = iter(self._link.ask("HGETALL", self._keys["sizes"]))

@@ -1,4 +1,4 @@
-"""Jobs, outcomes and progress as the bytes that Redis keeps; lua/queue.lua says what is where.
+"""Jobs, outcomes and progress as the bytes that Redis keeps; lua/keys.lua says what is where.
 
 The scripts read what has a fixed place. The rest is msgpack, which only this module reads; payloads
 are nobody's business and stand last.

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Sequence
 from time import monotonic
 from typing import Any
 
-from redis.exceptions import NoScriptError, RedisError
+from hiredis import pack_command
+from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from tabur.drivers.redis.address import Address, Server
 from tabur.drivers.redis.durability import Durability
 from tabur.drivers.redis.faults import Lost, has_moved, refused, unanswered
 from tabur.drivers.redis.scripts import Keys, Script
+from tabur.errors import StoreUnreachable
 
 Word = str | bytes | int
 #: Seconds of silence after which it is looked whether the other side has hung up.
@@ -34,6 +35,7 @@ class Link:
         self._declared = keys.declared()
         self._durability = durability
         self._lock = threading.Lock()
+        self._heads: dict[Script, bytes] = {}
         self._connection: Any = None
         self._server: Server | None = None
         self._used = 0.0
@@ -43,7 +45,7 @@ class Link:
         self,
         script: Script,
         *arguments: Word,
-        keys: Sequence[str] | None = None,
+        keys: tuple[str, ...] | None = None,
         again: bool = False,
         durable: bool = False,
     ) -> Any:
@@ -52,15 +54,20 @@ class Link:
 
         Raises StoreUnreachable, StoreUnavailable, ConfigError.
         """
-        keys = self._declared if keys is None else keys
-        command = ("EVALSHA", script.sha, len(keys), *keys, *arguments)
+        confirmation = self._durability.command if durable else None
         with self._lock:
-            return self._send(command, script, again=again, durable=durable)
+            calls = [self._call(script, keys or self._declared, arguments)]
+            if confirmation is not None:
+                calls.append(_packed(confirmation))
+            answers = self._send(calls, script, again=again)
+        if confirmation is not None:
+            self._durability.confirm(self.address.shown, answers[1])
+        return answers[0]
 
     def ask(self, *command: Word) -> Any:
         """The answer to a command that only reads, or that may be repeated."""
         with self._lock:
-            return self._send(command, None, again=True, durable=False)
+            return self._send([_packed(command)], None, again=True)[0]
 
     def server(self) -> Server:
         """What the server told when we connected, just now if need be."""
@@ -73,48 +80,47 @@ class Link:
         with self._lock:
             self._hang_up()
 
-    def _send(
-        self, command: tuple[Word, ...], script: Script | None, *, again: bool, durable: bool
-    ) -> Any:
+    def _call(self, script: Script, keys: tuple[str, ...], arguments: tuple[Word, ...]) -> bytes:
+        """EVALSHA in the protocol's form; what is the same each time is packed once."""
+        head = self._heads.get(script)
+        if head is None:
+            head = self._heads[script] = _body(("EVALSHA", script.sha, len(keys), *keys))
+        return b"*%d\r\n%b%b" % (3 + len(keys) + len(arguments), head, _body(arguments))
+
+    def _send(self, calls: list[bytes], script: Script | None, *, again: bool) -> list[Any]:
+        """The answers to calls that go out together; the first is the one that counts."""
         moves = 0
+        load: list[bytes] = []
+        lost: Exception | None = None
         while True:
-            connection, is_new = self._connected()
             try:
-                return self._round_trip(connection, command, durable=durable)
+                connection, is_new = self._connected()
+            except StoreUnreachable as error:
+                if lost is not None:  # it was sent, on the connection before
+                    raise unanswered(self.address.shown, lost) from error
+                raise
+            try:
+                answers = _round_trip(connection, load + calls)
             except NoScriptError:
                 assert script is not None
-                self._round_trip(connection, ("SCRIPT", "LOAD", script.text), durable=False)
+                load = [_packed(("SCRIPT", "LOAD", script.text))]
             except Lost as error:
                 self._hang_up()
-                if not again or is_new:
+                if not again or is_new or lost is not None:
                     raise unanswered(self.address.shown, error) from None
-                again = False
+                lost = error
             except RedisError as error:
-                if not has_moved(error):
-                    raise refused(self.address.shown, error) from None
-                self._hang_up()
                 moves += 1
-                if moves > _MOVES:
+                if has_moved(error):
+                    self._hang_up()
+                if not has_moved(error) or moves > _MOVES:
                     raise refused(self.address.shown, error) from None
             except BaseException:
                 self._hang_up()  # an answer may still be on its way, and is nobody else's
                 raise
-
-    def _round_trip(self, connection: Any, command: tuple[Word, ...], *, durable: bool) -> Any:
-        confirmation = self._durability.command if durable else None
-        if confirmation is None:
-            connection.send_packed_command(connection.pack_command(*command), check_health=False)
-            answer = connection.read_response()
-        else:
-            packed = connection.pack_commands([command, confirmation])
-            connection.send_packed_command(packed, check_health=False)
-            try:
-                answer = connection.read_response()
-            finally:
-                confirmed = connection.read_response()
-            self._durability.confirm(self.address.shown, confirmed)
-        self._used = monotonic()
-        return answer
+            else:
+                self._used = monotonic()
+                return answers[len(load) :]
 
     def _connected(self) -> tuple[Any, bool]:
         """A connection, and whether it is new."""
@@ -146,3 +152,29 @@ class Link:
         if self._connection is not None:
             self._connection.disconnect()
             self._connection = None
+
+
+def _round_trip(connection: Any, calls: list[bytes]) -> list[Any]:
+    """Sends all, reads all answers, and raises the first error among them."""
+    connection.send_packed_command(calls, check_health=False)
+    answers: list[Any] = []
+    refusal: ResponseError | None = None
+    for _ in calls:
+        try:
+            answers.append(connection.read_response())
+        except ResponseError as error:
+            refusal = refusal or error
+    if refusal is not None:
+        raise refusal
+    return answers
+
+
+def _packed(words: tuple[Word, ...]) -> bytes:
+    packed: bytes = pack_command(words)  # type: ignore[arg-type]  # its stub knows one word only
+    return packed
+
+
+def _body(words: tuple[Word, ...]) -> bytes:
+    """The words of a command as sent, without their number before them."""
+    packed = _packed(words)
+    return packed[packed.index(b"\n") + 1 :]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import select
 import socket
+import threading
 from contextlib import suppress
 from time import monotonic
 from typing import Any
@@ -19,11 +21,12 @@ from tabur.errors import TaburError
 PING_AFTER, PONG_WITHIN = 15.0, 5.0
 #: Seconds between two tries to connect: first and longest.
 RETRY_FIRST, RETRY_LONGEST = 0.1, 5.0
+LONGEST_POLL = 3600.0
 
 
 class RedisListener:
-    """Hears the messages on one channel. Without a connection it only waits, and connects again by
-    itself; whatever happened meanwhile counts as heard, so that the worker looks."""
+    """Hears the messages on one channel. Without a connection it only waits, and connects again in
+    the background; whatever happened meanwhile counts as heard, so that the worker looks."""
 
     def __init__(self, address: Address, channel: str) -> None:
         self._address = address
@@ -31,7 +34,11 @@ class RedisListener:
         self._wake_r, self._wake_w = socket.socketpair()
         self._wake_r.setblocking(False)
         self._wake_w.setblocking(False)
+        self._lock = threading.Lock()
+        self._connecting = self._closed = False
         self._connection: Any = None
+        self._fresh = False
+        """There is a new connection, and what came before it was not heard."""
         self._heard = 0.0
         self._pinged = False
         self._retry_at, self._pause = 0.0, RETRY_FIRST
@@ -41,81 +48,96 @@ class RedisListener:
         deadline = monotonic() + timeout
         while True:
             now = monotonic()
-            if self._connection is None and now >= self._retry_at and self._connect():
+            if now >= self._next_look():
+                self._look()
+            if self._fresh:
+                self._fresh = False
                 return True
-            if self._is_silent(now):
-                continue
-            pause = max(0.0, min(deadline, self._next_look(), now + 60.0) - now)
-            ready = self._poll(pause)
-            if self._wake_r in ready:
-                with suppress(BlockingIOError):
-                    while self._wake_r.recv(512):
-                        pass
+            ready = self._poll(max(0.0, min(deadline, self._next_look()) - now))
+            if self._wake_r in ready and self._was_interrupted():
                 return True
-            if ready and self._read():
+            if self._connection in ready and self._read():
                 return True
             if monotonic() >= deadline:
                 return False
 
     def interrupt(self) -> None:
-        with suppress(BlockingIOError):
-            self._wake_w.send(b"\x07")
+        self._ring(_INTERRUPT)
 
     def close(self) -> None:
-        self._hang_up()
-        self._wake_r.close()
-        self._wake_w.close()
+        with self._lock:
+            self._closed = True
+            self._hang_up()
+            self._wake_r.close()
+            self._wake_w.close()
 
-    def _connect(self) -> bool:
-        """Whether there is a subscription again."""
+    def _next_look(self) -> float:
+        """When to connect, to ask whether the server is there, or to give it up."""
+        if self._connecting:
+            return math.inf
+        if self._connection is None:
+            return self._retry_at
+        return self._heard + PING_AFTER + (PONG_WITHIN if self._pinged else 0.0)
+
+    def _look(self) -> None:
+        if self._connection is not None and not self._pinged:
+            self._pinged = True
+            try:
+                self._connection.send_command("PING", check_health=False)
+            except (RedisError, *Lost):
+                self._hang_up()
+            return
+        self._hang_up()
+        self._connecting = True
+        threading.Thread(target=self._connect, name="tabur-listener", daemon=True).start()
+
+    def _connect(self) -> None:
+        """A server that does not answer takes its time: not the worker's."""
+        connection: Any = None
         try:
             connection, _ = self._address.open()
             connection.send_command("SUBSCRIBE", self._channel)
             connection.read_response()
         except (TaburError, RedisError, *Lost):
-            self._retry_at = monotonic() + self._pause
-            self._pause = min(self._pause * 2, RETRY_LONGEST)
-            return False
-        self._connection, self._pause = connection, RETRY_FIRST
-        self._heard, self._pinged = monotonic(), False
-        return True
-
-    def _is_silent(self, now: float) -> bool:
-        """Asks after a long silence, and gives up a connection that does not answer. True where
-        something has changed by it."""
-        if self._connection is None or now < self._next_look():
-            return False
-        if self._pinged:
-            self._hang_up()
-            return True
-        try:
-            self._connection.send_command("PING", check_health=False)
-        except (RedisError, *Lost):
-            self._hang_up()
-        self._pinged = True
-        return True
-
-    def _next_look(self) -> float:
-        """When to ping, to give up or to connect."""
-        if self._connection is None:
-            return self._retry_at
-        return self._heard + PING_AFTER + (PONG_WITHIN if self._pinged else 0.0)
+            if connection is not None:
+                connection.disconnect()
+                connection = None
+        with self._lock:
+            self._connecting = False
+            if self._closed:
+                if connection is not None:
+                    connection.disconnect()
+                return
+            if connection is None:
+                self._retry_at = monotonic() + self._pause
+                self._pause = min(self._pause * 2, RETRY_LONGEST)
+            else:
+                self._connection, self._fresh, self._pause = connection, True, RETRY_FIRST
+                self._heard, self._pinged = monotonic(), False
+            self._ring(_LOOK)
 
     def _poll(self, pause: float) -> list[Any]:
         sockets = [self._wake_r]
-        if self._connection is not None:
-            if self._connection.can_read():  # what TLS or the parser has buffered already
-                return [self._connection]
-            sockets.append(self._connection._sock)  # redis-py keeps it to itself
-        return select.select(sockets, [], [], pause)[0]
+        connection = self._connection
+        if connection is not None:
+            sockets.append(connection._sock)  # redis-py keeps it to itself
+        ready = select.select(sockets, [], [], min(pause, LONGEST_POLL))[0]
+        return [self._wake_r if each is self._wake_r else connection for each in ready]
+
+    def _was_interrupted(self) -> bool:
+        """Or only told to look."""
+        received = b""
+        with suppress(BlockingIOError):
+            while more := self._wake_r.recv(512):
+                received += more
+        return _INTERRUPT in received
 
     def _read(self) -> bool:
-        """Read what has come; whether it was news rather than the answer to a ping."""
+        """Read all that has come; whether it was news rather than the answer to a ping."""
         news = False
         try:
             while self._connection.can_read():
-                answer = self._connection.read_response()
-                news = news or answer[0] == b"message"
+                news |= self._connection.read_response()[0] == b"message"
         except (RedisError, *Lost):
             self._hang_up()
             return True
@@ -125,5 +147,11 @@ class RedisListener:
     def _hang_up(self) -> None:
         if self._connection is not None:
             self._connection.disconnect()
-            self._connection = None
-            self._retry_at = 0.0
+            self._connection, self._retry_at = None, self._heard + RETRY_FIRST
+
+    def _ring(self, sign: bytes) -> None:
+        with suppress(BlockingIOError):
+            self._wake_w.send(sign)
+
+
+_INTERRUPT, _LOOK = b"!", b"."

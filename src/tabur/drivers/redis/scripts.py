@@ -13,7 +13,7 @@ from pathlib import Path
 from tabur.errors import ConfigError
 
 _FOLDER = Path(__file__).parent / "lua"
-#: In the order of KEYS in lua/queue.lua; the last is the channel on which workers are woken.
+#: In the order of KEYS in lua/keys.lua; the last is the channel on which workers are woken.
 _NAMES = (
     *("jobs", "work", "outcomes", "progress", "files", "ids"),
     *("lanes", "returned", "due", "blocked", "taken"),
@@ -51,19 +51,22 @@ class Keys:
         return tuple(self[name] for name in _NAMES)
 
 
-DISPATCH = Script("queue", "dispatch")
-CANCEL = Script("queue", "cancel")
-RETRY = Script("queue", "retry")
-FORGET = Script("queue", "erase", "forget")
-CLEAR = Script("queue", "waiting", "clear")
-EXCHANGE = Script("queue", "exchange")
-RELEASE = Script("queue", "release")
-HELD = Script("queue", "held")
-ATTACH = Script("queue", "attach")
-TAKE_OUT = Script("queue", "waiting", "take_out")
-PUT_BACK = Script("queue", "put_back")
-GONE = Script("queue", "erase", "gone")
-READ = Script("queue", "read")
-ATTEMPTS = Script("queue", "attempts")
-FRONTS = Script("queue", "fronts")
+_MOVES = ("keys", "counts", "lanes", "values")
+_ENDS = (*_MOVES, "claims", "outcomes", "cancelling")
+
+DISPATCH = Script("keys", "counts", "lanes", "add", "dispatch")
+CANCEL = Script(*_ENDS, "cancel")
+RETRY = Script(*_MOVES, "places", "retry")
+FORGET = Script("keys", "outcomes", "erase", "forget")
+CLEAR = Script(*_ENDS, "waiting", "clear")
+EXCHANGE = Script(*_ENDS, "places", "add", "exchange")
+RELEASE = Script(*_ENDS, "release")
+HELD = Script("keys", "held")
+ATTACH = Script("keys", "values", "claims", "attach")
+TAKE_OUT = Script(*_MOVES, "waiting", "take_out")
+PUT_BACK = Script(*_MOVES, "places", "put_back")
+GONE = Script(*_MOVES, "outcomes", "erase", "gone")
+READ = Script("keys", "read")
+ATTEMPTS = Script("keys", "outcomes", "attempts")
+FRONTS = Script(*_MOVES, "fronts")
 BEAT = Script("beat")

@@ -163,7 +163,25 @@ for _ = 1, tonumber(take()) do
   if work and is_held(work, sub(claim, 17)) then call('HSET', PROGRESS, id, progress) end
 end
 
-promote(PROMOTED)
+local function promote()
+  if call('EXISTS', DUE) == 0 then return end
+  local ids = call('ZRANGEBYSCORE', DUE, '-inf', now(), 'LIMIT', 0, PROMOTED)
+  if #ids == 0 then return end
+  call('ZREM', DUE, unpack(ids))
+  reserve(#ids)
+  local works, written = call('HMGET', WORK, unpack(ids)), {}
+  for n, id in ipairs(ids) do
+    local work, place = works[n], next_place()
+    local lane = lane_of(work)
+    written[2 * n - 1], written[2 * n] = id, 'p' .. place .. sub(work, 10)
+    append(lane, place .. id)
+    count('s', queue_of(lane), -1)
+    count('p', queue_of(lane), 1)
+  end
+  many('HSET', WORK, written)
+end
+
+promote()
 write_lanes()
 
 -- claims

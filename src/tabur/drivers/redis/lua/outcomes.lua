@@ -1,0 +1,24 @@
+-- History: the last outcome of a job under its id, those before it under id and number.
+local function field_of(id, n)
+  return id .. pack('>I4', n)
+end
+
+-- `before`: the last outcome so far, or false.
+local function numbered(id, outcome, before)
+  local n = 1
+  if before then
+    local last = unpack_from('>I4', before)
+    n = last + 1
+    call('HSET', OUTCOMES, field_of(id, last), before)
+    if n > HISTORY then call('HDEL', OUTCOMES, field_of(id, n - HISTORY)) end
+  end
+  return pack('>I4', n) .. outcome
+end
+
+local function remember(id, outcome)
+  call('HSET', OUTCOMES, id, numbered(id, outcome, call('HGET', OUTCOMES, id)))
+end
+
+local function ended_at(outcome)
+  return (unpack_from('>I8', outcome, 2))
+end
