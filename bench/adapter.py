@@ -33,7 +33,8 @@ class BaseAdapter:
         raise NotImplementedError
 
     def unfinished(self) -> int:
-        """How many have been dispatched and not settled; exact at zero, may be capped above."""
+        """How many have been dispatched and not settled. What a dispatch is worth is counted by
+        it: it must be exact while no worker runs, and whenever it is zero."""
         raise NotImplementedError
 
     def workers(self, processes: int, slots: int) -> list[list[str]]:

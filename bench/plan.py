@@ -13,7 +13,8 @@ class Plan:
     share: float = 1.0
     """Of the jobs that a contestant's own entry names."""
     dispatched: int = 5_000
-    """One by one, each with a commit of its own."""
+    """One by one, each with a commit of its own; more where that many take no time."""
+    dispatched_seconds: float = 1.5
     drains: tuple[tuple[str, int, int, float], ...] = (
         ("async", 1, 200, 1.0),
         ("async", 2, 200, 0.67),
@@ -41,6 +42,7 @@ QUICK = Plan(
     repetitions=1,
     share=0.005,
     dispatched=200,
+    dispatched_seconds=0.02,
     drains=(("async", 1, 200, 1.0), ("def", 2, 10, 0.5)),
     rival_drains=(1,),
     picked_up=10,

@@ -67,6 +67,12 @@ class Adapter(BaseAdapter):
         self._cursor.executemany(_quoted(INSERT_READY), [ready(job_id) for job_id in ids])
         self._db.commit()
 
+    def unfinished(self) -> int:
+        self._cursor.execute("SELECT count(*) FROM job_ready")
+        ((count,),) = self._cursor.fetchall()
+        self._db.commit()
+        return int(count)
+
     def drain(self, batch: int) -> int:
         """What has ended is settled and what is free is claimed in one transaction."""
         drained, token = 0, b""

@@ -65,6 +65,10 @@ class Adapter(BaseAdapter):
                 for job_id in ids:
                     copy.write_row(ready(job_id))
 
+    def unfinished(self) -> int:
+        row = self._db.execute("SELECT count(*) FROM job_ready").fetchone()
+        return int(row[0]) if row else 0
+
     def drain(self, batch: int) -> int:
         """What has ended is settled and what is free is claimed in one transaction."""
         drained, held, token = 0, [0], b"\0" * 16

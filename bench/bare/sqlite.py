@@ -26,6 +26,9 @@ class Adapter(BaseAdapter):
     def dispatch_many(self, numbers: Sequence[int]) -> None:
         self._layout.dispatch(self._db, new_ids(len(numbers)), PAYLOAD)
 
+    def unfinished(self) -> int:
+        return int(self._db.execute("SELECT count(*) FROM job_ready").fetchone()[0])
+
     def drain(self, batch: int) -> int:
         drained = 0
         while True:
