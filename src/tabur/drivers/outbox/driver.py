@@ -111,10 +111,8 @@ class _Inspection:
     def find(self, job_id: bytes) -> JobRecord | None:
         try:
             found = self._store.find(job_id)
-        except StoreUnavailable:
-            if (waiting := self._outbox.find(job_id)) is not None:
-                return waiting
-            raise
+        except StoreUnavailable as error:
+            return self._waiting(job_id, error)
         # Asked a second time: it may have been brought between the two questions.
         return found or self._outbox.find(job_id) or self._store.find(job_id)
 
@@ -128,7 +126,22 @@ class _Inspection:
         return self._store.queues()
 
     def attempts(self, job_id: bytes) -> Sequence[Attempt]:
-        return self._store.attempts(job_id)
+        try:
+            return self._store.attempts(job_id)
+        except StoreUnavailable as error:
+            self._waiting(job_id, error)
+            return ()
 
     def attachments(self, job_id: bytes) -> Sequence[Attachment]:
-        return self._store.attachments(job_id)
+        try:
+            return self._store.attachments(job_id)
+        except StoreUnavailable as error:
+            self._waiting(job_id, error)
+            return ()
+
+    def _waiting(self, job_id: bytes, error: StoreUnavailable) -> JobRecord:
+        """The job in the outbox: it has neither run nor left a file. Raises `error` where there is
+        none."""
+        if (waiting := self._outbox.find(job_id)) is None:
+            raise error
+        return waiting
