@@ -78,6 +78,10 @@ def _open(url: str, clock: Callable[[], int] | None) -> Store:
             from tabur.drivers.database.stores.postgres.store import PostgresStore
 
             return PostgresStore(parsed, clock)
+        case "mysql" | "mariadb":
+            from tabur.drivers.database.stores.mysql.store import MySQLStore
+
+            return MySQLStore(parsed, clock)
         case other:
             raise ConfigError(
                 f"DATABASE_URL names {other}, which Tabur does not know. Write sqlite:///…, "

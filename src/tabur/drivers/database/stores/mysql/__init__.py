@@ -1,0 +1,1 @@
+"""MySQL and MariaDB: a server that tells nobody of new work."""

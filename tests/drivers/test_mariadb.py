@@ -1,0 +1,70 @@
+"""The database driver keeps the contract on MariaDB."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from sqlalchemy import create_engine, delete
+
+from servers.mariadb import MariaDBServer
+from tabur.drivers.database.driver import DatabaseDriver
+from tabur.drivers.database.schema import metadata
+from tabur.model.records import NewJob
+from tabur.testing.conformance import (
+    ACROSS_PROCESSES,
+    OBLIGATIONS,
+    MakeDriver,
+    Obligation,
+    check,
+)
+from tests.drivers.elsewhere import dispatch_in_another_process
+
+
+@pytest.fixture(scope="module")
+def migrated(mariadb_server: MariaDBServer) -> str:
+    url = mariadb_server.create_database("contract")
+    driver = DatabaseDriver(url)
+    driver.migrate()
+    driver.close()
+    return url
+
+
+@pytest.fixture
+def url(migrated: str) -> str:
+    """The same tables for all, emptied: to make them again takes longer than most tests."""
+    empty(migrated)
+    return migrated
+
+
+@pytest.fixture
+def make_driver(url: str) -> MakeDriver:
+    return lambda clock: DatabaseDriver(url, clock=clock)
+
+
+@pytest.fixture
+def dispatch_elsewhere(url: str) -> Callable[[NewJob], None]:
+    return lambda job: dispatch_in_another_process(url, job)
+
+
+@pytest.mark.parametrize("obligation", OBLIGATIONS, ids=lambda each: each.__name__)
+def test_the_database_driver(obligation: Obligation, make_driver: MakeDriver) -> None:
+    check(obligation, make_driver)
+
+
+@pytest.mark.parametrize("obligation", ACROSS_PROCESSES, ids=lambda each: each.__name__)
+def test_between_processes(
+    obligation: Obligation,
+    make_driver: MakeDriver,
+    dispatch_elsewhere: Callable[[NewJob], None],
+) -> None:
+    check(obligation, make_driver, dispatch_elsewhere=dispatch_elsewhere)
+
+
+def empty(url: str) -> None:
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        for table in metadata.sorted_tables:
+            if table.name not in ("tabur_schema", "job_signals"):
+                connection.execute(delete(table))
+    engine.dispose()
