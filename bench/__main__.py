@@ -112,6 +112,8 @@ def _measure(options: argparse.Namespace) -> report.Kept:
             if not options.quick:
                 report.write(kept)
     finally:
+        if not options.quick:
+            report.write(kept)  # also what the part that was cut short has found
         for store in stores.values():
             store.stop()
     if not options.quick:
