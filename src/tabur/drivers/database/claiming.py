@@ -35,23 +35,10 @@ class DatabaseClaiming:
     def exchange(self, turn: Exchange) -> Exchanged:
         now = self._store.now()
         cancelling = self._cancelling(turn.worker) if turn.watch else frozenset[bytes]()
-        if not (turn.settle or turn.progress):
-            with self._store.read() as cursor:  # an idle worker locks and writes nothing
-                look = self._hot.look(cursor, turn)
-            due = look.next_due is not None and look.next_due <= now
-            if not (turn.slots and (due or look.claimable)):
-                return Exchanged(now, cancelling=cancelling, next_due=look.next_due)
-        try:
-            settled, claimed, next_due = self._store.transact(
-                lambda tx: self._turn(tx, turn, now, self._settle), repeat=False
-            )
-        except self._once_more:
-            settled, claimed, next_due = self._store.transact(
-                lambda tx: self._turn(tx, turn, now, self._settle_each), repeat=False
-            )
-        if claimed:
+        answer = self._at_once(turn, now) or self._idle(turn, now) or self._whole(turn, now)
+        if answer.claimed:
             self._store.worked = monotonic()
-        return Exchanged(now, settled, claimed, cancelling, next_due)
+        return replace(answer, cancelling=cancelling) if cancelling else answer
 
     def release_token(self, token: bytes) -> int:
         return self._store.transact(
@@ -87,6 +74,57 @@ class DatabaseClaiming:
         return self._store.transact(attach)
 
     # one turn
+
+    def _at_once(self, turn: Exchange, now: int) -> Exchanged | None:
+        """A turn in one statement, as most are; None where it needs more than that."""
+        plain = not turn.progress and all(_is_plain(each) for each in turn.settle)
+        if not (plain and self._hot.knows_at_once):
+            return None
+        try:
+            done = self._store.alone(
+                lambda cursor: self._hot.at_once(cursor, turn, now), repeat=False
+            )
+        except self._store.DataErrors:
+            return None
+        settled: Sequence[Settled] = [Settled.DONE] * len(turn.settle)
+        if not done.settled:
+            settled = self._store.transact(lambda tx: self._settle_each(tx, turn.settle, now))
+        answer = Exchanged(now, settled, done.claimed, next_due=done.next_due)
+        if turn.slots and done.next_due is not None and done.next_due <= now:
+            return self._claim_what_is_due(turn, answer)
+        return answer
+
+    def _claim_what_is_due(self, turn: Exchange, answer: Exchanged) -> Exchanged:
+        """Promote, and fill the slots that are free yet."""
+        free = dict(turn.slots)
+        for job in answer.claimed:
+            free[job.isolation] -= 1
+        more = self._whole(replace(turn, settle=(), slots=free, watch=False), answer.now)
+        claimed = [*answer.claimed, *more.claimed]
+        return replace(answer, claimed=claimed, next_due=more.next_due)
+
+    def _idle(self, turn: Exchange, now: int) -> Exchanged | None:
+        """A turn that has nothing to do: seen without a lock. None where there is something."""
+        if turn.settle or turn.progress:
+            return None
+        with self._store.read() as cursor:
+            look = self._hot.look(cursor, turn)
+        due = look.next_due is not None and look.next_due <= now
+        if turn.slots and (due or look.claimable):
+            return None
+        return Exchanged(now, next_due=look.next_due)
+
+    def _whole(self, turn: Exchange, now: int) -> Exchanged:
+        """Any turn, in one transaction."""
+        try:
+            settled, claimed, next_due = self._store.transact(
+                lambda tx: self._turn(tx, turn, now, self._settle), repeat=False
+            )
+        except self._once_more:
+            settled, claimed, next_due = self._store.transact(
+                lambda tx: self._turn(tx, turn, now, self._settle_each), repeat=False
+            )
+        return Exchanged(now, settled, claimed, next_due=next_due)
 
     def _turn(
         self, tx: Transaction, turn: Exchange, now: int, settle: Any
@@ -173,6 +211,10 @@ class DatabaseClaiming:
         self._hot.put_back()
         tx.woken = bool(held)
         return len(held)
+
+
+def _is_plain(move: Transition) -> bool:
+    return move.to is State.COMPLETED and not move.follow_ups and move.progress is None
 
 
 class _NotPlain(Exception):

@@ -69,7 +69,7 @@ def _job_tables(store: Store) -> Sequence[str]:
             for index in sorted(table.indexes, key=lambda each: str(each.name))
             if store.dialect.name in index.info["on"]
         ]
-    return [*statements, *store.views(schema.views(store.words))]
+    return [*statements, *store.after_tables(), *store.views(schema.views(store.words))]
 
 
 def _signals(store: Store) -> Sequence[str]:

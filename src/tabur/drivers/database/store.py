@@ -48,8 +48,20 @@ class Look:
 
     __slots__ = ("claimable", "next_due")
 
-    def __init__(self, claimable: bool, next_due: int | None) -> None:  # noqa: FBT001  # a row
+    def __init__(self, *, claimable: bool, next_due: int | None) -> None:
         self.claimable = claimable
+        self.next_due = next_due
+
+
+class AtOnce:
+    """What one statement has done. `settled`: all claims held; where not, those that did hold are
+    settled and the others untouched."""
+
+    __slots__ = ("claimed", "next_due", "settled")
+
+    def __init__(self, *, settled: bool, claimed: list[ClaimedJob], next_due: int | None) -> None:
+        self.settled = settled
+        self.claimed = claimed
         self.next_due = next_due
 
 
@@ -86,6 +98,10 @@ class Store(ABC):
             tx.woken = self.hot.insert(tx.cursor, jobs, now)
 
         self.transact(insert)
+
+    def alone(self, work: Callable[[Any], T], *, repeat: bool = True) -> T:
+        """As `transact`, for one statement, which is a transaction of itself."""
+        return self.transact(lambda tx: work(tx.cursor), repeat=repeat)
 
     @abstractmethod
     def read(self) -> AbstractContextManager[Any]:
@@ -136,6 +152,10 @@ class Store(ABC):
     def migrating(self) -> AbstractContextManager[Any]:
         """A cursor in a transaction that lets no second migration run beside it."""
 
+    def after_tables(self) -> Sequence[str]:
+        """What this engine wants otherwise than the tables say, right after they are made."""
+        return []
+
     def views(self, queries: Mapping[str, str]) -> Sequence[str]:
         """The statements that make the views, leaving alone what bears such a name already."""
         return [f"CREATE VIEW IF NOT EXISTS {name} AS {query}" for name, query in queries.items()]
@@ -154,8 +174,16 @@ class Hot(ABC):
         """Settle plain completions: delete each claim that still holds and append its outcome.
         False where one does not hold; then the transaction is to be rolled back."""
 
+    knows_at_once = False
+
+    def at_once(self, cursor: Any, turn: Exchange, now: int) -> AtOnce:
+        """A whole turn that settles nothing but plain completions, in one statement, for engines
+        that have such a one. Due jobs are not promoted."""
+        raise NotImplementedError
+
     @abstractmethod
-    def look(self, cursor: Any, turn: Exchange) -> Look: ...
+    def look(self, cursor: Any, turn: Exchange) -> Look:
+        """Whether a turn would claim something, for an engine without `at_once`."""
 
     @abstractmethod
     def claim(self, cursor: Any, turn: Exchange, now: int) -> list[ClaimedJob]:

@@ -46,6 +46,8 @@ class NetworkStore(Store):
     but for those inside `transact`."""
 
     ClientError: type[Exception]
+    families: tuple[str, ...]
+    """What SQLAlchemy calls the dialects that speak to such a server."""
 
     def __init__(
         self, url: URL, clock: Callable[[], int] | None, *, connect: Mapping[str, Any]
@@ -95,11 +97,14 @@ class NetworkStore(Store):
     # the store
 
     def transact(self, work: Callable[[Transaction], T], *, repeat: bool = True) -> T:
+        return self.alone(lambda cursor: self._in_transaction(cursor, work), repeat=repeat)
+
+    def alone(self, work: Callable[[Any], T], *, repeat: bool = True) -> T:
         deadlocks = 0
         while True:
             try:
                 with self._cursor() as cursor:
-                    return self._in_transaction(cursor, work)
+                    return work(cursor)
             except _Again as again:
                 if again.fate is Fate.AGAIN and deadlocks < DEADLOCKS:
                     deadlocks += 1
@@ -124,7 +129,7 @@ class NetworkStore(Store):
         engine = connection.engine
         known = self._same.get(engine)
         if known is None:
-            if connection.dialect.name != self.dialect.name:
+            if connection.dialect.name not in self.families:
                 return False
             with self.read() as cursor:
                 cursor.execute("SELECT value FROM job_signals WHERE name = 'identity'")

@@ -8,7 +8,6 @@ rows) leads to reading the indexes, whatever it knows of the tables.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, select
@@ -17,7 +16,7 @@ from tabur.drivers.contract import Exchange
 from tabur.drivers.database.rows import outcome_row, record_row, split
 from tabur.drivers.database.schema import waiting
 from tabur.drivers.database.statements import ZERO
-from tabur.drivers.database.store import Hot, Look
+from tabur.drivers.database.store import AtOnce, Hot, Look
 from tabur.drivers.database.stores.postgres.marks import Marks
 from tabur.model.outcome import Transition
 from tabur.model.records import ClaimedJob, NewJob
@@ -53,63 +52,74 @@ class PostgresHot(Hot):
         if not moves:
             return True
         cursor.execute(_COMPLETE, _columns([outcome_row(each) for each in moves], _OUTCOME_WIDTH))
-        return int(cursor.rowcount) == len(moves)
+        return bool(cursor.fetchone() == (len(moves),))
 
     def look(self, cursor: Any, turn: Exchange) -> Look:
-        started = monotonic()
-        front = self._marks.from_the_front()
-        stretches = [
-            (queue, kind.value, *branch)
-            for queue in turn.queues
-            for kind, free in turn.slots.items()
-            if free
-            for branch in self._marks.branches(queue, kind.value)
-        ]
-        cursor.execute(_LOOK, _columns(stretches, 5))
-        next_due, claimable = cursor.fetchone()
-        if front:
-            self._marks.took(monotonic() - started)
-        return Look(claimable, next_due)
+        return Look(claimable=True, next_due=None)  # `at_once` is as cheap, and claims
+
+    knows_at_once = True
+
+    def at_once(self, cursor: Any, turn: Exchange, now: int) -> AtOnce:
+        free = _free(turn)
+        settle = _columns([outcome_row(each) for each in turn.settle], _OUTCOME_WIDTH)
+        with self._marks.reading():
+            first, rest = turn.queues[:1], turn.queues[1:]
+            values = self._claim_values(turn, first[0] if first else "", free, now)
+            cursor.execute(_AT_ONCE, (*settle, *values))
+            rows = cursor.fetchall()
+            settled, next_due = rows[0][:2]
+            claimed = self._took(turn, first[0], free, rows) if rows[0][2] is not None else []
+            for queue in rest:
+                claimed += self._claim(cursor, turn, queue, free, now)
+        return AtOnce(settled=settled == len(turn.settle), claimed=claimed, next_due=next_due)
 
     def claim(self, cursor: Any, turn: Exchange, now: int) -> list[ClaimedJob]:
-        started = monotonic()
-        front = self._marks.from_the_front()
-        free = {kind.value: room for kind, room in turn.slots.items() if room > 0}
-        claimed: list[ClaimedJob] = []
-        for queue in turn.queues:
-            claimed += self._claim(cursor, turn, queue, free, now)
-            if not free:
-                break
-        if front:
-            self._marks.took(monotonic() - started)
-        return claimed
+        free = _free(turn)
+        with self._marks.reading():
+            return [
+                job for queue in turn.queues for job in self._claim(cursor, turn, queue, free, now)
+            ]
 
     def _claim(
         self, cursor: Any, turn: Exchange, queue: str, free: dict[str, int], now: int
     ) -> list[ClaimedJob]:
-        """From one queue, as many as are free of each kind; those are counted off."""
+        if not free:
+            return []
+        cursor.execute(_CLAIM, self._claim_values(turn, queue, free, now))
+        return self._took(turn, queue, free, [(0, None, *row) for row in cursor.fetchall()])
+
+    def _claim_values(
+        self, turn: Exchange, queue: str, free: dict[str, int], now: int
+    ) -> tuple[Any, ...]:
         stretches = [
             (kind, *branch) for kind in free for branch in self._marks.branches(queue, kind)
         ]
         kinds = _columns(list(free.items()), 2)
-        values = (turn.token, turn.worker, now, *kinds, *_columns(stretches, 4), queue)
-        cursor.execute(_CLAIM, values)
-        rows = sorted(cursor.fetchall())
+        return (turn.token, turn.worker, now, *kinds, *_columns(stretches, 4), queue)
+
+    def _took(
+        self, turn: Exchange, queue: str, free: dict[str, int], rows: list[tuple[Any, ...]]
+    ) -> list[ClaimedJob]:
+        """Jobs in the order of their places; they are counted off from what is free."""
+        rows.sort()
+        claimed = []
         places: dict[str, list[tuple[int, int]]] = {}
-        for kind, rank, seq, *_ in rows:
+        for _, _, kind, rank, seq, job_id, name, *rest in rows:
             places.setdefault(kind, []).append((rank, seq))
+            claimed.append(ClaimedJob(job_id, name, queue, Isolation(kind), *(*rest, turn.token)))
         for kind, taken in places.items():
             self._marks.claimed(queue, kind, taken)
             free[kind] -= len(taken)
             if not free[kind]:
                 del free[kind]
-        return [
-            ClaimedJob(job_id, name, queue, Isolation(kind), *(*rest, turn.token))
-            for kind, _, _, job_id, name, *rest in rows
-        ]
+        return claimed
 
     def put_back(self) -> None:
         self._marks.forget()
+
+
+def _free(turn: Exchange) -> dict[str, int]:
+    return {kind.value: room for kind, room in turn.slots.items() if room > 0}
 
 
 def _columns(rows: Sequence[tuple[Any, ...]], width: int) -> list[list[Any]]:
@@ -130,7 +140,7 @@ def _row(types: str) -> str:
 
 
 def _rows(types: str) -> str:
-    return f"unnest({', '.join(f'%s::{each}[]' for each in types.split())})"
+    return f"unnest({', '.join(f'%b::{each}[]' for each in types.split())})"
 
 
 _RECORD_WIDTH, _WORK_WIDTH = len(_RECORD_TYPES.split()), len(_WORK_TYPES.split())
@@ -151,38 +161,26 @@ _INSERT_MANY = f"""
                SELECT * FROM {_rows(_WORK_TYPES + " bigint int")})
     INSERT INTO job_ready ({_WORK}) SELECT * FROM {_rows(_WORK_TYPES)}
 """
-_COMPLETE = f"""
-    WITH e AS (SELECT * FROM {_rows(_OUTCOME_TYPES)} AS e({_OUTCOME})),
-         gone AS (DELETE FROM job_ready y USING e WHERE y.id = e.id AND y.token = e.token
-                  RETURNING e.*)
-    INSERT INTO job_outcomes ({_OUTCOME}) SELECT * FROM gone
-"""
-_LOOK = """
-    SELECT (SELECT min(due_at) FROM job_waiting WHERE blockers = 0),
-           EXISTS (SELECT 1
-                     FROM unnest(%s::text[], %s::text[], %s::int[], %s::bigint[], %s::int[])
-                          AS b(queue, kind, from_rank, from_seq, below_rank)
-                    CROSS JOIN LATERAL (
-                          SELECT 1 FROM job_ready y
-                           WHERE y.queue = b.queue AND y.isolation = b.kind AND y.token IS NULL
-                             AND (y.rank, y.seq) >= (b.from_rank, b.from_seq)
-                             AND y.rank < b.below_rank
-                           LIMIT 1) free)
+#: Deletes the claims that still hold and appends their outcomes.
+_SETTLE = f"""
+    e AS (SELECT * FROM {_rows(_OUTCOME_TYPES)} AS e({_OUTCOME})),
+    gone AS (DELETE FROM job_ready y USING e WHERE y.id = e.id AND y.token = e.token RETURNING e.*),
+    kept AS (INSERT INTO job_outcomes ({_OUTCOME}) SELECT * FROM gone RETURNING 1)
 """
 #: The innermost select reads one stretch of the index; around it those of one kind, as many as
 #: that kind has room for; around them all kinds.
 _CLAIM = """
     UPDATE job_ready y SET token = %s, worker = %s, claimed_at = %s
       FROM job_records r
-     WHERE r.id = y.id AND y.seq = ANY (ARRAY (
-           SELECT free.seq
-             FROM unnest(%s::text[], %s::int[]) AS k(kind, room)
+     WHERE r.id = y.id AND y.ctid = ANY (ARRAY (
+           SELECT free.ctid
+             FROM unnest(%b::text[], %b::int[]) AS k(kind, room)
             CROSS JOIN LATERAL (
-                  SELECT c.seq
-                    FROM unnest(%s::text[], %s::int[], %s::bigint[], %s::int[])
+                  SELECT c.ctid
+                    FROM unnest(%b::text[], %b::int[], %b::bigint[], %b::int[])
                          AS b(kind, from_rank, from_seq, below_rank)
                    CROSS JOIN LATERAL (
-                         SELECT c.seq FROM job_ready c
+                         SELECT c.ctid FROM job_ready c
                           WHERE c.queue = %s AND c.isolation = k.kind AND c.token IS NULL
                             AND (c.rank, c.seq) >= (b.from_rank, b.from_seq)
                             AND c.rank < b.below_rank
@@ -192,4 +190,11 @@ _CLAIM = """
                    LIMIT k.room) free))
     RETURNING y.isolation, y.rank, y.seq, y.id, r.name, r.payload, r.created_at, y.attempts,
               y.exceptions, y.crashes, r.options, r.tenant, r.user_id, r.locale
+"""
+_COMPLETE = f"WITH {_SETTLE} SELECT count(*) FROM kept"
+_AT_ONCE = f"""
+    WITH {_SETTLE}, taken AS ({_CLAIM})
+    SELECT (SELECT count(*) FROM kept),
+           (SELECT min(due_at) FROM job_waiting WHERE blockers = 0), taken.*
+      FROM (SELECT 1) one LEFT JOIN taken ON true
 """

@@ -8,7 +8,8 @@ process) is found by a claim from the front, about once a second.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from time import monotonic
 
 #: Seconds between two claims from the front; more where one takes long, so that they cost no more
@@ -44,16 +45,17 @@ class Marks:
         if len(marks) > PRIORITIES:
             marks.clear()
 
-    def from_the_front(self) -> bool:
-        """Whether this read is to begin there; then it forgets all marks."""
-        if monotonic() < self._front_at:
-            return False
-        self._next.clear()
-        return True
-
-    def took(self, seconds: float) -> None:
-        """How long the read from the front was."""
-        self._front_at = monotonic() + max(FRONT_EVERY, seconds / FRONT_SHARE)
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Around a read of the stretches: now and then it begins at the front."""
+        started = monotonic()
+        from_the_front = started >= self._front_at
+        if from_the_front:
+            self._next.clear()
+        yield
+        if from_the_front:
+            took = monotonic() - started
+            self._front_at = started + max(FRONT_EVERY, took / FRONT_SHARE)
 
     def forget(self) -> None:
         self._front_at = 0.0

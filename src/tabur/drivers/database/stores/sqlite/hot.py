@@ -97,7 +97,7 @@ class SqliteHot(Hot):
             for isolation, free in turn.slots.items()
             if free
         )
-        return Look(claimable, due[0] if due else None)
+        return Look(claimable=claimable, next_due=due[0] if due else None)
 
     def claim(self, cursor: Any, turn: Exchange, now: int) -> list[ClaimedJob]:
         claimed: list[ClaimedJob] = []
