@@ -24,9 +24,8 @@ from bench.bare.rows import (
 
 INSERT_RECORD = f"INSERT INTO job_records ({RECORD}) VALUES (%s, %s, %s, %s, %s, %s, %s, %s)"
 INSERT_READY = f"INSERT INTO job_ready ({READY}) VALUES (%s, %s, %s, %s, %s, %s, %s)"
-INSERT_OUTCOME = (
-    f"INSERT INTO job_outcomes ({OUTCOME}) VALUES (%s, 1, %s, 'completed', 'host:1', %s, %s, %s)"
-)
+#: Placeholders only: with anything else among the values PyMySQL sends them one by one.
+INSERT_OUTCOME = f"INSERT INTO job_outcomes ({OUTCOME}) VALUES (%s, %s, %s, %s, %s, %s, %s, %s)"
 FREE = """
 SELECT seq, id FROM job_ready FORCE INDEX (job_ready_claim)
  WHERE queue = 'default' AND isolation = 'loop' AND token IS NULL
@@ -82,7 +81,11 @@ class Adapter(BaseAdapter):
             if held:
                 self._cursor.execute(SETTLE, ([seq for seq, _ in held], token))
                 self._cursor.executemany(
-                    INSERT_OUTCOME, [(job_id, token, now, now, RESULT) for _, job_id in held]
+                    INSERT_OUTCOME,
+                    [
+                        (job_id, 1, token, "completed", "host:1", now, now, RESULT)
+                        for _, job_id in held
+                    ],
                 )
             token = os.urandom(16)
             self._cursor.execute(FREE, (batch,))
