@@ -54,7 +54,8 @@ class PendingJob(Generic[R_co]):
         return self.definition.name
 
     def options(self, **given: Unpack[DispatchKeywords]) -> PendingJob[R_co]:
-        """The same job, dispatched otherwise than its declaration says.
+        """The same job, dispatched otherwise than its declaration says: on another `connection` or
+        `queue`, later, with other `tries` …
 
         `delay`, `retry_until` and `expires` take seconds or a timedelta from now; `at`,
         `retry_until` and `expires` an aware datetime. With `session` the job commits or vanishes

@@ -30,6 +30,7 @@ from tabur.errors import (
     SchemaMissing,
     StoreUnavailable,
     StoreUnreachable,
+    TaburError,
 )
 from tabur.model.clock import SECOND, now_us
 from tabur.model.ids import id_text
@@ -40,8 +41,9 @@ _log = logging.getLogger("tabur.outbox")
 
 #: Rows relayed at once.
 CHUNK = 500
-#: For so long a row that somebody has begun to bring is left to him (microseconds).
-LEFT_ALONE = 10 * SECOND
+#: For so long a row that somebody has begun to bring is left to him (microseconds); longer than it
+#: takes to find out that none of a store's hosts can be reached.
+LEFT_ALONE = 30 * SECOND
 #: A row that somebody began to bring longer ago may have been brought, run and forgotten: stores
 #: know an id for an hour at least, and clocks of two hosts differ.
 DOUBTFUL = 30 * 60 * SECOND
@@ -104,11 +106,12 @@ class Outbox:
         """Bring what is committed to `driver`: mark, dispatch, delete, each in a transaction of its
         own. Answers how many jobs. Raises StoreUnavailable, SchemaMissing."""
         relayed = 0
-        while rows := self._mark():
-            relayed += self._bring(driver, rows)
+        while True:
+            now = self._clock()
+            rows = self._mark(now)
+            relayed += self._bring(driver, rows, now)
             if len(rows) < CHUNK:
-                break
-        return relayed
+                return relayed
 
     def migrate(self) -> Sequence[str]:
         """Make the table, where it is missing."""
@@ -138,10 +141,9 @@ class Outbox:
     def _ours(self) -> Any:
         return outbox.c.target == self._target
 
-    def _mark(self) -> Sequence[Any]:
+    def _mark(self, now: int) -> Sequence[Any]:
         """The next rows, as they stood before they were marked as being brought: the first moment
         stays, however often that is tried."""
-        now = self._clock()
         marked = outbox.c.sending_at
         query = (
             select(outbox.c.seq, outbox.c.job, marked)
@@ -161,17 +163,20 @@ class Outbox:
                 connection.execute(mark.values(sending_at=now))
         return rows
 
-    def _bring(self, driver: Driver, rows: Sequence[Any]) -> int:
+    def _bring(self, driver: Driver, rows: Sequence[Any], marked_at: int) -> int:
         try:
             self._dispatch(driver, rows)
-        except StoreUnreachable:
-            self._unmark([row.seq for row in rows if row.sending_at is None])
+        except TaburError as error:
+            unknown = isinstance(error, StoreUnavailable) and not isinstance(
+                error, StoreUnreachable
+            )
+            # Later, somebody else may be bringing what we have marked.
+            if not unknown and self._clock() - marked_at < LEFT_ALONE:
+                self._unmark([row.seq for row in rows if row.sending_at is None])
             raise
-        except StoreUnavailable:
-            raise  # unknown whether they are there: they stay marked
         except Exception:
             if len(rows) > 1:  # one bad row holds up no other
-                return sum(self._bring(driver, [row]) for row in rows)
+                return sum(self._bring(driver, [row], marked_at) for row in rows)
             _log.exception("Row %s of the outbox %s cannot be dispatched", rows[0].seq, self)
             return 0
         self._delete([row.seq for row in rows])
@@ -199,11 +204,14 @@ class Outbox:
             driver.dispatching.dispatch(jobs)
 
     def _unmark(self, fresh: Sequence[int]) -> None:
+        """Of these, nothing was sent."""
         with self._transaction() as connection:
             unmark = update(outbox).where(outbox.c.seq.in_(fresh))
             connection.execute(unmark.values(sending_at=None))
 
     def _delete(self, brought: Sequence[int]) -> None:
+        if not brought:
+            return
         with self._transaction() as connection:
             connection.execute(delete(outbox).where(outbox.c.seq.in_(brought)))
 

@@ -6,7 +6,7 @@ import logging
 import threading
 from collections.abc import Callable
 
-from tabur.errors import StoreError
+from tabur.errors import TaburError
 
 _log = logging.getLogger("tabur.outbox")
 
@@ -67,7 +67,7 @@ class Relayer:
         """Whether there is nothing to look for any more: it was found, or cannot be had now."""
         try:
             relayed = self._relay()
-        except StoreError as error:
+        except TaburError as error:
             if not self._failing:
                 _log.warning("Jobs wait in the outbox, and are brought later: %s", error)
             self._failing = True
