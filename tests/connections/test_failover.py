@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from sqlalchemy import create_engine
 from sqlalchemy.orm import Session
 
+from servers.redis import RedisServer
 from tabur import ConfigError, FunctionJob, StoreUnavailable, Tabur
 from tabur.dispatch.routes import REST, FailoverRoute, StoreRoute
 from tabur.drivers.memory.driver import MemoryDriver
 from tabur.errors import StoreUnreachable
+from tabur.model.clock import now_us
+from tabur.model.ids import new_id
+from tabur.model.records import NewJob
+from tabur.model.states import Isolation
 from tests.connections.stores import UNKNOWN, UNREACHABLE, Faulty, break_dispatch, size
 
 Job = FunctionJob[[], None]
@@ -114,11 +120,6 @@ def test_a_job_on_its_default_queue_goes_to_that_of_its_store(tmp_path: Path) ->
         StoreRoute(lambda name=name: drivers[name], queue=settings.queue_on(name))  # type: ignore[misc]
         for name in drivers
     ]
-    from tabur.model.clock import now_us
-    from tabur.model.ids import new_id
-    from tabur.model.records import NewJob
-    from tabur.model.states import Isolation
-
     job = NewJob(new_id(), "work", "", Isolation.LOOP, b"{}", now_us())
     FailoverRoute(routes).send([job])
     FailoverRoute(routes[::-1]).send([job])
@@ -161,3 +162,32 @@ def test_after_commit_the_handle_finds_where_it_went(app: Tabur, job: Job, first
 def test_what_cannot_work_is_said(settings: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         Tabur(**settings)  # type: ignore[arg-type]
+
+
+def test_redis_dies_and_comes_back(
+    tmp_path: Path, require: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    require("redis-server")
+    monkeypatch.setattr("tabur.dispatch.routes.REST", 0.0)
+    with RedisServer.start() as redis:
+        app = Tabur(
+            connection="failover",
+            failover=["redis", "database"],
+            redis_url=redis.url(),
+            database_url=f"sqlite:///{tmp_path}/jobs.sqlite3",
+        )
+        app.migrate()
+
+        @app.job()
+        def work() -> None: ...
+
+        assert work.dispatch().connection == "redis"
+        redis.kill()
+        with contextlib.suppress(StoreUnavailable):  # the connection of before: it may have got it
+            work.dispatch()
+        handles = [work.dispatch() for _ in range(3)]
+        assert [each.connection for each in handles] == ["database"] * 3
+        assert app.handle(handles[0].id).status().connection == "database"
+        redis.restart()
+        assert work.dispatch().connection == "redis"
+        app.close()

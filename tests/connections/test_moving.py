@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import pytest
+from msgspec.structs import replace
 
 from tabur import State, StoreUnavailable, Tabur
 from tabur.drivers.contract import Driver, Exchange
@@ -31,8 +32,6 @@ def fill(driver: Driver, count: int, **given: object) -> list[bytes]:
     jobs = [
         NewJob(new_id(), "work", "default", Isolation.LOOP, b"{}", now_us()) for _ in range(count)
     ]
-    from msgspec.structs import replace
-
     jobs = [replace(job, **given) for job in jobs]
     driver.dispatching.dispatch(jobs)
     return [job.id for job in jobs]

@@ -128,7 +128,7 @@ def work(session: Session, /, connection: str | None, **given: Any) -> None:
         driver,
         options,
         warm=any(each.isolation is Isolation.PROCESS for each in app.registry),
-        prune=lambda: prune(driver, app.drivers, app.settings),
+        prune=lambda: prune(driver, [*app.drivers, driver], app.settings),
         say=_say,
     )
 
