@@ -12,6 +12,8 @@ import msgspec
 import pytest
 
 from servers.redis import RedisServer
+from tabur.drivers.contract import Filter
+from tabur.drivers.redis import inspection
 from tabur.drivers.redis.driver import RedisDriver
 from tabur.model.records import NewJob
 from tabur.testing.conformance import (
@@ -19,6 +21,7 @@ from tabur.testing.conformance import (
     OBLIGATIONS,
     MakeDriver,
     Obligation,
+    Subject,
     check,
 )
 
@@ -64,3 +67,26 @@ def test_between_processes(
     dispatch_elsewhere: Callable[[NewJob], None],
 ) -> None:
     check(obligation, make_driver, dispatch_elsewhere=dispatch_elsewhere)
+
+
+LOOKING = [each for each in OBLIGATIONS if each.__module__.endswith((".inspecting", ".moving"))]
+
+
+@pytest.mark.parametrize("obligation", LOOKING, ids=lambda each: each.__name__)
+def test_among_many_jobs_it_is_looked_for_page_by_page(
+    obligation: Obligation, make_driver: MakeDriver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where more jobs stand in each state than are looked through at once."""
+    monkeypatch.setattr(inspection, "FEW", -1)
+    monkeypatch.setattr(inspection, "PAGE", 3)
+    check(obligation, make_driver)
+
+
+def test_large_records_are_read_in_several_short_scripts(make_driver: MakeDriver) -> None:
+    store = Subject(make_driver)
+    jobs = [store.put(payload=bytes(1_000_000), name=f"import-{n}") for n in range(9)]
+    listed = store.driver.inspection.list(Filter(), limit=20)
+    assert [each.id for each in listed] == [job.id for job in reversed(jobs)]
+    (found,) = store.driver.inspection.list(Filter(name="import-3"), limit=20)
+    assert found.id == jobs[3].id
+    store.driver.close()

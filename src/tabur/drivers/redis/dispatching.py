@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from tabur.drivers.contract import CancelAnswer, Filter
 from tabur.drivers.redis import scripts
-from tabur.drivers.redis.inspection import RedisInspection, matches
+from tabur.drivers.redis.inspection import RedisInspection
 from tabur.drivers.redis.layout import packed_job, packed_reason
 from tabur.drivers.redis.link import Link, Word
 from tabur.drivers.redis.scripts import Keys
@@ -68,7 +68,7 @@ class RedisDispatching:
         """Of finished jobs in the right state, ended at the right time."""
         if (which.queue, which.name, which.owner) == (None, None, None):
             return ids
-        return [each.id for each in self._inspection.read(ids) if matches(each, which)]
+        return [each.id for each in self._inspection.read(ids, which)]
 
     def forget_one(self, job_id: bytes) -> bool:
         return bool(self._link.run(scripts.FORGET, self._now(), "", job_id))

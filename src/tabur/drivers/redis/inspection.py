@@ -11,15 +11,18 @@ from tabur.drivers.redis import scripts
 from tabur.drivers.redis.layout import attempt, created_at, files, job_record
 from tabur.drivers.redis.link import Link, Word
 from tabur.drivers.redis.scripts import Keys
-from tabur.model.records import Attachment, Attempt, JobRecord, QueueSize
+from tabur.model.records import Attachment, Attempt, JobRecord, Owner, QueueSize
 from tabur.model.states import FINISHED, State
 
 #: Jobs read by one command or script.
-PAGE = 500
+PAGE = 1_000
 #: States that hold no more than this are looked through whole; among more, a page is soon full.
 FEW = 5_000
+EVERY = Filter()
 
-_KIND = {"p": State.PENDING, "s": State.SCHEDULED, "b": State.BLOCKED, "r": State.PROCESSING}
+_KINDS = {State.PENDING: "p", State.SCHEDULED: "s", State.BLOCKED: "b", State.PROCESSING: "r"}
+_STATES = {kind: state for state, kind in _KINDS.items()}
+_ENDS = {State.COMPLETED: "C", State.FAILED: "F", State.CANCELLED: "X"}
 
 
 class RedisInspection:
@@ -28,8 +31,7 @@ class RedisInspection:
         self._keys = keys
 
     def find(self, job_id: bytes) -> JobRecord | None:
-        found = self.read([job_id], payload=True)
-        return found[0] if found else None
+        return next(self.read([job_id], payload=True), None)
 
     def list(self, which: Filter, *, limit: int, after: bytes | None = None) -> Sequence[JobRecord]:
         return list(islice(self._matching(which, after=after, at_once=limit), limit))
@@ -69,16 +71,21 @@ class RedisInspection:
 
     # for the other roles
 
-    def read(self, job_ids: Sequence[bytes], *, payload: bool = False) -> Sequence[JobRecord]:
-        """Those that are known, in the order of `job_ids`."""
-        what = "payload" if payload else ""
-        words = iter(self._link.run(scripts.READ, "", what, *job_ids, again=True))
-        rows = zip(words, words, words, words, strict=True)
-        return [
-            job_record(job_id, *row)
-            for job_id, row in zip(job_ids, rows, strict=True)
-            if row[0] is not None
-        ]
+    def read(
+        self, job_ids: Sequence[bytes], which: Filter = EVERY, *, payload: bool = False
+    ) -> Iterator[JobRecord]:
+        """Those that are known and match, in the order of `job_ids`."""
+        texts = _texts(which)
+        asked = ("payload" if payload else "", _letters(which), which.queue or "", len(texts))
+        left = job_ids
+        while left:
+            looked, found = self._link.run(scripts.READ, "", *asked, *texts, *left, again=True)
+            words = iter(found)
+            for row in zip(words, words, words, words, words, strict=True):
+                record = job_record(*row)
+                if matches(record, which):
+                    yield record
+            left = left[looked:]
 
     def ended(self, state: State, *, before: int | None) -> Iterator[Sequence[bytes]]:
         """Ids of finished jobs page by page, those that ended first first. What the caller leaves
@@ -122,7 +129,7 @@ class RedisInspection:
     ) -> Iterator[JobRecord]:
         """Jobs that match, newest id first."""
         for ids in self._pages(which, after, max(1, min(at_once, PAGE))):
-            yield from (record for record in self.read(ids) if matches(record, which))
+            yield from self.read(ids, which)
 
     def _pages(self, which: Filter, after: bytes | None, size: int) -> Iterator[Sequence[bytes]]:
         """Ids among which all that match stand, newest first."""
@@ -143,17 +150,20 @@ class RedisInspection:
 
     def _few(self, which: Filter) -> set[bytes] | None:
         """Ids of all jobs in the states that are asked for, where those are few."""
-        ended = FINISHED.intersection(which.states or FINISHED)
-        unfinished = () if which.ended_before is not None else set(which.states) - FINISHED
-        if (not which.states and which.ended_before is None) or unfinished:
+        if not which.states and which.ended_before is None:
             return None
+        ended = FINISHED.intersection(which.states or FINISHED)
+        kinds = "".join(_KINDS[state] for state in set(which.states) - FINISHED)
         if sum(self._link.ask("ZCARD", self._keys[state.value]) for state in ended) > FEW:
             return None
-        return {
-            job_id
-            for state in ended
-            for job_id in self._link.ask("ZRANGE", self._keys[state.value], 0, -1)
-        }
+        unfinished: Sequence[bytes] | None = []
+        if kinds and which.ended_before is None:
+            unfinished = self._link.run(scripts.FEW, "", kinds, FEW, again=True)
+        if unfinished is None:
+            return None
+        return {*unfinished}.union(
+            *(self._link.ask("ZRANGE", self._keys[state.value], 0, -1) for state in ended)
+        )
 
     def _known_count(self, which: Filter) -> int | None:
         """The count of a filter that is kept anyway."""
@@ -179,7 +189,7 @@ class RedisInspection:
         words = iter(self._link.ask("HGETALL", self._keys["sizes"]))
         for field, size in zip(words, words, strict=True):
             name = field.decode()
-            yield _KIND[name[0]], name[1:], int(size)
+            yield _STATES[name[0]], name[1:], int(size)
 
 
 def matches(record: JobRecord, which: Filter) -> bool:
@@ -195,3 +205,17 @@ def matches(record: JobRecord, which: Filter) -> bool:
         and (which.name is None or record.name == which.name)
         and (which.owner is None or record.owner == which.owner)
     )
+
+
+def _letters(which: Filter) -> str:
+    """The states that count, as lua/read.lua knows them; empty: all."""
+    states = which.states
+    if which.ended_before is not None:
+        states = tuple(FINISHED.intersection(states or FINISHED))
+    return "".join(_KINDS.get(state) or _ENDS[state] for state in states)
+
+
+def _texts(which: Filter) -> list[str]:
+    """What a job that matches bears for certain."""
+    owner = which.owner or Owner()
+    return [text for text in (which.name, owner.tenant, owner.user) if text]

@@ -39,13 +39,8 @@ class RedisTransfer:
 
     def taken_out(self) -> Sequence[NewJob]:
         ids = self._link.ask("SRANDMEMBER", self._keys["taken"], TOLD)
-        words = iter(self._link.run(scripts.READ, "", "payload", *ids, again=True))
-        rows = zip(ids, words, words, words, words, strict=True)
-        return [
-            new_again(job_id, work, record)
-            for job_id, record, work, _, _ in rows
-            if work is not None and record is not None
-        ]
+        words = iter(self._link.run(scripts.TAKEN, "", *ids, again=True))
+        return [new_again(*each) for each in zip(words, words, words, strict=True)]
 
     def gone(self, job_ids: Sequence[bytes]) -> None:
         for first in range(0, len(job_ids), CHUNK):

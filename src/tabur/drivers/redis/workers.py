@@ -31,13 +31,13 @@ class RedisWorkers:
         self._link.run(scripts.BEAT, *workers, keys=(self._known, self._beats), again=True)
 
     def list(self) -> Sequence[WorkerRecord]:
-        # Beats first: one that registers in between is not taken for one that has gone silent.
-        beats = _pairs(self._link.ask("HGETALL", self._beats))
-        known = _pairs(self._link.ask("HGETALL", self._known))
-        records = {worker: _record.decode(packed) for worker, packed in known.items()}
+        records, counted = self._link.run(
+            scripts.WORKERS, keys=(self._known, self._beats), again=True
+        )
+        beats = _pairs(counted)
         return [
-            replace(record, beats=record.beats + int(beats.get(worker, 0)))
-            for worker, record in records.items()
+            replace(record, beats=record.beats + int(beats.get(record.id.encode(), 0)))
+            for record in map(_record.decode, records)
         ]
 
     def remove(self, worker: str) -> None:
