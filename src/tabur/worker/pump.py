@@ -79,6 +79,7 @@ class Pump:
         self._listening = False
         self._stopping = False
         self._lost_token: bytes | None = None
+        """Of a claim whose answer did not come."""
         self._started = 0
         self._last_progress = self._last_watch = 0.0
         self.stop_reason: str | None = None
@@ -213,17 +214,22 @@ class Pump:
         pause = RETRY_FIRST
         while True:
             try:
-                if self._lost_token is not None:
-                    self._runtime.driver.claiming.release_token(self._lost_token)
-                    self._lost_token = None
-                return self._runtime.driver.claiming.exchange(turn)
+                return self._ask(turn)
             except StoreUnavailable as error:
-                self._lost_token = turn.token or self._lost_token
                 _log.warning("The store does not answer, trying again in %.1f s: %s", pause, error)
                 sleep(pause)
                 pause = min(pause * 2, RETRY_LONGEST)
                 if turn.slots:
                     turn = replace(turn, token=new_token())
+
+    def _ask(self, turn: Exchange) -> Exchanged:
+        claiming = self._runtime.driver.claiming
+        if self._lost_token is not None:
+            claiming.release_token(self._lost_token)
+        self._lost_token = turn.token or None  # until its answer is here
+        answer = claiming.exchange(turn)
+        self._lost_token = None
+        return answer
 
     def _took(
         self, turn: Exchange, answer: Exchanged, ends: list[tuple[Finished, Transition]]
