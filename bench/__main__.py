@@ -98,7 +98,8 @@ def _measure(options: argparse.Namespace) -> report.Kept:
     needed = sum(part.seconds(plan) for part in parts) / 60
     print(f"{len(parts)} parts, about {needed:.0f} minutes", file=sys.stderr)
 
-    session = Session(plan, _contestants(options))
+    session = Session(plan, {})
+    session.everybody = _contestants(options, session.figures)
     kept = report.begin(plan, session.figures)
     began = time.monotonic()
     stores: dict[str, Store] = {}
@@ -124,7 +125,7 @@ def _measure(options: argparse.Namespace) -> report.Kept:
     return kept
 
 
-def _contestants(options: argparse.Namespace) -> dict[str, Contestant]:
+def _contestants(options: argparse.Namespace, figures: Figures) -> dict[str, Contestant]:
     """Those that can be measured here: a rival whose environment cannot be made is left out."""
     chosen = {
         name: each
@@ -137,6 +138,7 @@ def _contestants(options: argparse.Namespace) -> dict[str, Contestant]:
             try:
                 each.python()
             except Exception as error:
+                figures.failures[name] = f"left out: {error}"
                 print(f"{name} is left out: {error}", file=sys.stderr)
                 del chosen[name]
     return chosen

@@ -31,8 +31,8 @@ class Plan:
     rival_idle_seconds: float = 10.0
     imports: int = 15
     standing: int = 1_000_000
-    """Jobs that stand in the store while 10,000 are claimed and settled."""
-    measured: int = 10_000
+    """Jobs that stand in the store while so many are claimed and settled:"""
+    measured: int = 20_000
     minutes: float = 10.0
     """Of a sustained run."""
     backlog: int = 20_000
@@ -51,7 +51,7 @@ QUICK = Plan(
     rival_idle_seconds=0.5,
     imports=2,
     standing=2_000,
-    measured=1_000,
+    measured=2_000,
     minutes=0.1,
     backlog=2_000,
 )

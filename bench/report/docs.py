@@ -40,6 +40,8 @@ def write_docs(kept: Kept) -> None:
 def _sections(kept: Kept, *, pictures: list[str]) -> Iterator[str]:
     machine, plan = kept.machine, kept.plan
     clients = ", ".join(f"{name} {found}" for name, found in machine["clients"].items())
+    if plan["share"] < 1:
+        yield "A quick run, of a fraction of the jobs: it shows that the bench works, no speed."
     yield (
         f"Medians of {plan['repetitions']}, {machine['measured']}, commit {machine['commit']}:"
         f" {machine['cores']} cores ({machine['processor']}) shared by server and worker,"

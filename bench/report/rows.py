@@ -93,9 +93,6 @@ ONE, TWO = "drain.async.1x200", "drain.async.2x200"
 DERIVED = {
     "two.rate": ((TWO,), (ONE,)),
     "two.cpu": ((f"{TWO}.cpu", f"{TWO}.server"), (f"{ONE}.cpu", f"{ONE}.server")),
-    "depth.pending.kept": (("depth.pending",), ("depth.empty",)),
-    "depth.finished.kept": (("depth.finished",), ("depth.empty",)),
-    "depth.scheduled.kept": (("depth.scheduled",), ("depth.empty",)),
 }
 
 
@@ -124,7 +121,7 @@ def _depth(standing: str, title: str) -> list[Row]:
         Row(key=f"depth.{standing}", title=f"claim and settle, {title}", unit="jobs/s"),
         Row(
             key=f"depth.{standing}.kept",
-            title="… of the rate when empty",
+            title="… of an empty store's rate, in turns",
             unit="%",
             targets={"*": Target(least=80)},
         ),
