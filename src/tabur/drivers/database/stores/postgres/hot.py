@@ -17,7 +17,7 @@ from tabur.drivers.database.rows import outcome_row, record_row, split
 from tabur.drivers.database.schema import waiting
 from tabur.drivers.database.statements import ZERO
 from tabur.drivers.database.store import AtOnce, Hot, Look
-from tabur.drivers.database.stores.postgres.marks import Marks
+from tabur.drivers.database.stores.postgres.marks import Marks, Place
 from tabur.model.outcome import Transition
 from tabur.model.records import ClaimedJob, NewJob
 from tabur.model.states import Isolation
@@ -62,20 +62,21 @@ class PostgresHot(Hot):
     def at_once(self, cursor: Any, turn: Exchange, now: int) -> AtOnce:
         free = _free(turn)
         settle = _columns([outcome_row(each) for each in turn.settle], _OUTCOME_WIDTH)
-        with self._marks.reading():
+        with self._marks.reading(anything=bool(free)):
             first, rest = turn.queues[:1], turn.queues[1:]
             values = self._claim_values(turn, first[0] if first else "", free, now)
             cursor.execute(_AT_ONCE, (*settle, *values))
             rows = cursor.fetchall()
             settled, next_due = rows[0][:2]
-            claimed = self._took(turn, first[0], free, rows) if rows[0][2] is not None else []
+            found = rows if rows[0][2] is not None else []
+            claimed = self._took(turn, first[0] if first else "", free, found)
             for queue in rest:
                 claimed += self._claim(cursor, turn, queue, free, now)
         return AtOnce(settled=settled == len(turn.settle), claimed=claimed, next_due=next_due)
 
     def claim(self, cursor: Any, turn: Exchange, now: int) -> list[ClaimedJob]:
         free = _free(turn)
-        with self._marks.reading():
+        with self._marks.reading(anything=bool(free)):
             return [
                 job for queue in turn.queues for job in self._claim(cursor, turn, queue, free, now)
             ]
@@ -103,12 +104,12 @@ class PostgresHot(Hot):
         """Jobs in the order of their places; they are counted off from what is free."""
         rows.sort()
         claimed = []
-        places: dict[str, list[tuple[int, int]]] = {}
+        places: dict[str, list[Place]] = {kind: [] for kind in free}
         for _, _, kind, rank, seq, job_id, name, *rest in rows:
-            places.setdefault(kind, []).append((rank, seq))
+            places[kind].append((rank, seq))
             claimed.append(ClaimedJob(job_id, name, queue, Isolation(kind), *(*rest, turn.token)))
         for kind, taken in places.items():
-            self._marks.claimed(queue, kind, taken)
+            self._marks.claimed(queue, kind, taken, room=free[kind])
             free[kind] -= len(taken)
             if not free[kind]:
                 del free[kind]

@@ -8,7 +8,7 @@ process) is found by a claim from the front, about once a second.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from time import monotonic
 
@@ -20,42 +20,53 @@ PRIORITIES = 8
 
 _LOWEST, _HIGHEST = -(2**31), 2**31 - 1
 
-#: From (rank, seq) on, below a rank.
+_PLAIN = 0
+"""The rank of a job without a priority."""
+
+#: Rank and row number.
+Place = tuple[int, int]
+#: From a place on, below a rank.
 Branch = tuple[int, int, int]
 
 
 class Marks:
     def __init__(self) -> None:
         self._next: dict[tuple[str, str], dict[int, int]] = {}
-        """By queue and isolation: for each rank the row number behind the last claimed one."""
+        """By queue and isolation: for each rank the row number to begin at."""
+        self._seen = 0
+        """The highest row number claimed so far, of any queue: new jobs get higher ones."""
         self._front_at = 0.0
+        self._at_front = False
+
+    @contextmanager
+    def reading(self, *, anything: bool) -> Iterator[None]:
+        """Around a read of the stretches, if `anything` is: now and then it begins at the front."""
+        started = monotonic()
+        self._at_front = anything and started >= self._front_at
+        yield
+        if self._at_front:
+            took = monotonic() - started
+            self._front_at = started + max(FRONT_EVERY, took / FRONT_SHARE)
 
     def branches(self, queue: str, kind: str) -> Sequence[Branch]:
         """The stretches to read, in order; together everything but what lies before a mark."""
-        known = sorted(self._next.get((queue, kind), {}).items())
+        marks = {} if self._at_front else self._next.get((queue, kind), {})
+        known = sorted(marks.items())
         starts = [(_LOWEST, 0), *known]
         ends = [rank for rank, _ in known] + [_HIGHEST]
         return [(rank, seq, end) for (rank, seq), end in zip(starts, ends, strict=True)]
 
-    def claimed(self, queue: str, kind: str, places: Iterable[tuple[int, int]]) -> None:
-        """Rank and row number of what was claimed."""
+    def claimed(self, queue: str, kind: str, places: Sequence[Place], *, room: int) -> None:
+        """What one read of `branches` has claimed, in order, where there was `room` for so many."""
         marks = self._next.setdefault((queue, kind), {})
         for rank, seq in places:
-            marks[rank] = max(seq + 1, marks.get(rank, 0))
+            self._seen = max(self._seen, seq)
+            marks[rank] = seq + 1
+        if len(places) < room:  # it came to the end: nothing is left behind what was ever seen
+            for rank in marks or (_PLAIN,):
+                marks[rank] = self._seen + 1
         if len(marks) > PRIORITIES:
             marks.clear()
-
-    @contextmanager
-    def reading(self) -> Iterator[None]:
-        """Around a read of the stretches: now and then it begins at the front."""
-        started = monotonic()
-        from_the_front = started >= self._front_at
-        if from_the_front:
-            self._next.clear()
-        yield
-        if from_the_front:
-            took = monotonic() - started
-            self._front_at = started + max(FRONT_EVERY, took / FRONT_SHARE)
 
     def forget(self) -> None:
         self._front_at = 0.0
