@@ -62,7 +62,7 @@ class PostgresHot(Hot):
     def at_once(self, cursor: Any, turn: Exchange, now: int) -> AtOnce:
         free = _free(turn)
         settle = _columns([outcome_row(each) for each in turn.settle], _OUTCOME_WIDTH)
-        with self._marks.reading(anything=bool(free)):
+        with self._marks.reading():
             first, rest = turn.queues[:1], turn.queues[1:]
             values = self._claim_values(turn, first[0] if first else "", free, now)
             cursor.execute(_AT_ONCE, (*settle, *values))
@@ -76,7 +76,7 @@ class PostgresHot(Hot):
 
     def claim(self, cursor: Any, turn: Exchange, now: int) -> list[ClaimedJob]:
         free = _free(turn)
-        with self._marks.reading(anything=bool(free)):
+        with self._marks.reading():
             return [
                 job for queue in turn.queues for job in self._claim(cursor, turn, queue, free, now)
             ]

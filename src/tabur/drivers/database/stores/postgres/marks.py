@@ -23,6 +23,8 @@ _LOWEST, _HIGHEST = -(2**31), 2**31 - 1
 _PLAIN = 0
 """The rank of a job without a priority."""
 
+#: Queue and isolation.
+Key = tuple[str, str]
 #: Rank and row number.
 Place = tuple[int, int]
 #: From a place on, below a rank.
@@ -30,28 +32,35 @@ Branch = tuple[int, int, int]
 
 
 class Marks:
+    """By queue and isolation."""
+
     def __init__(self) -> None:
-        self._next: dict[tuple[str, str], dict[int, int]] = {}
-        """By queue and isolation: for each rank the row number to begin at."""
+        self._next: dict[Key, dict[int, int]] = {}
+        """For each rank the row number to begin at."""
+        self._front_at: dict[Key, float] = {}
+        """When (monotonic) it is to be read from the front again."""
+        self._at_front: list[Key] = []
+        """What the read that runs now begins with at the front."""
         self._seen = 0
         """The highest row number claimed so far, of any queue: new jobs get higher ones."""
-        self._front_at = 0.0
-        self._at_front = False
 
     @contextmanager
-    def reading(self, *, anything: bool) -> Iterator[None]:
-        """Around a read of the stretches, if `anything` is: now and then it begins at the front."""
+    def reading(self) -> Iterator[None]:
+        """Around a read of some `branches`."""
         started = monotonic()
-        self._at_front = anything and started >= self._front_at
+        self._at_front = []
         yield
-        if self._at_front:
-            took = monotonic() - started
-            self._front_at = started + max(FRONT_EVERY, took / FRONT_SHARE)
+        again_at = started + max(FRONT_EVERY, (monotonic() - started) / FRONT_SHARE)
+        self._front_at.update(dict.fromkeys(self._at_front, again_at))
 
     def branches(self, queue: str, kind: str) -> Sequence[Branch]:
-        """The stretches to read, in order; together everything but what lies before a mark."""
-        marks = {} if self._at_front else self._next.get((queue, kind), {})
-        known = sorted(marks.items())
+        """The stretches to read, in order; together everything but what lies before a mark, and
+        now and then that too."""
+        key = (queue, kind)
+        if monotonic() >= self._front_at.get(key, 0.0):
+            self._at_front.append(key)
+            return [(_LOWEST, 0, _HIGHEST)]
+        known = sorted(self._next.get(key, {}).items())
         starts = [(_LOWEST, 0), *known]
         ends = [rank for rank, _ in known] + [_HIGHEST]
         return [(rank, seq, end) for (rank, seq), end in zip(starts, ends, strict=True)]
@@ -69,4 +78,4 @@ class Marks:
             marks.clear()
 
     def forget(self) -> None:
-        self._front_at = 0.0
+        self._front_at.clear()
