@@ -178,6 +178,10 @@ def test_about_tells_no_password_and_what_is_away(
 def test_what_laravel_sets_and_nobody_needs(both: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REDIS_QUEUE_BLOCK_FOR", "5")
     assert "REDIS_QUEUE_BLOCK_FOR=5 is ignored" in both.run("about").stdout
+    (both.folder / "laravels.py").write_text(
+        "from tabur import Tabur\njobs = Tabur.from_env(retry_after=90)\n", "utf-8"
+    )
+    assert "retry_after=90 is ignored" in both.run("--app=laravels:jobs", "about").stdout
 
 
 def test_nobody_works_for_failover(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import cached_property
 from typing import Any
 
 import msgspec
@@ -55,13 +55,17 @@ class Outbox:
 
     def __init__(self, url: str, target: str, *, clock: Callable[[], int] = now_us) -> None:
         self.url = parse(url)
-        self._engine_url = url
         self._target = target
         self._clock = clock
+        self._opened: Engine
+        self._pid: int | None = None
 
-    @cached_property
+    @property
     def _engine(self) -> Engine:
-        return open_engine(self._engine_url)
+        if self._pid != os.getpid():
+            # Connections that were open before a fork belong to the parent.
+            self._opened, self._pid = open_engine(self.url), os.getpid()
+        return self._opened
 
     def put(self, connection: Connection, jobs: Sequence[NewJob]) -> None:
         """Keep jobs in the transaction that is open on `connection`. Raises ConfigError where it
@@ -128,9 +132,9 @@ class Outbox:
         return [str(each.compile(dialect=dialect)).strip() for each in statements]
 
     def close(self) -> None:
-        if "_engine" in self.__dict__:
-            self._engine.dispose()
-            del self.__dict__["_engine"]
+        if self._pid == os.getpid():
+            self._opened.dispose()
+            self._pid = None
 
     def __str__(self) -> str:
         return shown(self.url)

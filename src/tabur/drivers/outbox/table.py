@@ -23,6 +23,9 @@ from sqlalchemy.exc import ArgumentError
 
 from tabur.errors import ConfigError
 
+#: Seconds until a connection is given up that does not come to be.
+CONNECT_TIMEOUT = 5
+
 metadata = MetaData()
 
 outbox = Table(
@@ -43,19 +46,21 @@ outbox = Table(
 Index("job_outbox_id", outbox.c.id)
 
 
-def open_engine(url: str) -> Engine:
+def open_engine(url: URL) -> Engine:
     """An engine of the outbox's own, with few connections. Raises ConfigError."""
-    parsed = parse(url)
+    engine = url.get_backend_name()
     options: dict[str, Any] = {"pool_size": 2, "max_overflow": 2, "pool_pre_ping": True}
-    if parsed.get_backend_name() in ("mysql", "mariadb"):
+    if engine == "sqlite":
+        Path(url.database or "").parent.mkdir(parents=True, exist_ok=True)
+    else:
+        options["connect_args"] = {"connect_timeout": CONNECT_TIMEOUT}
+    if engine in ("mysql", "mariadb"):
         # Else a relay that reads the end of the table would hold up whoever inserts there.
         options["isolation_level"] = "READ COMMITTED"
-    if parsed.get_backend_name() == "sqlite":
-        Path(parsed.database or "").parent.mkdir(parents=True, exist_ok=True)
     try:
-        return create_engine(parsed, **options)
+        return create_engine(url, **options)
     except ModuleNotFoundError as missing:
-        extra = _EXTRAS.get(parsed.get_backend_name())
+        extra = _EXTRAS.get(engine)
         todo = f'pip install "tabur[{extra}]"' if extra else f"pip install {missing.name}"
         raise ConfigError(f"TABUR_OUTBOX_URL needs {missing.name}. Run: {todo}") from None
 
