@@ -13,6 +13,7 @@ from pathlib import Path
 
 from bench import report
 from bench.contestants import Contestant, everybody
+from bench.figures import Figures
 from bench.plan import QUICK, Plan
 from bench.questions import QUESTIONS, Question, importing
 from bench.session import Session

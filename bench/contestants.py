@@ -54,9 +54,10 @@ class Contestant:
 OURS = Contestant(
     name="tabur",
     module="bench.ours",
-    stores=dict.fromkeys(
-        ("sqlite", "postgres", "mariadb", "redis"), Entry(drained=300_000, bulk=100_000)
-    ),
+    stores={
+        "sqlite": Entry(drained=100_000, bulk=100_000),
+        **dict.fromkeys(("postgres", "mariadb", "redis"), Entry(drained=300_000, bulk=100_000)),
+    },
     packages=("tabur",),
 )
 BARE = Contestant(

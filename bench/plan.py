@@ -17,14 +17,14 @@ class Plan:
     dispatched_seconds: float = 1.5
     drains: tuple[tuple[str, int, int, float], ...] = (
         ("async", 1, 200, 1.0),
-        ("async", 2, 200, 0.67),
+        ("async", 2, 200, 0.5),
         ("async", 1, 10, 0.1),
         ("def", 1, 200, 0.1),
     )
     """Of Tabur: kind of job, processes, slots, share of its jobs."""
     rival_drains: tuple[int, ...] = (1, 2)
     """Processes."""
-    picked_up: int = 100
+    picked_up: int = 80
     late_pick_ups: int = 6
     """After 11 to 13 seconds of idleness each: a polling worker has slowed down by then."""
     idle_seconds: float = 20.0

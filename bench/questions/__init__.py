@@ -28,25 +28,25 @@ QUESTIONS: dict[str, Question] = {
     ),
     "dispatch": Question(
         measure=dispatch.measure,
-        seconds={"sqlite": 12, "postgres": 20, "mariadb": 12, "redis": 20},
+        seconds={"sqlite": 12, "postgres": 20, "mariadb": 10, "redis": 15},
     ),
     "drain": Question(
         measure=drain.measure,
-        seconds={"sqlite": 80, "postgres": 140, "mariadb": 100, "redis": 130},
+        seconds={"sqlite": 40, "postgres": 100, "mariadb": 82, "redis": 85},
     ),
     "pickup": Question(
         measure=pickup.measure,
-        seconds={"sqlite": 25, "postgres": 30, "mariadb": 12, "redis": 50},
+        seconds={"sqlite": 18, "postgres": 27, "mariadb": 36, "redis": 45},
     ),
     "idle": Question(
         measure=idle.measure,
         once=True,
-        seconds={"sqlite": 60, "postgres": 80, "mariadb": 40, "redis": 120},
+        seconds={"sqlite": 52, "postgres": 76, "mariadb": 37, "redis": 100},
     ),
     "depth": Question(
         measure=depth.measure,
         once=True,
-        seconds={"sqlite": 90, "postgres": 120, "mariadb": 200, "redis": 100},
+        seconds={"sqlite": 60, "postgres": 110, "mariadb": 150, "redis": 50},
     ),
     "sustained": Question(
         measure=sustained.measure,

@@ -11,7 +11,8 @@ from bench.processes import Cost, costs
 from bench.session import Session
 from bench.stores import Store
 
-AFTER = 11.0  # seconds: what follows a job is not idleness, and some poll fast for ten
+AFTER = 5.0  # seconds: what follows a job is not idleness
+AFTER_POLLING = {"mariadb": 11.0}  # polled fast for ten seconds after work
 
 
 def measure(session: Session, store: Store) -> None:
@@ -35,7 +36,7 @@ def _idle(session: Session, store: Store, contestant: Contestant, seconds: float
             while executions(place.ledger) < 2:
                 adapter.refuse_dead()
                 time.sleep(0.01)
-            time.sleep(min(AFTER, seconds))
+            time.sleep(min(AFTER_POLLING.get(store.name, AFTER), seconds))
             before = {cost.pid: cost for worker in workers for cost in costs(worker)}
             asked = store.statements(place.url)
             time.sleep(seconds)

@@ -10,7 +10,7 @@ from bench.place import fresh_place
 from bench.session import Session
 from bench.stores import Store
 
-PAUSE = (0.01, 0.05)  # seconds between two, shortest and longest: the worker falls idle
+PAUSE = (0.02, 0.12)  # seconds between two, shortest and longest: the worker falls idle
 LATE = (11.0, 13.0)  # a polling worker has slowed down by then
 LATE_STORES = ("mariadb",)
 
