@@ -1,0 +1,80 @@
+"""Q1: many workers on one queue of MariaDB."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import ClassVar, Self
+
+import pymysql
+
+from chaos import ledger
+from chaos.ledger import ENDED
+from chaos.run import Run
+from chaos.scenario import GENEROUS, Report, Scenario, Stopwatch, check_effects
+from servers.mariadb import MariaDBServer
+
+WORDS = ("deadlock", "lock wait", "1205", "1213", "does not answer")
+
+
+@dataclass(frozen=True)
+class Q1(Scenario):
+    id: ClassVar[str] = "Q1"
+    title: ClassVar[str] = "MariaDB: 16 workers on one queue"
+    programs: ClassVar[tuple[str, ...]] = ("mariadbd", "mariadb-install-db")
+
+    jobs: int = 100_000
+    rate: float = 1500.0  # of each dispatcher
+    workers: int = 16
+    dispatchers: int = 2
+    share: float = 0.2
+    """Of an even share, what each worker must have run at least."""
+
+    @classmethod
+    def small(cls) -> Self:
+        return cls(GENEROUS, jobs=4_000, rate=250.0, workers=6, share=0.02)
+
+    def lasting(self, minutes: float) -> Self:
+        return replace(self, jobs=int(minutes * 60 * self.rate * self.dispatchers))
+
+    def run(self, place: Path) -> list[Report]:
+        took = Stopwatch()
+        load = (
+            f"{self.workers} worker processes, {self.dispatchers} dispatchers of {self.rate:g} "
+            f"jobs/s, {self.jobs:,} jobs"
+        )
+        report = Report(self.id, "MariaDB", load)
+        with MariaDBServer.start() as server, Run(place, server.url()) as run:
+            run.work(processes=self.workers, slots=10)
+            for _ in range(self.dispatchers):
+                run.dispatch(rate=self.rate, seconds=self.jobs / self.rate / self.dispatchers)
+            run.dispatched()
+            report.figures["drained after (s)"] = round(run.drain(ceiling=600), 1)
+            check_effects(report, run)
+            count = run.count()
+            report.none("dispatches that were told of a lock", count.saying(*WORDS))
+            said = sum(each.log.lower().count(word) for each in run.workers for word in WORDS)
+            report.none("workers' lines that tell of a lock", said)
+            report.none(
+                "dispatches that raised", sum(d.verdict != "done" for d in count.dispatches)
+            )
+            report.none("orders without their job, or the reverse", run.orders_astray(count))
+            ran = Counter(each.pid for each in ledger.effects(place) if each.what == ENDED)
+            even = sum(ran.values()) / self.workers
+            least = min(ran.values()) if len(ran) == self.workers else 0
+            report.at_least("least that one worker ran, of an even share", least / even, self.share)
+            report.figures |= {
+                "most that one worker ran, of an even share": round(max(ran.values()) / even, 2),
+                "deadlocks that MariaDB counted": _deadlocks(server),
+            }
+        report.seconds = took()
+        return [report]
+
+
+def _deadlocks(server: MariaDBServer) -> str:
+    with pymysql.connect(host="127.0.0.1", port=server.port, user="tabur") as connection:
+        cursor = connection.cursor()
+        cursor.execute("SHOW GLOBAL STATUS LIKE 'Innodb_deadlocks'")
+        row = cursor.fetchone()
+    return str(row[1]) if row else "not counted by this version"
