@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 from servers.redis import RedisServer
 from tabur import FunctionJob, JobNotFound, State, Tabur
 from tabur.drivers.contract import Relaying
+from tabur.drivers.outbox.driver import OutboxDriver
 from tests.connections.stores import size
 
 ENGINES = ["sqlite", "postgres", "mariadb"]
@@ -174,3 +175,47 @@ def test_a_worker_brings_what_its_dispatcher_did_not_live_to_bring(
     finally:
         worker.terminate()
         assert worker.wait(20) == 0
+
+
+RELAY = """
+from tabur.drivers.outbox import outbox
+from tabur.drivers.outbox.outbox import Outbox
+from tabur.drivers.redis.driver import RedisDriver
+
+outbox.CHUNK, outbox.LEFT_ALONE = 7, 0  # many moments to die in; what the dead have marked at once
+rows, driver = Outbox({url!r}, "redis {prefix}"), RedisDriver({redis!r}, prefix={prefix!r})
+while True:
+    rows.relay(driver)
+"""
+
+
+@pytest.mark.parametrize("url", ["postgres"], indirect=True)
+def test_relays_that_are_killed_lose_and_double_nothing(
+    app: Tabur,
+    engine: Engine,
+    confirm: FunctionJob[[int], int],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    settings = app.settings
+    driver = app.driver
+    assert isinstance(driver, OutboxDriver)
+    monkeypatch.setattr(driver._relayer, "soon", lambda: None)
+    with Session(engine) as session, session.begin():
+        configured = confirm.options(session=session)
+        handles = app.dispatch_many(configured(n) for n in range(2000))
+    script = RELAY.format(
+        url=settings.outbox_url, redis=settings.redis_url, prefix=settings.redis_prefix
+    )
+    left = [2000]
+    while len(left) < 5 and left[-1]:
+        relays = [subprocess.Popen([sys.executable, "-c", script]) for _ in range(2)]
+        until(lambda: rows(engine) < left[-1])
+        for relay in relays:
+            relay.kill()
+            relay.wait()
+        left.append(rows(engine))
+    assert left[1] > 0  # they were killed on their way
+    monkeypatch.setattr("tabur.drivers.outbox.outbox.LEFT_ALONE", 0)
+    driver.relay()
+    assert (rows(engine), size(app, "redis")) == (0, 2000)
+    assert {handle.status().state for handle in handles[::100]} == {State.PENDING}
