@@ -29,6 +29,7 @@ class Plan:
     """After 11 to 13 seconds of idleness each: a polling worker has slowed down by then."""
     idle_seconds: float = 20.0
     rival_idle_seconds: float = 10.0
+    """0: it is not looked at."""
     imports: int = 15
     standing: int = 1_000_000
     """Jobs that stand in the store while so many are claimed and settled:"""
@@ -48,7 +49,7 @@ QUICK = Plan(
     picked_up=10,
     late_pick_ups=0,
     idle_seconds=0.5,
-    rival_idle_seconds=0.5,
+    rival_idle_seconds=0,
     imports=2,
     standing=2_000,
     measured=2_000,

@@ -20,6 +20,8 @@ def measure(session: Session, store: Store) -> None:
     for contestant in session.workers(store):
         ours = contestant.name == "tabur"
         seconds = session.plan.idle_seconds if ours else session.plan.rival_idle_seconds
+        if not seconds:
+            continue
         with session.attempt(f"idle {store.name} {contestant.name}", seconds=seconds + 60):
             _idle(session, store, contestant, seconds)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from bench.report.kept import ROOT, Kept
 from bench.report.plot import BARE, OURS, RIVAL, Bar, Group, bars, columns
@@ -22,15 +23,15 @@ def text(kept: Kept) -> str:
     return "\n\n".join(_sections(kept, pictures=[])) + "\n"
 
 
-def write_docs(kept: Kept) -> None:
+def write_docs(kept: Kept, docs: Path = ROOT / "docs") -> None:
     """Writes the pictures, and replaces the block between the two marks in docs/bench.md."""
-    folder = ROOT / "docs" / "images"
+    folder = docs / "images"
     folder.mkdir(exist_ok=True)
     written = []
     for name, (title, content) in _pictures(kept).items():
         (folder / f"{name}.svg").write_text(content)
         written.append(f"![{title}](images/{name}.svg)")
-    path = ROOT / "docs" / "bench.md"
+    path = docs / "bench.md"
     before, _, rest = path.read_text().partition(BEGIN)
     _, _, after = rest.partition(END)
     block = "\n\n".join(_sections(kept, pictures=written))

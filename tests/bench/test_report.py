@@ -87,6 +87,23 @@ def test_a_part_that_fails_is_told_and_the_rest_goes_on() -> None:
     assert session.figures.failures["drain redis slow"] == "TimeoutError: not done after 0.05 s"
 
 
+def test_the_page_gets_tables_and_pictures_between_its_marks(kept: Kept, tmp_path: Path) -> None:
+    page = tmp_path / "bench.md"
+    page.write_text("before\n<!-- bench: begin -->\nold\n<!-- bench: end -->\nafter\n")
+    kept.figures.series["postgres.sustained.tabur"] = [20_000.0, 19_000.0]
+
+    report.write_docs(kept, tmp_path)
+
+    text = page.read_text()
+    assert text.startswith("before\n<!-- bench: begin -->\n")
+    assert text.endswith("\n<!-- bench: end -->\nafter\n")
+    assert "old" not in text
+    assert "### PostgreSQL 15" in text
+    for name in ("bench-drain", "bench-sustained-postgres-tabur"):
+        assert f"(images/{name}.svg)" in text
+        assert (tmp_path / "images" / f"{name}.svg").exists()
+
+
 def test_pictures_are_well_formed() -> None:
     group = Group(title="SQLite <3", bars=[Bar(label="Tabur", value=2.0, text="2 jobs/s")])
     for picture in (bars("Drained & done", [group]), columns("Rates", [1, 2], foot="seconds")):
