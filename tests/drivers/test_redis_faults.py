@@ -15,12 +15,12 @@ from uuid import uuid4
 import pytest
 
 from servers.redis import RedisServer
-from tabur.drivers.contract import Exchange, Filter
+from tabur.drivers.contract import Exchange, Filter, ProgressWrite
 from tabur.drivers.redis.driver import RedisDriver
 from tabur.errors import ConfigError, StoreUnavailable, StoreUnreachable
 from tabur.model.ids import new_id, new_token
 from tabur.model.outcome import Settled
-from tabur.model.records import ClaimedJob, NewJob
+from tabur.model.records import ClaimedJob, NewJob, Progress, WorkerRecord
 from tabur.model.states import Isolation, State
 from tabur.testing.conformance import move
 
@@ -306,7 +306,16 @@ def test_a_full_memory_refuses_new_jobs_and_lets_workers_drain(
             brought += 1
     assert driver.inspection.count(Filter(), at_most=9_999) == brought
 
-    ended: list[ClaimedJob] = []
+    driver.workers.register(WorkerRecord("w1", "host", 1, 1))
+    driver.workers.beat(["w1"])
+    assert [each.beats for each in driver.workers.list()] == [1]
+    (running,) = claim(driver, 1)
+    report = ProgressWrite(running.id, running.token, Progress(done=1))
+    driver.claiming.exchange(Exchange("w1", progress=[report]))
+    found = driver.inspection.find(running.id)
+    assert found is not None
+    assert found.progress == report.progress
+    ended = [running]
     for _ in range(brought // 10 + 2):
         turn = Exchange(
             worker="w1",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -24,7 +25,14 @@ _SENTINEL = "+sentinel"
 class Server:
     """What a server told of itself when we connected."""
 
-    info: Mapping[str, str]
+    answer: bytes
+    """To INFO."""
+
+    @cached_property
+    def info(self) -> Mapping[str, str]:
+        lines = self.answer.decode("utf-8", "replace").splitlines()
+        parts = (line.partition(":") for line in lines)
+        return {name: value for name, colon, value in parts if colon}
 
     @property
     def version(self) -> tuple[int, ...]:
@@ -123,12 +131,16 @@ class Address:
         try:
             connection.connect()
             connection.send_command("INFO")
-            server = Server(_parsed(connection.read_response()))
+            server = Server(connection.read_response())
         except (RedisError, *Lost) as error:
             raise unreachable(self.shown, error) from None
         except TypeError as error:
             raise ConfigError(f"REDIS_URL has an option that is not known: {error}") from None
-        _check(self.shown, server)
+        try:
+            _check(self.shown, server)
+        except TaburError:
+            connection.disconnect()
+            raise
         return connection, server
 
     def _right_one(self, connection: Any, server: Server) -> tuple[Any, Server]:
@@ -197,8 +209,3 @@ def _check(store: str, server: Server) -> None:
             "Run: redis-cli CONFIG SET maxmemory-policy noeviction  and write it into redis.conf, "
             "or set it in the parameters of your provider."
         )
-
-
-def _parsed(info: bytes) -> dict[str, str]:
-    lines = (line.partition(":") for line in info.decode("utf-8", "replace").splitlines())
-    return {name: value for name, colon, value in lines if colon}

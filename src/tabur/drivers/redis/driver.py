@@ -13,7 +13,7 @@ from tabur.drivers.contract import (
     Transfer,
     Workers,
 )
-from tabur.drivers.redis.address import Address
+from tabur.drivers.redis.address import Address, Server
 from tabur.drivers.redis.claiming import RedisClaiming
 from tabur.drivers.redis.dispatching import RedisDispatching
 from tabur.drivers.redis.durability import make_durability
@@ -69,12 +69,12 @@ class RedisDriver:
         return []
 
     def check(self) -> Mapping[str, Any]:
-        self._link.ask("PING")
-        info = self._link.server().info
+        server = Server(self._link.ask("INFO"))
+        info = server.info
         return {
             "store": self._address.shown,
             "prefix": self._keys.prefix,
-            "engine": self._link.server().product,
+            "engine": server.product,
             "durability": self._durability.level,
             "append-only file": _append_only(info),
             "eviction": info.get("maxmemory_policy", "unknown"),

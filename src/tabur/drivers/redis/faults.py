@@ -28,9 +28,9 @@ ACL = "+@all -@dangerous +info"
 
 def unreachable(store: str, error: Exception) -> TaburError:
     """No connection could be made: nothing was sent."""
-    if isinstance(error, AuthenticationError | AuthorizationError | NoPermissionError) or (
-        isinstance(error, ResponseError) and str(error).startswith(("WRONGPASS", "NOAUTH", "ERR"))
-    ):
+    if isinstance(error, RedisError) and (advice := _advice(error)):
+        return StoreUnreachable(f"{store}: {advice}")
+    if isinstance(error, ResponseError | AuthenticationError | AuthorizationError):
         return ConfigError(
             f"{store} does not let us in: {error}. Check user and password in REDIS_URL "
             "(redis://user:password@host:6379/0), and that the user may do what Tabur needs: "
@@ -48,11 +48,9 @@ def unanswered(store: str, error: Exception) -> StoreUnavailable:
 
 def refused(store: str, error: RedisError) -> TaburError:
     """The server refused; nothing was done."""
-    text = _with_code(error)
-    for code, advice in _ADVICE.items():
-        if code in text:
-            return StoreUnavailable(f"{store}: {advice}")
-    if "NOPERM" in text:
+    if advice := _advice(error):
+        return StoreUnavailable(f"{store}: {advice}")
+    if "NOPERM" in _with_code(error):
         return ConfigError(
             f"{store}: the user in REDIS_URL lacks a permission ({error}). It needs: {ACL}, and "
             "all keys and channels that begin with the prefix in braces."
@@ -64,6 +62,11 @@ def has_moved(error: RedisError) -> bool:
     """Whether another server is to be asked; this one did nothing."""
     text = _with_code(error)
     return any(code in text for code in ("MOVED", "READONLY", "MASTERDOWN", "CLUSTERDOWN"))
+
+
+def _advice(error: RedisError) -> str | None:
+    text = _with_code(error)
+    return next((advice for code, advice in _ADVICE.items() if code in text), None)
 
 
 def _with_code(error: RedisError) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 from hiredis import pack_command
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
-from tabur.drivers.redis.address import Address, Server
+from tabur.drivers.redis.address import Address
 from tabur.drivers.redis.durability import Durability
 from tabur.drivers.redis.faults import Lost, has_moved, refused, unanswered
 from tabur.drivers.redis.scripts import Keys, Script
@@ -37,7 +37,6 @@ class Link:
         self._lock = threading.Lock()
         self._heads: dict[Script, bytes] = {}
         self._connection: Any = None
-        self._server: Server | None = None
         self._used = 0.0
         self._pid = os.getpid()
 
@@ -68,13 +67,6 @@ class Link:
         """The answer to a command that only reads, or that may be repeated."""
         with self._lock:
             return self._send([_packed(command)], None, again=True)[0]
-
-    def server(self) -> Server:
-        """What the server told when we connected, just now if need be."""
-        with self._lock:
-            self._connected()
-            assert self._server is not None
-            return self._server
 
     def close(self) -> None:
         with self._lock:
@@ -136,7 +128,7 @@ class Link:
         except BaseException:
             connection.disconnect()
             raise
-        self._connection, self._server = connection, server
+        self._connection = connection
         return connection, True
 
     def _hang_up_if_dead(self) -> None:

@@ -24,8 +24,9 @@ class RedisWorkers:
         self._epoch, self._wake = keys["epoch"], keys["wake"]
 
     def register(self, worker: WorkerRecord) -> None:
-        self._link.ask("HDEL", self._beats, worker.id)
-        self._link.ask("HSET", self._known, worker.id, msgspec.msgpack.encode(worker))
+        packed = msgspec.msgpack.encode(worker)
+        keys = (self._known, self._beats)
+        self._link.run(scripts.REGISTER, worker.id, packed, keys=keys, again=True)
 
     def beat(self, workers: Sequence[str]) -> None:
         self._link.run(scripts.BEAT, *workers, keys=(self._known, self._beats), again=True)

@@ -156,7 +156,10 @@ if moves > 0 then
   write_gathered()
 end
 
-for _ = 1, tonumber(take()) do
+local reports = tonumber(take())
+-- A server whose memory is full lets a script go on that has removed something: workers must drain it.
+if reports > 0 then call('HDEL', PROGRESS, '') end
+for _ = 1, reports do
   local claim, progress = take(), take()
   local id = sub(claim, 1, 16)
   local work = call('HGET', WORK, id)

@@ -1,0 +1,3 @@
+-- KEYS: workers, beats. ARGV: worker id, what it says of itself.
+redis.call('HDEL', KEYS[2], ARGV[1])
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
