@@ -159,9 +159,7 @@ class JobHandle(Generic[R_co]):
         return f"<JobHandle {self.id}>"
 
 
-def _status(
-    record: JobRecord, connection: str, attachments: tuple[Attachment, ...]
-) -> JobStatus:
+def _status(record: JobRecord, connection: str, attachments: tuple[Attachment, ...]) -> JobStatus:
     started = record.state in FINISHED or record.state is State.PROCESSING
     return JobStatus(
         id=id_text(record.id),
