@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from time import monotonic
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -72,32 +73,35 @@ class Address:
                 "rediss:// for TLS, unix:///path, or redis+sentinel://host:26379,host:26379/service"
             )
         user, at, hosts = parts.netloc.rpartition("@")
+        self.shown = urlunsplit(parts._replace(netloc=hosts, query=""))
+        """Without what is secret."""
         path = parts.path
         self._service: str | None = None
         if scheme != parts.scheme:
             self._service, _, db = path.strip("/").partition("/")
             path = f"/{db or 0}"
             if not self._service:
-                raise ConfigError(f"{url.rpartition('@')[2]} names no service of the Sentinels.")
+                raise ConfigError(f"{self.shown} names no service of the Sentinels.")
         self._key = key
         self._timeout = timeout
         self._named = [f"{user}{at}{host}" for host in hosts.split(",")]
         self._parts = parts._replace(scheme=scheme, path=path)
         self._known: list[tuple[str, int]] = []
-        self.shown = urlunsplit(parts._replace(netloc=hosts, query=""))
-        """Without what is secret."""
         for each in self._urls():
             self._pool(each)  # a wrong one is told when the app starts
 
     def open(self) -> tuple[Any, Server]:
         """A connection to the server that takes our writes, and what that told of itself. Raises
         StoreUnreachable, ConfigError."""
-        error: TaburError | None = None
+        deadline = monotonic() + 2 * CONNECT_TIMEOUT
+        error: StoreUnreachable | None = None
         for host, port in self._candidates():
             try:
                 return self._right_one(*self._connect(host, port))
             except StoreUnreachable as why:
                 error = why
+            if monotonic() > deadline:
+                break
         assert error is not None
         raise error
 
@@ -120,22 +124,21 @@ class Address:
         timeouts = {"socket_timeout": self._timeout, "socket_connect_timeout": CONNECT_TIMEOUT}
         try:
             return ConnectionPool.from_url(url, protocol=2, socket_keepalive=True, **timeouts)
-        except (ValueError, TypeError) as error:
-            raise ConfigError(f"REDIS_URL cannot be read: {error}") from None
+        except (ValueError, TypeError):
+            raise ConfigError(
+                "REDIS_URL cannot be read; write redis://[user:password@]host:6379/0. (Such "
+                "characters as @ and / in a password are written %40 and %2F.)"
+            ) from None
 
     def _connect(self, host: str | None, port: int | None) -> tuple[Any, Server]:
         pool = self._pool(self._urls()[0])
         if host is not None:
             pool.connection_kwargs |= {"host": host, "port": port or 6379}
-        connection: Any = pool.make_connection()
         try:
-            connection.connect()
-            connection.send_command("INFO")
-            server = Server(connection.read_response())
-        except (RedisError, *Lost) as error:
-            raise unreachable(self.shown, error) from None
+            connection: Any = pool.make_connection()
         except TypeError as error:
             raise ConfigError(f"REDIS_URL has an option that is not known: {error}") from None
+        server = Server(self._told(connection, "INFO"))
         try:
             _check(self.shown, server)
         except TaburError:
@@ -146,8 +149,7 @@ class Address:
     def _right_one(self, connection: Any, server: Server) -> tuple[Any, Server]:
         """This connection, or one to the node of its cluster that has our keys."""
         if server.is_cluster:
-            connection.send_command("CLUSTER", "SLOTS")
-            ranges = connection.read_response()
+            ranges = self._told(connection, "CLUSTER", "SLOTS")
             slot = key_slot(self._key.encode())
             here = connection.host
             nodes = [(each[2][0].decode() or here, int(each[2][1])) for each in ranges]
@@ -170,9 +172,19 @@ class Address:
             )
         return connection, server
 
+    def _told(self, connection: Any, *question: str) -> Any:
+        """The answer of a server that we are about to settle on."""
+        try:
+            connection.connect()
+            connection.send_command(*question)
+            return connection.read_response()
+        except (RedisError, *Lost) as error:
+            connection.disconnect()
+            raise unreachable(self.shown, error) from None
+
     def _ask_sentinels(self, service: str) -> tuple[str, int]:
         """Host and port of the primary that the first Sentinel to answer names."""
-        error: Exception | None = None
+        error: StoreUnreachable | None = None
         for each in self._urls():
             pool = self._pool(each)
             # User, password and number of the database are those of the servers.
@@ -181,18 +193,16 @@ class Address:
             pool.connection_kwargs.setdefault("port", 26379)
             connection: Any = pool.make_connection()
             try:
-                connection.connect()
-                connection.send_command("SENTINEL", "GET-MASTER-ADDR-BY-NAME", service)
-                answer = connection.read_response()
-            except (RedisError, *Lost) as why:
+                answer = self._told(connection, "SENTINEL", "GET-MASTER-ADDR-BY-NAME", service)
+            except StoreUnreachable as why:
                 error = why
                 continue
-            finally:
-                connection.disconnect()
+            connection.disconnect()
             if answer is None:
                 raise ConfigError(f"{self.shown}: the Sentinels know no service {service!r}.")
             return answer[0].decode(), int(answer[1])
-        raise StoreUnreachable(f"No Sentinel of {self.shown} answers: {error}")
+        assert error is not None
+        raise error
 
 
 def _check(store: str, server: Server) -> None:

@@ -6,7 +6,7 @@
 -- Answers: now, an answer (d done, s stale, u unknown) for each move, next due moment, whether there is
 -- more to claim, ids called back, claims.
 local worker, token, watch, moves = ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])
-local CALLED_OFF = {c = true, f = true, x = true}
+local IS_END = {c = true, f = true, x = true}
 -- Entries passed over in one call, so that it stays short whatever was cancelled; due jobs promoted.
 local PASSED_OVER, PROMOTED = 5000, 1000
 
@@ -22,8 +22,8 @@ local gathered, is_gathered = {}, {}
 local function write_gathered()
   if #gathered == 0 then return end
   local ids, outcomes, reports, unmarked = {}, {}, {}, {}
-  local ended, tokens = {}, {}
-  for n, each in ipairs(gathered) do ids[n] = each.id end
+  local ended, tokens, workers, queues = {}, {}, {}, {}
+  for n = 1, #gathered do ids[n] = gathered[n].id end
   local before = many_of('HMGET', OUTCOMES, ids)
   many('HDEL', WORK, ids)
   for n, each in ipairs(gathered) do
@@ -38,21 +38,24 @@ local function write_gathered()
       reports[#reports + 1] = each.progress
     end
     if byte(work, 1) == 99 then unmarked[#unmarked + 1] = id end
-    local last = lane_end(work)
-    local claim = sub(work, last + 1, last + 16) .. sub(work, last + 25)
-    local held = tokens[claim]
-    if held then held[#held + 1] = id else tokens[claim] = {id} end
-    count('r', sub(work, 29, last - 4), -1)
+    local last, held = lane_end(work), tokens[each.token]
+    if held then
+      held[#held + 1] = id
+    else
+      tokens[each.token], workers[each.token] = {id}, sub(work, last + 25)
+    end
+    local queue = sub(work, 29, last - 4)
+    queues[queue] = (queues[queue] or 0) + 1
   end
+  for queue, less in pairs(queues) do count('r', queue, -less) end
   many('HSET', OUTCOMES, outcomes)
   for to, scores in pairs(ended) do many('ZADD', ENDED[to], scores) end
   if #reports > 0 then many('HSET', PROGRESS, reports) end
   if #unmarked > 0 then many('SREM', MARKED, unmarked) end
-  for claim, held in pairs(tokens) do
-    local token, worker = sub(claim, 1, 16), sub(claim, 17)
+  for token, held in pairs(tokens) do
     many('SREM', CLAIM .. token, held)
     if call('EXISTS', CLAIM .. token) == 0 then
-      call('ZREM', CLAIMS, pack('>I2', #worker) .. worker .. token)
+      call('ZREM', CLAIMS, pack('>I2', #workers[token]) .. workers[token] .. token)
     end
   end
   gathered, is_gathered = {}, {}
@@ -104,13 +107,13 @@ end
 
 local function settle(id, work, head, outcome, progress, called_back)
   local to = sub(head, 33, 33)
-  local off = kind_of(work) == 'c' and not CALLED_OFF[to]
+  local off = kind_of(work) == 'c' and not IS_END[to]
   if off then to, outcome = 'x', called_back end
   end_claim(id, work)
   call('HDEL', WORK, id)
   if outcome ~= '' then remember(id, outcome) end
   if progress ~= '' then call('HSET', PROGRESS, id, progress) end
-  if CALLED_OFF[to] then
+  if IS_END[to] then
     call('ZADD', ENDED[to], ended_at(outcome), id)
   else
     local lane = lane_of(work)
@@ -135,11 +138,12 @@ if moves > 0 then
     local work = works[n]
     if changed or touched[id] then work = call('HGET', WORK, id) end
     touched[id] = true
-    local held = work and is_held(work, sub(head, 17, 32))
-    if held and follow_ups == '0' and CALLED_OFF[sub(head, 33, 33)] then
+    local token, to = sub(head, 17, 32), sub(head, 33, 33)
+    local held = work and is_held(work, token)
+    if held and follow_ups == '0' and IS_END[to] then
       if byte(head, 34) == 49 then at = at + 1 end
       gathered[#gathered + 1] = {
-        id = id, work = work, to = sub(head, 33, 33), outcome = outcome, progress = progress,
+        id = id, work = work, token = token, to = to, outcome = outcome, progress = progress,
       }
       is_gathered[id] = true
       answers[n] = 'd'
@@ -150,7 +154,7 @@ if moves > 0 then
       answers[n] = 'd'
     else
       if byte(head, 34) == 49 then follow_up(true) end
-      answers[n] = answer_late(id, sub(head, 17, 32))
+      answers[n] = answer_late(id, token)
     end
   end
   write_gathered()
