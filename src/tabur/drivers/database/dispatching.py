@@ -192,7 +192,10 @@ class _Statements:
         ]
         self.pending = store.prepare(
             first(
-                select(y.id, y.attempts).where(y.queue == P("which"), y.token.is_(None)), P("n")
+                select(y.id, y.attempts).where(
+                    y.queue == P("which"), y.token.is_(None), y.worker.is_(None)
+                ),
+                P("n"),
             ).with_for_update(skip_locked=True),
             "which",
             "n",

@@ -111,7 +111,7 @@ ready = Table(
     **_CHURNING,
 )
 #: Claims read it in its own order. Where an index may be of some rows only, claimed ones leave it;
-#: where not, they stand apart from the free ones, whose token is NULL.
+#: where not, they stand apart from the free ones, which have no worker.
 _index(
     "job_ready_claim",
     ready.c.queue,
@@ -123,14 +123,14 @@ _index(
 )
 _index(
     "job_ready_claim",
+    ready.c.worker,
     ready.c.queue,
     ready.c.isolation,
-    ready.c.token,
     ready.c.rank,
     ready.c.seq,
     on=_MYSQL,
 )
-_index("job_ready_claimed", ready.c.worker, only=ready.c.token.is_not(None))
+_index("job_ready_claimed", ready.c.worker, only=ready.c.token.is_not(None), on=_PARTIAL)
 
 waiting = Table(
     "job_waiting",

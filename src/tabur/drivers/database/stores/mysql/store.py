@@ -68,7 +68,7 @@ class MySQLStore(NetworkStore):
             "write_timeout": ANSWER_PATIENCE,
         }
         super().__init__(url, clock, connect=connect)
-        self.hot = MySQLHot(self)
+        self.hot = MySQLHot()
 
     def keyed(self, statement: Any, column: Any, *names: str) -> Keyed:
         return _ListOfKeys(self.prepare(statement.where(column == bindparam("key")), *names, "key"))
