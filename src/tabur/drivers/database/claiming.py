@@ -34,11 +34,12 @@ class DatabaseClaiming:
 
     def exchange(self, turn: Exchange) -> Exchanged:
         now = self._store.now()
-        cancelling = self._cancelling(turn.worker) if turn.watch else frozenset[bytes]()
         answer = self._at_once(turn, now) or self._idle(turn, now) or self._whole(turn, now)
         if answer.claimed:
             self._store.worked = monotonic()
-        return replace(answer, cancelling=cancelling) if cancelling else answer
+        if turn.watch:
+            return replace(answer, cancelling=self._cancelling(turn.worker))
+        return answer
 
     def release_token(self, token: bytes) -> int:
         return self._store.transact(
@@ -89,19 +90,9 @@ class DatabaseClaiming:
         settled: Sequence[Settled] = [Settled.DONE] * len(turn.settle)
         if not done.settled:
             settled = self._store.transact(lambda tx: self._settle_each(tx, turn.settle, now))
-        answer = Exchanged(now, settled, done.claimed, next_due=done.next_due)
         if turn.slots and done.next_due is not None and done.next_due <= now:
-            return self._claim_what_is_due(turn, answer)
-        return answer
-
-    def _claim_what_is_due(self, turn: Exchange, answer: Exchanged) -> Exchanged:
-        """Promote, and fill the slots that are free yet."""
-        free = dict(turn.slots)
-        for job in answer.claimed:
-            free[job.isolation] -= 1
-        more = self._whole(replace(turn, settle=(), slots=free, watch=False), answer.now)
-        claimed = [*answer.claimed, *more.claimed]
-        return replace(answer, claimed=claimed, next_due=more.next_due)
+            return self._whole(replace(turn, settle=()), now, settled)
+        return Exchanged(now, settled, done.claimed, next_due=done.next_due)
 
     def _idle(self, turn: Exchange, now: int) -> Exchanged | None:
         """A turn that has nothing to do: seen without a lock. None where there is something."""
@@ -114,7 +105,7 @@ class DatabaseClaiming:
             return None
         return Exchanged(now, next_due=look.next_due)
 
-    def _whole(self, turn: Exchange, now: int) -> Exchanged:
+    def _whole(self, turn: Exchange, now: int, settled_before: Sequence[Settled] = ()) -> Exchanged:
         """Any turn, in one transaction."""
         try:
             settled, claimed, next_due = self._store.transact(
@@ -124,7 +115,7 @@ class DatabaseClaiming:
             settled, claimed, next_due = self._store.transact(
                 lambda tx: self._turn(tx, turn, now, self._settle_each), repeat=False
             )
-        return Exchanged(now, settled, claimed, next_due=next_due)
+        return Exchanged(now, settled or settled_before, claimed, next_due=next_due)
 
     def _turn(
         self, tx: Transaction, turn: Exchange, now: int, settle: Any
@@ -260,7 +251,8 @@ class _Statements:
             "held",
         )
         claim = select(y.seq, y.id, y.cancelling).where(y.token.is_not(None)).with_for_update()
-        self.by_token = prepare(claim.where(y.token == P("held")), "held")
+        # A token has no index on every engine, and a worker has.
+        self.by_token = prepare(claim.where(y.token == P("held"), y.worker.is_not(None)), "held")
         self.by_worker = prepare(claim.where(y.worker == P("who")), "who")
         self.held_by = prepare(
             select(y.id, y.token).where(y.token.is_not(None), y.worker == P("who")), "who"

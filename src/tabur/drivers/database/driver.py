@@ -92,7 +92,7 @@ def _open(url: str, clock: Callable[[], int] | None) -> Store:
 def _parsed(url: str) -> URL:
     try:
         return make_url(url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):  # the latter for a port that is no number
         raise ConfigError(
             "DATABASE_URL is not a URL; write sqlite:///var/tabur.sqlite3, or "
             "postgresql://user:password@host/database."

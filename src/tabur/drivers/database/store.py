@@ -178,7 +178,8 @@ class Hot(ABC):
 
     def at_once(self, cursor: Any, turn: Exchange, now: int) -> AtOnce:
         """A whole turn that settles nothing but plain completions, in one statement, for engines
-        that have such a one. Due jobs are not promoted."""
+        that have such a one. Where a job is due it claims nothing: that one is to be promoted
+        before, for it may come first."""
         raise NotImplementedError
 
     @abstractmethod

@@ -101,16 +101,21 @@ class NetworkStore(Store):
 
     def alone(self, work: Callable[[Any], T], *, repeat: bool = True) -> T:
         deadlocks = 0
+        lost: Exception | None = None
         while True:
             try:
                 with self._cursor() as cursor:
                     return work(cursor)
+            except StoreUnreachable:
+                if lost is None:
+                    raise
+                raise self._unavailable(lost) from lost  # it was sent, on the connection before
             except _Again as again:
                 if again.fate is Fate.AGAIN and deadlocks < DEADLOCKS:
                     deadlocks += 1
                     sleep(random.uniform(0, 0.001 * 2 ** min(deadlocks, 6)))
-                elif again.fate is Fate.GONE and repeat:
-                    repeat = False  # an old connection may have died long ago; a fresh one not
+                elif again.fate is Fate.GONE and repeat and lost is None:
+                    lost = again.error  # an old connection may have died long ago; a fresh one not
                 else:
                     raise self._unavailable(again.error) from again.error
 

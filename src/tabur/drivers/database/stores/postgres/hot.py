@@ -65,13 +65,17 @@ class PostgresHot(Hot):
         with self._marks.reading():
             first, rest = turn.queues[:1], turn.queues[1:]
             values = self._claim_values(turn, first[0] if first else "", free, now)
-            cursor.execute(_AT_ONCE, (*settle, *values))
+            cursor.execute(_AT_ONCE, (*settle, *values, now))
             rows = cursor.fetchall()
             settled, next_due = rows[0][:2]
-            found = rows if rows[0][2] is not None else []
-            claimed = self._took(turn, first[0] if first else "", free, found)
-            for queue in rest:
-                claimed += self._claim(cursor, turn, queue, free, now)
+            claimed: list[ClaimedJob] = []
+            if next_due is not None and next_due <= now:
+                self._marks.forget()  # it has not read
+            else:
+                found = rows if rows[0][2] is not None else []
+                claimed = self._took(turn, first[0] if first else "", free, found)
+                for queue in rest:
+                    claimed += self._claim(cursor, turn, queue, free, now)
         return AtOnce(settled=settled == len(turn.settle), claimed=claimed, next_due=next_due)
 
     def claim(self, cursor: Any, turn: Exchange, now: int) -> list[ClaimedJob]:
@@ -170,7 +174,7 @@ _SETTLE = f"""
 """
 #: The innermost select reads one stretch of the index; around it those of one kind, as many as
 #: that kind has room for; around them all kinds.
-_CLAIM = """
+_CLAIM_IF = """
     UPDATE job_ready y SET token = %s, worker = %s, claimed_at = %s
       FROM job_records r
      WHERE r.id = y.id AND y.ctid = ANY (ARRAY (
@@ -188,13 +192,20 @@ _CLAIM = """
                           ORDER BY c.rank, c.seq LIMIT k.room
                             FOR UPDATE SKIP LOCKED) c
                    WHERE b.kind = k.kind
-                   LIMIT k.room) free))
+                   LIMIT k.room) free
+            {condition}))
     RETURNING y.isolation, y.rank, y.seq, y.id, r.name, r.payload, r.created_at, y.attempts,
               y.exceptions, y.crashes, r.options, r.tenant, r.user_id, r.locale
 """
+_CLAIM = _CLAIM_IF.format(condition="")
+_CLAIM_UNLESS_DUE = _CLAIM_IF.format(
+    condition="""
+            WHERE NOT EXISTS (
+                  SELECT 1 FROM job_waiting w WHERE w.blockers = 0 AND w.due_at <= %s)"""
+)
 _COMPLETE = f"WITH {_SETTLE} SELECT count(*) FROM kept"
 _AT_ONCE = f"""
-    WITH {_SETTLE}, taken AS ({_CLAIM})
+    WITH {_SETTLE}, taken AS ({_CLAIM_UNLESS_DUE})
     SELECT (SELECT count(*) FROM kept),
            (SELECT min(due_at) FROM job_waiting WHERE blockers = 0), taken.*
       FROM (SELECT 1) one LEFT JOIN taken ON true

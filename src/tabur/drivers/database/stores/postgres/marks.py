@@ -68,6 +68,8 @@ class Marks:
     def claimed(self, queue: str, kind: str, places: Sequence[Place], *, room: int) -> None:
         """What one read of `branches` has claimed, in order, where there was `room` for so many."""
         marks = self._next.setdefault((queue, kind), {})
+        if (queue, kind) in self._at_front:
+            marks.clear()  # behind what it has reached there may be more, before the marks
         for rank, seq in places:
             self._seen = max(self._seen, seq)
             marks[rank] = seq + 1
@@ -78,4 +80,6 @@ class Marks:
             marks.clear()
 
     def forget(self) -> None:
+        """Read everything from the front next time."""
         self._front_at.clear()
+        self._at_front.clear()

@@ -40,7 +40,8 @@ NOTIFY = "SELECT pg_notify('tabur', '')"
 #: 3 ms of a statement that runs for 1.
 _SETTINGS = """
     SET enable_seqscan = off; SET enable_sort = off; SET enable_bitmapscan = off;
-    SET plan_cache_mode = force_generic_plan; SET jit = off; SET idle_in_transaction_session_timeout = '60s'; SET lock_timeout = '20s'
+    SET plan_cache_mode = force_generic_plan; SET jit = off;
+    SET idle_in_transaction_session_timeout = '60s'; SET lock_timeout = '20s'
 """
 #: Of the server: it shuts down, or is a replica after a failover.
 _GONE = ("57P01", "57P02", "57P03", "25006", "08")
