@@ -163,7 +163,11 @@ def _ask(session: Session, part: Part, stores: dict[str, Store], kept: report.Ke
         f"{part.repetition + 1}/{session.plan.repetitions} {part.name} {part.store}",
         file=sys.stderr,
     )
-    part.question.measure(session, stores[part.store])
+    try:
+        part.question.measure(session, stores[part.store])
+    except Exception as error:  # what its own limits have not caught: the other parts go on
+        session.figures.failures[f"{part.name} {part.store}"] = f"{type(error).__name__}: {error}"
+        print(f"{part.name} {part.store} FAILED: {error}", file=sys.stderr)
     took = time.perf_counter() - started
     kept.took[f"{part.name} {part.store} {part.repetition + 1}"] = round(took, 1)
     print(f"{part.name} {part.store}: {took:.0f} s", file=sys.stderr)

@@ -104,7 +104,13 @@ class Open:
         self._process = process
         self._environment = environment
         self._workers: list[psutil.Process] = []
+        self._unanswered = 0
         self.place = place
+
+    def begun(self) -> None:
+        """Waits until it has imported its contestant. Raises Refused."""
+        self._unanswered += 1
+        self.answer()
 
     def ask(self, command: str, **arguments: Any) -> dict[str, Any]:
         """Raises Refused with the adapter's error."""
@@ -119,6 +125,7 @@ class Open:
         line = self._process.stdout.readline()
         if not line:
             raise Refused(f"the adapter is gone: {self.place.last_words()}")
+        self._unanswered -= 1
         answer: dict[str, Any] = json.loads(line)
         if answer.get("error") == "not offered":
             raise NotOffered
@@ -129,11 +136,17 @@ class Open:
     def send(self, command: str, **arguments: Any) -> None:
         """Begin a command whose `answer` is asked for later."""
         assert self._process.stdin is not None
+        self._unanswered += 1
         try:
             self._process.stdin.write(json.dumps({"do": command, **arguments}) + "\n")
             self._process.stdin.flush()
         except BrokenPipeError:
             raise Refused(f"the adapter is gone: {self.place.last_words()}") from None
+
+    def close(self) -> None:
+        """Unless it still owes an answer: who was given up is stopped, not waited for."""
+        if not self._unanswered:
+            self.ask("close")
 
     def dispatch(self, count: int, *, first: int = 0) -> None:
         """By its fastest way; how long it takes is not looked at."""
@@ -183,9 +196,13 @@ def opened(contestant: Contestant, place: Place, **environment: str) -> Iterator
         )
         try:
             adapter = Open(process, place, everything)
-            adapter.answer()
+            adapter.begun()
             adapter.ask("prepare")
             yield adapter
-            adapter.ask("close")
+            adapter.close()
         finally:
             stop(process)
+            for pipe in (process.stdin, process.stdout):
+                with contextlib.suppress(BrokenPipeError):
+                    assert pipe is not None
+                    pipe.close()

@@ -148,9 +148,9 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="small numbers, one repetition")
     quick = parser.parse_args().quick
     print(HEAD)
-    for standing, size in ((0, 300), (0, 8_000), (10_000 if quick else 1_000_000, 300)):
+    for standing, size in ((0, 300), (0, 8_000), (5_000 if quick else 1_000_000, 300)):
         lines = compare(
-            jobs=2_000 if quick else 20_000,
+            jobs=500 if quick else 20_000,
             standing=standing,
             size=size,
             repetitions=1 if quick else 5,
