@@ -16,7 +16,9 @@ import pytest
 
 from servers.redis import RedisServer
 from tabur.drivers.contract import Exchange, Filter, ProgressWrite
+from tabur.drivers.redis.address import Server
 from tabur.drivers.redis.driver import RedisDriver
+from tabur.drivers.redis.durability import make_durability
 from tabur.errors import ConfigError, StoreUnavailable, StoreUnreachable
 from tabur.model.ids import new_id, new_token
 from tabur.model.outcome import Settled
@@ -337,6 +339,20 @@ def test_strict_is_refused_where_the_server_cannot_give_it(
         driver.dispatching.dispatch([new_job()])
 
 
+def test_strict_needs_a_server_that_confirms_and_a_file_to_confirm() -> None:
+    """On a server that has WAITAOF, whichever the tests find."""
+    strict = make_durability("strict", 1)
+    told = b"redis_version:7.2.4\r\naof_enabled:%d\r\n"
+    with pytest.raises(ConfigError, match="append-only file"):
+        strict.check("redis://shop", Server(told % 0))
+    strict.check("redis://shop", Server(told % 1))
+    assert strict.command == ("WAITAOF", 1, 1, 2000)
+    strict.confirm("redis://shop", [1, 1])
+    for answer in ([0, 1], [1, 0]):
+        with pytest.raises(StoreUnavailable, match="Repeating is safe"):
+            strict.confirm("redis://shop", answer)
+
+
 def test_safe_waits_for_a_replica(start: Start, connect: Connect) -> None:
     primary = start("--repl-diskless-sync-delay", "0")
     driver = connect(primary.url(), durability="safe")
@@ -486,3 +502,24 @@ def test_history_keeps_the_last_attempts(redis_server: RedisServer, connect: Con
     assert driver.dispatching.forget_one(first[0].id)
     left = redis_server.ask("HLEN", f"{{{driver.check()['prefix']}}}:outcomes")
     assert left == ":0"
+
+
+def test_nothing_is_left_of_jobs_that_are_gone(redis_server: RedisServer, connect: Connect) -> None:
+    """Cancelled, retried, moved out and forgotten: no index keeps a trace of any."""
+    driver = connect(redis_server.url())
+    jobs = [new_job() for _ in range(8)]
+    driver.dispatching.dispatch(jobs)
+    for job in jobs[:2]:
+        driver.dispatching.cancel(job.id)
+    driver.dispatching.retry([jobs[0].id])
+    taken = driver.transfer.take_out(None, limit=3)
+    driver.transfer.gone([taken[0].id])
+    driver.transfer.put_back([taken[1].id])
+    for claimed in claim(driver):
+        driver.claiming.exchange(Exchange("w1", settle=[move(claimed, State.COMPLETED)]))
+    assert driver.dispatching.clear("default") == 1
+    assert claim(driver) == []
+    assert driver.dispatching.forget(Filter()) == 7
+    prefix = driver.check()["prefix"]
+    names = driver._link.ask("KEYS", f"{{{prefix}}}*")
+    assert names == [f"{{{prefix}}}:places".encode()]
