@@ -55,7 +55,11 @@ def _options() -> argparse.Namespace:
         metavar="FILE",
         help="measure nothing; put together what these runs have found, the last one's first",
     )
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.only == ["sustained"]:  # ten minutes for each of each: those who are named
+        options.store = options.store or ["postgres"]
+        options.contestant = options.contestant or ["tabur"]
+    return options
 
 
 @dataclass(frozen=True)
@@ -67,10 +71,13 @@ class Part:
     store: str
     repetition: int
 
+    contestants: int = 1
+    """Who are measured one after the other, where that is not in `question.seconds`."""
+
     def seconds(self, plan: Plan) -> float:
         full = self.question.seconds[self.store]
         if self.name == "sustained":
-            return plan.minutes * 60 + 20
+            return (plan.minutes * 60 + 20) * self.contestants
         return full if plan.share == 1 else full / 15 + 5
 
 
@@ -78,15 +85,25 @@ def _parts(options: argparse.Namespace, plan: Plan) -> list[Part]:
     """What is asked once comes in the first round; every round asks everything else."""
     chosen: Sequence[str] = options.only or [name for name in QUESTIONS if QUESTIONS[name].asked]
     stores: Sequence[str] = options.store or list(STORES)
-    if chosen == ["sustained"] and not options.store:
-        stores = ["postgres"]
     return [
-        Part(name, QUESTIONS[name], store, repetition)
+        Part(name, QUESTIONS[name], store, repetition, _fed(options, store))
         for repetition in range(plan.repetitions)
         for store in stores
         for name in chosen
         if store in QUESTIONS[name].stores and not (repetition and QUESTIONS[name].once)
     ]
+
+
+def _fed(options: argparse.Namespace, store: str) -> int:
+    """How many of those asked for can be fed by the thousand on this store."""
+    return sum(
+        1
+        for name, each in everybody().items()
+        if name != "bare"
+        and (not options.contestant or name in options.contestant)
+        and store in each.stores
+        and each.stores[store].bulk
+    )
 
 
 def _measure(options: argparse.Namespace) -> report.Kept:
