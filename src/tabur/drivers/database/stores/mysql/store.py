@@ -44,7 +44,7 @@ class MySQLStore(NetworkStore):
         hex_id="lower(hex({}))",
         text_of="convert({} USING utf8mb4)",
         seconds="{} DIV 1000000",
-        moment="timestampadd(MICROSECOND, {}, '1970-01-01')",
+        moment="timestampadd(MICROSECOND, {}, TIMESTAMP'1970-01-01 00:00:00')",
     )
     families = ("mysql", "mariadb")
     index_if_not_exists = False  # MariaDB knows it, MySQL does not
