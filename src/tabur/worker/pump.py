@@ -7,7 +7,7 @@ import threading
 from collections import deque
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from time import monotonic, sleep
+from time import monotonic, monotonic_ns, sleep
 from typing import Protocol
 
 from msgspec.structs import replace
@@ -31,6 +31,8 @@ _log = logging.getLogger("tabur.worker")
 #: Seconds between two writes of progress, and between two looks at who is to be cancelled.
 PROGRESS_EVERY = 1.0
 WATCH_EVERY = 1.0
+#: Seconds between two looks for claims that the store counts as ours and we know nothing of.
+OWN_EVERY = 30.0
 #: Seconds that a first end waits for others, while there is more to claim.
 LINGER = 0.002
 #: Seconds between tries when the store cannot be reached: first and longest.
@@ -68,7 +70,9 @@ class Pump:
         self._ended: deque[tuple[Run, Outcome]] = deque()
         self._hooked: deque[tuple[Finished, Transition]] = deque()
         self._hooks = ThreadPoolExecutor(2, "tabur-failed")
-        self._hooks_running = 0
+        self._hooks_running: dict[bytes, bytes] = {}
+        """Tokens by job, of what has failed for good, while its `failed()` runs."""
+        self._clock = _StoreTime()
         self._due: int | None = None
         self._asked = False
         """The last turn had slots free: what becomes due can be claimed."""
@@ -82,6 +86,9 @@ class Pump:
         """Of a claim whose answer did not come."""
         self._started = 0
         self._last_progress = self._last_watch = 0.0
+        self._last_own = monotonic()
+        self._strange: set[bytes] = set()
+        """Tokens that the store counted as ours at the last look, and that we did not know."""
         self.stop_reason: str | None = None
 
     # from other threads
@@ -113,6 +120,7 @@ class Pump:
                 self._took(turn, self._exchange(turn), ends)
                 if not self._unfinished():
                     self._nothing_left()
+                self._release_what_is_strange()
                 self._wait()
         finally:
             self._listener.close()
@@ -142,7 +150,7 @@ class Pump:
         if self._reporter.waiting:
             pause = min(pause, max(0.0, self._last_progress + PROGRESS_EVERY - monotonic()))
         if self._due is not None and self._asked:
-            pause = min(pause, max(0.0, (self._due - now_us()) / SECOND))
+            pause = min(pause, max(0.0, (self._due - self._clock()) / SECOND))
         return pause
 
     def _next_turn(self) -> tuple[Exchange, list[tuple[Finished, Transition]]]:
@@ -170,7 +178,7 @@ class Pump:
         """What has ended since the last turn, as transitions; a job with a `failed()` to call goes
         through another thread first."""
         ends: list[tuple[Finished, Transition]] = []
-        now = now_us()
+        now = self._clock()
         for _ in range(len(self._ended)):
             run, outcome = self._ended.popleft()
             if self.running.pop(run.job.id, None) is None:
@@ -182,12 +190,13 @@ class Pump:
             else:
                 ends.append((finished, move))
         while self._hooked:
-            self._hooks_running -= 1
-            ends.append(self._hooked.popleft())
+            finished, move = self._hooked.popleft()
+            del self._hooks_running[move.id]
+            ends.append((finished, move))
         return ends
 
     def _call_failed(self, finished: Finished, move: Transition) -> None:
-        self._hooks_running += 1
+        self._hooks_running[move.id] = move.token
         self._hooks.submit(self._hook, finished, move)
 
     def _hook(self, finished: Finished, move: Transition) -> None:
@@ -234,6 +243,7 @@ class Pump:
     def _took(
         self, turn: Exchange, answer: Exchanged, ends: list[tuple[Finished, Transition]]
     ) -> None:
+        self._clock.told(answer.now)
         self._due = answer.next_due
         self._asked = bool(turn.slots)
         self._backlog = len(answer.claimed) >= max(turn.slots.values(), default=1)
@@ -278,8 +288,26 @@ class Pump:
     def _refuse(self, job: ClaimedJob, why: Refused) -> None:
         """A job that cannot start takes the same path, from its end."""
         finished = refused(job, why, self._reporter)
-        move = finished.transition(self._worker, now_us(), self._reporter)
+        move = finished.transition(self._worker, self._clock(), self._reporter)
         self._call_failed(finished, move)
+
+    def _release_what_is_strange(self) -> None:
+        """What is ours by the store's account, twice in a row, and not by our own: the claim's
+        answer never came, and nobody else may have it while we live."""
+        now = monotonic()
+        if now < self._last_own + OWN_EVERY:
+            return
+        self._last_own = now
+        claiming = self._runtime.driver.claiming
+        known = {run.job.token for run in self.running.values()} | {*self._hooks_running.values()}
+        try:
+            strange = {token for _, token in claiming.held(self._worker)} - known
+            for token in strange & self._strange:
+                released = claiming.release_token(token)
+                _log.warning("Released %d jobs of a claim whose answer was lost", released)
+        except StoreUnavailable:
+            return  # the next turn tells of it
+        self._strange = strange
 
     def _call_back(self, job_ids: frozenset[bytes]) -> None:
         for job_id in job_ids:
@@ -292,6 +320,24 @@ class Pump:
             self.stop("empty")
         elif self._options.once:
             self.stop("once")
+
+
+class _StoreTime:
+    """The store's clock as its last answer told it, carried on by our own monotonic one. This
+    host's own time is never compared with it."""
+
+    def __init__(self) -> None:
+        self._ahead = now_us() - _monotonic_us()
+
+    def __call__(self) -> int:
+        return _monotonic_us() + self._ahead
+
+    def told(self, now: int) -> None:
+        self._ahead = now - _monotonic_us()
+
+
+def _monotonic_us() -> int:
+    return monotonic_ns() // 1_000
 
 
 def run_kind(run: Run) -> Isolation:

@@ -29,7 +29,7 @@ _log = logging.getLogger("tabur.worker")
 
 #: Seconds: between looks at the children, at the restart signal, between beats, between prunings.
 LOOK = 0.1
-LOOK_AT_SIGNAL = 1.0
+LOOK_AT_SIGNAL = 2.5
 BEAT = 5.0
 PRUNE = 3600.0
 #: What a child may take to end once its grace is over (seconds).

@@ -50,7 +50,7 @@ class DatabaseWorkers:
         self._store.transact(lambda tx: register(tx.cursor))
 
     def beat(self, workers: Sequence[str]) -> None:
-        self._store.transact(lambda tx: self._beat.run(tx.cursor, workers))
+        self._store.alone(lambda cursor: self._beat.run(cursor, workers))
 
     def list(self) -> Sequence[WorkerRecord]:
         with self._store.read() as cursor:

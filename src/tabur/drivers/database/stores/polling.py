@@ -10,7 +10,7 @@ from time import monotonic
 
 #: Seconds between two looks soon after work, and how long that lasts.
 OFTEN, OFTEN_FOR = 0.005, 10.0
-SELDOM = 1.0
+SELDOM = 0.9
 
 
 class PollingListener:
