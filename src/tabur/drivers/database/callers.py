@@ -47,7 +47,9 @@ class CallersTransaction:
 
     def _is_new(self, connection: Connection, job: NewJob) -> bool:
         row = dict(zip(RECORD, record_row(job), strict=True))
-        return connection.execute(self._insert_unless_known, row).rowcount == 1
+        kept = {"preserve_rowcount": True}  # else some clients forget it
+        done = connection.execute(self._insert_unless_known, row, execution_options=kept)
+        return done.rowcount == 1
 
 
 def _dicts(names: Sequence[str], rows: Any) -> list[dict[str, Any]]:

@@ -227,7 +227,8 @@ class NetworkStore(Store):
     def _scalar(self, query: str) -> Any:
         with self.read() as cursor:
             cursor.execute(query)
-            return cursor.fetchone()[0]
+            row = cursor.fetchone()
+            return None if row is None else row[0]
 
 
 class _Again(Exception):

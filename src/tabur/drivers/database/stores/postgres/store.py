@@ -49,6 +49,35 @@ _AGAIN = ("40P01", "40001", "55P03")
 _NO_TABLES = ("42P01", "42703", "3F000")
 
 
+_DEAD_ROWS = """
+    SELECT concat_ws(' ', coalesce(n_dead_tup, 0), 'in job_ready, vacuumed',
+                     coalesce(greatest(last_vacuum, last_autovacuum)::timestamptz(0)::text,
+                              'never'))
+      FROM pg_stat_user_tables WHERE relid = to_regclass('job_ready')
+"""
+#: The oldest of what keeps dead rows from being removed: a transaction, a prepared one, or a slot
+#: of a replica.
+_HORIZON = """
+    SELECT said
+      FROM (SELECT xact_start AS since,
+                   format('process %s (%s, %s, %s) since %s', pid, usename,
+                          coalesce(nullif(application_name, ''), 'no name'), state,
+                          xact_start::timestamptz(0)) AS said
+              FROM pg_stat_activity
+             WHERE datname = current_database() AND xact_start IS NOT NULL
+               AND (backend_xmin IS NOT NULL OR backend_xid IS NOT NULL)
+             UNION ALL
+            SELECT prepared, format('prepared transaction %s of %s since %s', gid, owner,
+                                    prepared::timestamptz(0))
+              FROM pg_prepared_xacts WHERE database = current_database()
+             UNION ALL
+            SELECT '-infinity', format('replication slot %s, %s transactions behind', slot_name,
+                                       age(xmin))
+              FROM pg_replication_slots WHERE xmin IS NOT NULL AND age(xmin) > 100000) held
+     WHERE since < now() - interval '1 minute' ORDER BY since LIMIT 1
+"""
+
+
 class PostgresStore(NetworkStore):
     """`?pooler=transaction` in the URL, for PgBouncer: no notifications, nothing that a session
     keeps between two transactions."""
@@ -134,11 +163,16 @@ class PostgresStore(NetworkStore):
         ]
 
     def describe(self) -> Mapping[str, Any]:
-        version = self._scalar("SHOW server_version")
+        durability = ("fsync", "synchronous_commit")
         return {
-            "engine": f"PostgreSQL {version}",
-            "durability": f"fsync {self._scalar('SHOW fsync')}, "
-            f"synchronous_commit {self._scalar('SHOW synchronous_commit')}",
+            "engine": f"PostgreSQL {self._scalar('SHOW server_version')}",
+            "durability": ", ".join(
+                f"{each} {self._scalar(f'SHOW {each}')}" for each in durability
+            ),
+            "woken by": "looking (pooler=transaction)" if self._pooler else "notifications",
+            "autovacuum": self._scalar("SHOW autovacuum"),
+            "dead rows": self._scalar(_DEAD_ROWS),
+            "held back by": self._scalar(_HORIZON) or "nothing older than a minute",
         }
 
     def _prepare(self, raw: Any) -> None:
