@@ -2,54 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
+from threading import Thread
+from time import monotonic
 
 import pytest
-from sqlalchemy import Engine, create_engine, text
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
+from sqlalchemy import create_engine, text
+from sqlalchemy.engine import make_url
 from sqlalchemy.orm import Session, scoped_session, sessionmaker
-from sqlalchemy.pool import NullPool
 
-from tabur import ConfigError, FunctionJob, IdempotencyConflict, Tabur
+from tabur import ConfigError, IdempotencyConflict, Tabur
 from tabur.errors import DispatchWouldBlock
+from tests.dispatch.shops import ORDER, Shop, confirm
 
-
-class Shop:
-    """An app and an engine on one database, with one table of its own."""
-
-    def __init__(self, folder: Path) -> None:
-        self.url = f"sqlite:///{folder / 'shop.sqlite3'}"
-        self.jobs = Tabur(database_url=self.url)
-        self.engine: Engine = create_engine(self.url)
-        self.confirm: FunctionJob[..., None] = self.jobs.job(name="confirm")(_confirm)
-
-    def waiting(self) -> int:
-        with self.engine.connect() as connection:
-            return int(connection.execute(text("SELECT count(*) FROM jobs")).scalar_one())
-
-    def orders(self) -> int:
-        with self.engine.connect() as connection:
-            return int(connection.execute(text("SELECT count(*) FROM orders")).scalar_one())
-
-
-def _confirm(order_id: int) -> None:
-    pass
-
-
-ORDER = text("INSERT INTO orders VALUES (NULL)")
-
-
-@pytest.fixture
-def shop(tmp_path: Path) -> Iterator[Shop]:
-    shop = Shop(tmp_path)
-    shop.jobs.migrate()
-    shop.jobs.install(shop.engine)
-    with shop.engine.begin() as connection:
-        connection.execute(text("CREATE TABLE orders (id INTEGER PRIMARY KEY)"))
-    yield shop
-    shop.jobs.close()
-    shop.engine.dispose()
+on_sqlite = pytest.mark.parametrize("shop", ["sqlite"], indirect=True)
+on_servers = pytest.mark.parametrize("shop", ["postgresql", "mysql"], indirect=True)
 
 
 def test_the_job_commits_with_the_order(shop: Shop) -> None:
@@ -130,6 +97,7 @@ def test_after_commit_never_fires_for_what_was_rolled_back(shop: Shop) -> None:
     assert shop.waiting() == 1
 
 
+@on_sqlite
 def test_a_plain_dispatch_inside_ones_own_write_raises_at_once(shop: Shop) -> None:
     with Session(shop.engine) as session, session.begin():
         session.execute(ORDER)
@@ -139,6 +107,17 @@ def test_a_plain_dispatch_inside_ones_own_write_raises_at_once(shop: Shop) -> No
     assert shop.waiting() == 1
 
 
+@on_servers
+def test_a_plain_dispatch_beside_ones_own_write_goes_its_own_way(shop: Shop) -> None:
+    with Session(shop.engine) as session:
+        session.execute(ORDER)
+        shop.confirm.options(session=session).dispatch(order_id=1)
+        shop.confirm.dispatch(order_id=2)
+        assert shop.waiting() == 1
+        session.rollback()
+    assert (shop.orders(), shop.waiting()) == (0, 1)
+
+
 def test_a_plain_dispatch_beside_an_open_read_goes_through(shop: Shop) -> None:
     with Session(shop.engine) as session, session.begin():
         session.execute(text("SELECT * FROM orders"))
@@ -146,24 +125,48 @@ def test_a_plain_dispatch_beside_an_open_read_goes_through(shop: Shop) -> None:
     assert shop.waiting() == 1
 
 
-def test_another_database_is_refused_with_the_reason(shop: Shop, tmp_path: Path) -> None:
+@pytest.mark.parametrize("with_tables", [False, True])
+def test_another_database_is_refused_with_the_reason(shop: Shop, with_tables: bool) -> None:
+    url = shop.another_database()
+    if with_tables:
+        other_jobs = Tabur(database_url=url)
+        other_jobs.migrate()
+        other_jobs.close()
+    other = create_engine(url)
+    with Session(other) as session:
+        with pytest.raises(ConfigError, match=r"cannot span both.*after_commit=True"):
+            shop.confirm.options(session=session).dispatch(order_id=1)
+        session.execute(text("SELECT 1"))  # the session is in order
+    other.dispose()
+    assert shop.waiting() == 0
+
+
+@on_servers
+def test_another_engine_is_refused_with_the_reason(shop: Shop, tmp_path: Path) -> None:
     other = create_engine(f"sqlite:///{tmp_path / 'other.sqlite3'}")
-    with (
-        Session(other) as session,
-        pytest.raises(ConfigError, match=r"cannot span both.*after_commit=True"),
-    ):
+    with Session(other) as session, pytest.raises(ConfigError, match="cannot span both"):
         shop.confirm.options(session=session).dispatch(order_id=1)
     other.dispose()
 
 
+@on_servers
+def test_the_same_database_by_another_name_of_its_machine_is_the_same(shop: Shop) -> None:
+    other = create_engine(make_url(shop.url).set(host="localhost"))
+    with Session(other) as session, session.begin():
+        session.execute(ORDER)
+        shop.confirm.options(session=session).dispatch(order_id=1)
+    other.dispose()
+    assert (shop.orders(), shop.waiting()) == (1, 1)
+
+
 def test_a_memory_queue_has_no_transactions(shop: Shop) -> None:
     jobs = Tabur(connection="memory")
-    confirm = jobs.job(name="confirm")(_confirm)
+    confirm_later = jobs.job(name="confirm")(confirm)
     with Session(shop.engine) as session:
         with pytest.raises(ConfigError, match="after_commit=True"):
-            confirm.options(session=session).dispatch(order_id=1)
+            confirm_later.options(session=session).dispatch(order_id=1)
         session.execute(ORDER)
-        handle = confirm.options(session=session, after_commit=True).dispatch(order_id=1)
+        handle = confirm_later.options(session=session, after_commit=True).dispatch(order_id=1)
         session.commit()
     assert handle.status().state == "pending"
 
@@ -196,73 +199,6 @@ def test_an_idempotency_key_leads_to_the_same_job_in_a_transaction(shop: Shop) -
         shop.confirm.options(session=session, idempotency_key="order-1").dispatch(order_id=2)
 
 
-@pytest.fixture
-def async_engine(shop: Shop) -> AsyncEngine:
-    return create_async_engine(shop.url.replace("sqlite:", "sqlite+aiosqlite:"), poolclass=NullPool)
-
-
-async def _in_async_session(engine: AsyncEngine, shop: Shop, *, commit: bool) -> None:
-    async with AsyncSession(engine) as session:
-        await session.execute(ORDER)
-        await shop.confirm.options(session=session).dispatch_async(order_id=1)
-        await (session.commit() if commit else session.rollback())
-    await engine.dispose()
-
-
-@pytest.mark.parametrize("commit", [True, False])
-def test_an_async_session_carries_the_job(
-    shop: Shop, async_engine: AsyncEngine, commit: bool
-) -> None:
-    import asyncio
-
-    asyncio.run(_in_async_session(async_engine, shop, commit=commit))
-    assert (shop.orders(), shop.waiting()) == ((1, 1) if commit else (0, 0))
-
-
-def test_an_async_session_after_its_commit(shop: Shop, async_engine: AsyncEngine) -> None:
-    import asyncio
-
-    async def order() -> None:
-        async with AsyncSession(async_engine) as session:
-            await session.execute(ORDER)
-            configured = shop.confirm.options(session=session, after_commit=True)
-            await configured.dispatch_async(order_id=1)
-            assert shop.waiting() == 0
-            await session.commit()
-        await async_engine.dispose()
-
-    asyncio.run(order())
-    assert (shop.orders(), shop.waiting()) == (1, 1)
-
-
-def test_an_async_connection_and_a_plain_dispatch_async(
-    shop: Shop, async_engine: AsyncEngine
-) -> None:
-    import asyncio
-
-    async def order() -> None:
-        async with async_engine.begin() as connection:
-            await connection.execute(ORDER)
-            await shop.confirm.options(session=connection).dispatch_async(order_id=1)
-        await shop.confirm.dispatch_async(order_id=2)
-        await async_engine.dispose()
-
-    asyncio.run(order())
-    assert (shop.orders(), shop.waiting()) == (1, 2)
-
-
-def test_an_async_session_needs_dispatch_async(shop: Shop, async_engine: AsyncEngine) -> None:
-    import asyncio
-
-    async def order() -> None:
-        async with AsyncSession(async_engine) as session:
-            with pytest.raises(ConfigError, match="dispatch_async"):
-                shop.confirm.options(session=session).dispatch(order_id=1)
-        await async_engine.dispose()
-
-    asyncio.run(order())
-
-
 def test_a_key_used_for_something_else_is_refused_in_every_way(shop: Shop) -> None:
     shop.confirm.options(idempotency_key="order-1").dispatch(1)
     again = shop.confirm.options(idempotency_key="order-1")
@@ -277,3 +213,65 @@ def test_a_key_used_for_something_else_is_refused_in_every_way(shop: Shop) -> No
     with pytest.raises(IdempotencyConflict):
         shop.jobs.dispatch_many([again(2)])
     assert shop.waiting() == 1
+
+
+def _dispatched_meanwhile(shop: Shop, ids: list[str], order_id: int = 1) -> Thread:
+    """Another caller, who uses the key while somebody else's transaction holds it."""
+
+    def order() -> None:
+        with Session(shop.engine) as session, session.begin():
+            session.execute(ORDER)
+            configured = shop.confirm.options(session=session, idempotency_key="order-1")
+            ids.append(str(configured.dispatch(order_id=order_id).id))
+
+    thread = Thread(target=order)
+    thread.start()
+    return thread
+
+
+@pytest.mark.parametrize("commit", [True, False])
+def test_a_key_that_two_transactions_use_at_the_same_time(shop: Shop, commit: bool) -> None:
+    ids: list[str] = []
+    with Session(shop.engine) as session:
+        session.execute(ORDER)
+        configured = shop.confirm.options(session=session, idempotency_key="order-1")
+        first = str(configured.dispatch(order_id=1).id)
+        other = _dispatched_meanwhile(shop, ids)
+        other.join(0.2)
+        assert other.is_alive()  # it waits for what becomes of the first
+        (session.commit if commit else session.rollback)()
+    other.join()
+    assert ids == [first]
+    assert (shop.orders(), shop.waiting()) == (2 if commit else 1, 1)
+
+
+def test_thousands_go_in_one_transaction_with_keys_among_them(shop: Shop) -> None:
+    shop.confirm.options(idempotency_key="order-7").dispatch(7)
+    with Session(shop.engine) as session, session.begin():
+        configured = shop.confirm.options(session=session)
+        shop.jobs.dispatch_many(
+            (configured.options(idempotency_key=f"order-{n}") if n < 10 else configured)(n)
+            for n in range(3000)
+        )
+    assert shop.waiting() == 3000
+
+
+# On MySQL nobody is told: workers look by themselves.
+@pytest.mark.parametrize("shop", ["sqlite", "postgresql"], indirect=True)
+def test_who_listens_is_woken_by_the_commit_and_by_nothing_before(shop: Shop) -> None:
+    listener = shop.jobs.driver.listen()
+    while listener.wait(0.3):
+        pass
+    with Session(shop.engine) as session:
+        session.execute(ORDER)
+        shop.confirm.options(session=session).dispatch(order_id=1)
+        assert not listener.wait(0.1)
+        session.rollback()
+        assert not listener.wait(0.1)
+        session.execute(ORDER)
+        shop.confirm.options(session=session).dispatch(order_id=1)
+        session.commit()
+    asked = monotonic()
+    assert listener.wait(30)
+    assert monotonic() - asked < 5
+    listener.close()
