@@ -49,7 +49,7 @@ fix: .venv/.dev ## Mend what can be mended by itself: lint and format
 	ruff check --fix
 	ruff format
 
-bench: .venv/.dev ## Measure on SQLite beside a bare loop and huey (QUICK=1 for a minute of it)
+bench: .venv/.dev ## Measure Tabur, bare stores and rivals on four stores (QUICK=1 for a minute of it)
 	@scripts/servers.sh
 	@python -m bench $(if $(QUICK),--quick) $(BENCH_ARGS)
 
