@@ -13,12 +13,10 @@ from functools import cache
 from pathlib import Path
 
 from chaos.ledger import ENDED, STARTED, Effect, Turn, Writer
+from chaos.numbering import raises_first
 from tabur import JobContext, Tabur
 from tabur.drivers.contract import Claiming, Driver, Exchange, Exchanged
 from tabur.model.records import Attachment
-
-#: One job in so many raises on its first attempt, and runs again.
-RAISES_EVERY = 50
 
 
 @cache
@@ -64,10 +62,6 @@ class WatchedTabur(Tabur):
 
 
 jobs = WatchedTabur.from_env(None)
-
-
-def raises_first(number: int) -> bool:
-    return number % RAISES_EVERY == 0
 
 
 def _mark(what: int, ctx: JobContext, number: int) -> None:

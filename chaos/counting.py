@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from chaos import ledger
-from chaos.app import raises_first
 from chaos.ledger import DONE, ENDED, REFUSED, STARTED, UNCLEAR, UNKNOWN, Dispatch, Effect
+from chaos.numbering import raises_first
 
 SECOND = 1_000_000_000
 

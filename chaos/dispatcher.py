@@ -18,6 +18,7 @@ from typing import Any
 
 from chaos.app import heavy, jobs, light, writer
 from chaos.ledger import DONE, REFUSED, UNCLEAR, UNKNOWN, Dispatch
+from chaos.numbering import STRETCH, is_heavy
 from tabur import PendingJob
 from tabur.errors import StoreUnavailable, StoreUnreachable
 
@@ -25,7 +26,6 @@ from tabur.errors import StoreUnavailable, StoreUnreachable
 LATE = 1.0
 #: One dispatch in so many is insistent, and one in so many is in the caller's transaction.
 INSISTENT, IN_SESSION = 12, 6
-HEAVY = 10
 PLAIN, INSISTS, SESSION = "plain", "insistent", "session"
 
 
@@ -41,16 +41,16 @@ class Dispatcher:
     def stop(self, *_: object) -> None:
         self._stopping = True
 
-    def run(self, seconds: float) -> None:
-        """Returns when the time is over, or it was told to stop."""
+    def run(self, *, seconds: float, at_most: int) -> None:
+        """Returns when the time is over, all are offered, or it was told to stop."""
         began = time.monotonic()
         ends, offered = began + seconds, 0
-        while not self._stopping and (now := time.monotonic()) < ends:
+        while not self._stopping and offered < at_most and (now := time.monotonic()) < ends:
             due = int((now - began) * self._rate) - offered
             if due > self._rate * LATE:
                 began += due / self._rate - LATE  # those are never offered
                 continue
-            wanted = random.randint(1, 2 * self._at_once - 1)
+            wanted = min(random.randint(1, 2 * self._at_once - 1), at_most - offered)
             if due < wanted:
                 time.sleep((wanted - due) / self._rate)
             self._dispatch(wanted)
@@ -76,7 +76,7 @@ class Dispatcher:
         )
 
     def _pending(self, number: int) -> PendingJob[None]:
-        job = heavy if number % HEAVY == 0 else light
+        job = heavy if is_heavy(number) else light
         return job(number=number, ms=random.randint(0, self._ms))
 
     def _plain(self, numbers: range) -> None:
@@ -129,13 +129,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="chaos.dispatcher")
     parser.add_argument("--base", type=int, required=True, help="number of the first job")
     parser.add_argument("--rate", type=float, required=True, help="jobs a second")
-    parser.add_argument("--seconds", type=float, required=True)
+    parser.add_argument("--seconds", type=float, default=3600.0)
+    parser.add_argument("--jobs", type=int, default=STRETCH, help="how many at most")
     parser.add_argument("--at-once", type=int, default=10, help="jobs in a dispatch, on average")
     parser.add_argument("--ms", type=int, default=5, help="longest run of a job")
     given = parser.parse_args()
     dispatcher = Dispatcher(given.base, given.rate, at_once=given.at_once, ms=given.ms)
     signal.signal(signal.SIGTERM, dispatcher.stop)
-    dispatcher.run(given.seconds)
+    dispatcher.run(seconds=given.seconds, at_most=given.jobs)
     jobs.close()
 
 

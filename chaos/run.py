@@ -15,6 +15,7 @@ from typing import Any, Self
 
 from chaos import ledger
 from chaos.counting import SECOND, Count, Pace, counted
+from chaos.numbering import STRETCH
 from tabur import State, Tabur
 from tabur.drivers.contract import Driver, Filter
 
@@ -23,8 +24,6 @@ FOREIGN = ("QUEUE_", "DATABASE_", "REDIS_", "TABUR_")
 UNFINISHED = (State.PENDING, State.PROCESSING, State.SCHEDULED, State.BLOCKED)
 #: Seconds that anything may take on a busy machine: a ceiling, no target.
 CEILING = 90.0
-#: Numbers of jobs that one dispatcher may use.
-STRETCH = 10_000_000
 
 
 class Stuck(Exception):
@@ -71,14 +70,13 @@ class Run:
         )
         return workers
 
-    def dispatch(self, *, rate: float, seconds: float, at_once: int = 10, ms: int = 5) -> None:
-        """Starts one more application that dispatches at a rate."""
-        base = len(self._dispatchers) * STRETCH
-        options = {"base": base, "rate": rate, "seconds": seconds, "at-once": at_once, "ms": ms}
+    def dispatch(self, **options: float) -> None:
+        """Starts one more application that dispatches: options of `chaos.dispatcher`."""
+        options["base"] = len(self._dispatchers) * STRETCH
         process = _start(
             [
                 *(sys.executable, "-m", "chaos.dispatcher"),
-                *(f"--{name}={value}" for name, value in options.items()),
+                *(f"--{name.replace('_', '-')}={value}" for name, value in options.items()),
             ],
             self._environment,
             log=self.place / f"dispatcher-{len(self._dispatchers)}.log",
@@ -102,6 +100,7 @@ class Run:
         """Waits until nothing is unfinished; answers the seconds. What never ends is for the count
         to tell: after the ceiling this returns too."""
         began = time.monotonic()
+        self._app.close()  # we look with connections that saw no fault
         with contextlib.suppress(Stuck):
             self.until(lambda: self.unfinished() == 0, "drained", ceiling=ceiling)
         return time.monotonic() - began
@@ -125,6 +124,12 @@ class Run:
 
     def turns(self) -> list[ledger.Turn]:
         return [turn for those in ledger.turns(self.place).values() for turn in those]
+
+    def exits(self) -> int:
+        """How many processes of workers have ended so far: those that are gone with their
+        supervisor, and those that another one has followed."""
+        followers = len(ledger.turns(self.place)) - sum(each.processes for each in self.workers)
+        return followers + sum(each.has_left for each in self.workers)
 
     def orders(self) -> set[int]:
         """The rows that callers' own transactions have left."""
@@ -203,13 +208,13 @@ class Workers:
 
     def refuse_dead(self) -> bool:
         """Raises Stuck where the supervisor has left."""
-        if self._process.poll() is not None:
+        if self.has_left:
             raise Stuck(f"The worker has left: {self.log}")
         return True
 
-    def exits(self) -> int:
-        """How many of its processes have ended so far, itself included."""
-        return self.log.count("worker process ended") + (self._process.poll() is not None)
+    @property
+    def has_left(self) -> bool:
+        return self._process.poll() is not None
 
     def stop(self) -> None:
         _stop(self._process)

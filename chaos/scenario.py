@@ -101,7 +101,8 @@ def check_effects(report: Report, run: Run) -> None:
     report.none(
         "settled in the store otherwise than they ended", abs(run.completed() - len(count.ended))
     )
-    report.none("worker processes that ended", sum(each.exits() for each in run.workers))
+    report.none("worker processes that ended", run.exits())
+    report.none("tracebacks of workers", sum(each.log.count("Traceback") for each in run.workers))
     report.figures |= {
         "offered": count.offered,
         **{f"dispatch {verdict}": jobs for verdict, jobs in sorted(count.verdicts.items())},

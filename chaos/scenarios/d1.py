@@ -48,7 +48,7 @@ class D1(Scenario):
         report = Report(self.id, "PostgreSQL", load)
         with PostgresServer.start() as server, Run(place, server.url()) as run:
             run.work(processes=self.processes)
-            run.dispatch(rate=self.rate, seconds=3600)
+            run.dispatch(rate=self.rate)
             run.until(lambda: run.pace().first_after(0) < float("inf"), "the first job")
             began = time.monotonic_ns()
             time.sleep(self.calm)

@@ -112,13 +112,13 @@ class R1(Scenario):
                     len(jobs) / self.power_cuts
                 )
             report.none("left unfinished in the store", run.unfinished())
-            report.none("worker processes that ended", sum(each.exits() for each in run.workers))
+            report.none("worker processes that ended", run.exits())
         report.seconds = took()
         return report
 
     def _begin(self, run: Run) -> None:
         run.work(processes=self.processes)
-        run.dispatch(rate=self.rate, seconds=3600)
+        run.dispatch(rate=self.rate)
         run.until(lambda: run.pace().first_after(0) < float("inf"), "the first job")
 
     def _end(self, run: Run, report: Report) -> None:
