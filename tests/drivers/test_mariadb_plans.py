@@ -56,7 +56,8 @@ def plans_of(url: str, driver: DatabaseDriver) -> Callable[[Callable[[], object]
 
     class Recording(Cursor):
         def _query(self, q: Any) -> int:
-            executed.append(q if isinstance(q, str) else bytes(q).decode())
+            together = q if isinstance(q, str) else bytes(q).decode()
+            executed.extend(each.strip() for each in together.split(";"))
             return super()._query(q)  # type: ignore[misc,no-any-return]
 
     driver._store._open_cursor = Recording  # type: ignore[attr-defined]

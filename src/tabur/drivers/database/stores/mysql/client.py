@@ -52,6 +52,12 @@ def module_of(url: URL) -> Any:
     return import_module(_MODULES[url.get_driver_name()])
 
 
+def client_flags(url: URL) -> int:
+    """Several statements in one round trip; and what was found is counted, changed or not."""
+    flags = import_module(f"{_MODULES[url.get_driver_name()]}.constants.CLIENT")
+    return int(flags.MULTI_STATEMENTS | flags.FOUND_ROWS)
+
+
 def fate_of(error: Exception) -> Fate | None:
     """By the server's number; None where there is none that says it."""
     code = error.args[0] if error.args else None

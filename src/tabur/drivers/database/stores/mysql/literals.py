@@ -1,4 +1,4 @@
-"""Values as parts of a statement's text.
+"""Statements as text: values in it, and several in one round trip.
 
 The clients for this server put values into the text as well, each in Python and one by one, which
 was half of what a turn cost us. Bytes and texts are written in hexadecimal here: nothing in them
@@ -8,10 +8,19 @@ can end the literal, whatever the session's modes.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-#: Bytes of one statement, but for a single row that is larger: any server takes a megabyte.
+from tabur.drivers.database.statements import Row
+
+#: Bytes of one packet, but for a single row or statement that is larger: any server takes a
+#: megabyte.
 LONGEST = 1_000_000
+
+
+class Result(NamedTuple):
+    changed: int
+    """Rows that it changed, or has found."""
+    rows: Sequence[Row]
 
 
 def literal(value: Any) -> str:
@@ -29,11 +38,22 @@ def listed(values: Iterable[Any]) -> str:
     return ", ".join(map(literal, values))
 
 
-def insert_all(cursor: Any, table: str, columns: Sequence[str], rows: Sequence[Any]) -> None:
+def inserts(table: str, columns: Sequence[str], rows: Iterable[Iterable[Any]]) -> list[str]:
     """One statement for as many rows as it holds."""
     head = f"INSERT INTO {table} ({', '.join(f'`{each}`' for each in columns)}) VALUES "
-    for chunk in _chunks(f"({listed(row)})" for row in rows):
-        cursor.execute(head + ", ".join(chunk))
+    return [head + ", ".join(chunk) for chunk in _chunks(f"({listed(row)})" for row in rows)]
+
+
+def run(cursor: Any, statements: Iterable[str]) -> list[Result]:
+    """Run them one after the other, in as few round trips as they fit in. One that fails is the
+    last that was run."""
+    results = []
+    for chunk in _chunks(statements):
+        cursor.execute("; ".join(chunk))
+        results.append(Result(cursor.rowcount, cursor.fetchall()))
+        while cursor.nextset():
+            results.append(Result(cursor.rowcount, cursor.fetchall()))
+    return results
 
 
 def _chunks(parts: Iterable[str]) -> Iterator[list[str]]:

@@ -13,9 +13,8 @@ from collections.abc import Sequence
 from time import monotonic
 from typing import NamedTuple
 
-#: Seconds between two claims from the front; more where one takes long, so that they cost no more
-#: than this share of the time.
-FRONT_EVERY, FRONT_SHARE = 0.1, 0.05
+#: Seconds between two claims from the front.
+FRONT_EVERY = 0.2
 
 #: A queue and an isolation.
 Lane = tuple[str, str]
@@ -41,13 +40,12 @@ class Marks:
             return None
         return mark.rank, mark.seq
 
-    def claimed(self, lane: Lane, places: Sequence[Place], *, room: int, took: float) -> None:
-        """What one read has claimed, in order, where there was `room`; it `took` seconds."""
+    def claimed(self, lane: Lane, places: Sequence[Place], *, room: int) -> None:
+        """What one read has claimed, in order, where there was `room` for so many."""
         before = self._marks.pop(lane, None)
-        if len(places) < room:
-            return
-        holds_until = monotonic() + max(FRONT_EVERY, took / FRONT_SHARE)
-        self._marks[lane] = _Mark(*places[-1], before.holds_until if before else holds_until)
+        if len(places) == room:
+            holds_until = before.holds_until if before else monotonic() + FRONT_EVERY
+            self._marks[lane] = _Mark(*places[-1], holds_until)
 
     def forget(self) -> None:
         self._marks.clear()

@@ -14,7 +14,12 @@ from sqlalchemy.engine import URL
 from tabur.drivers.contract import Listener
 from tabur.drivers.database.statements import Keyed, Prepared
 from tabur.drivers.database.store import Words
-from tabur.drivers.database.stores.mysql.client import client_for, fate_of, module_of
+from tabur.drivers.database.stores.mysql.client import (
+    client_flags,
+    client_for,
+    fate_of,
+    module_of,
+)
 from tabur.drivers.database.stores.mysql.hot import MySQLHot
 from tabur.drivers.database.stores.network import CONNECT_PATIENCE, Fate, NetworkStore, run_on
 from tabur.drivers.database.stores.polling import PollingListener
@@ -63,6 +68,7 @@ class MySQLStore(NetworkStore):
         connect: dict[str, Any] = {
             "autocommit": True,
             "charset": "utf8mb4",
+            "client_flag": client_flags(url),
             "connect_timeout": CONNECT_PATIENCE,
             "read_timeout": ANSWER_PATIENCE,
             "write_timeout": ANSWER_PATIENCE,
