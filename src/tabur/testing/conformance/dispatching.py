@@ -114,3 +114,13 @@ def _again(job: NewJob) -> NewJob:
         payload=b"2",
         created_at=job.created_at + 1,
     )
+
+
+def a_large_dispatch_is_all_or_only_what_was_unknown(store: Subject) -> None:
+    jobs = [store.new() for _ in range(4_500)]
+    store.driver.dispatching.dispatch(jobs[4_000:4_200])
+    store.driver.dispatching.dispatch(jobs)
+    (size,) = store.driver.inspection.queues()
+    assert size.pending == len(jobs)
+    first = store.claim(slots={Isolation.THREAD: 300})
+    assert [each.id for each in first] == [job.id for job in (*jobs[4_000:4_200], *jobs[:100])]

@@ -13,7 +13,7 @@ from sqlalchemy.engine import URL
 
 from tabur.drivers.contract import Listener
 from tabur.drivers.database.statements import Keyed, Prepared
-from tabur.drivers.database.store import Words
+from tabur.drivers.database.store import Transaction, Words
 from tabur.drivers.database.stores.network import (
     CONNECT_PATIENCE,
     Fate,
@@ -31,6 +31,8 @@ try:
 except ImportError:  # the extra is not installed; said when a store is opened
     psycopg = None  # type: ignore[assignment]
 
+#: Jobs in one statement of a large dispatch: a part that the server holds in its memory.
+INSERTED_AT_ONCE = 2_000
 #: Seconds between two notifications of one process: who was just woken looks by itself meanwhile.
 NOTIFY_EVERY = 0.05
 NOTIFY = "SELECT pg_notify('tabur', '')"
@@ -120,7 +122,17 @@ class PostgresStore(NetworkStore):
         self.hot = PostgresHot(self)
 
     def insert(self, jobs: Sequence[NewJob], now: int) -> None:
-        self.alone(lambda cursor: self.hot.insert(cursor, jobs, now))
+        if len(jobs) <= INSERTED_AT_ONCE:
+            self.alone(lambda cursor: self.hot.insert(cursor, jobs, now))
+        else:
+            self.transact(lambda tx: self._insert_many(tx, jobs, now))
+
+    def _insert_many(self, tx: Transaction, jobs: Sequence[NewJob], now: int) -> None:
+        """The server works on one part while the next is made ready."""
+        with tx.cursor.connection.pipeline():
+            for start in range(0, len(jobs), INSERTED_AT_ONCE):
+                part = jobs[start : start + INSERTED_AT_ONCE]
+                tx.woken |= self.hot.insert(tx.cursor, part, now)
 
     def keyed(self, statement: Any, column: Any, *names: str) -> Keyed:
         keys = any_(bindparam("keys", type_=ARRAY(column.type)))
