@@ -21,7 +21,8 @@ from tabur.errors import ConfigError, SchemaMissing, StoreError, StoreUnavailabl
 
 T = TypeVar("T")
 
-#: Connections that one process opens at most, and seconds that a caller waits for one.
+#: Connections that one process opens at most, each only when the others are busy, and seconds that
+#: a caller waits for one. A worker's child needs one, and more only while its jobs dispatch.
 POOL, POOL_PATIENCE = 10, 30.0
 CONNECT_PATIENCE = 5
 #: How often a transaction that lost a deadlock is done again.
@@ -55,8 +56,8 @@ class NetworkStore(Store):
         self._url, self._connect = url, dict(connect)
         self._engine = create_engine(
             url,
-            pool_size=2,
-            max_overflow=POOL - 2,
+            pool_size=POOL,
+            max_overflow=0,
             pool_timeout=POOL_PATIENCE,
             pool_use_lifo=True,
             pool_reset_on_return=None,  # we end what we begin; a ROLLBACK would be a round trip
