@@ -7,37 +7,29 @@ rows) leads to reading the indexes, whatever it knows of the tables.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
-
-from sqlalchemy import func, select
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from tabur.drivers.contract import Exchange
 from tabur.drivers.database.rows import outcome_row, record_row, split
-from tabur.drivers.database.schema import waiting
-from tabur.drivers.database.statements import ZERO
 from tabur.drivers.database.store import AtOnce, Hot, Look
 from tabur.drivers.database.stores.postgres.marks import Marks, Place
 from tabur.model.outcome import Transition
 from tabur.model.records import ClaimedJob, NewJob
 from tabur.model.states import Isolation
 
-if TYPE_CHECKING:
-    from tabur.drivers.database.stores.postgres.store import PostgresStore
-
 
 class PostgresHot(Hot):
-    def __init__(self, store: PostgresStore) -> None:
-        self._store = store
+    """`notifies_now` answers whether listeners are to be told, and takes it as done."""
+
+    def __init__(self, notifies_now: Callable[[], bool]) -> None:
+        self._notifies_now = notifies_now
         self._marks = Marks()
-        self._next_due = store.prepare(
-            select(func.min(waiting.c.due_at)).where(waiting.c.blockers == ZERO)
-        )
 
     def insert(self, cursor: Any, jobs: Sequence[NewJob], now: int) -> bool:
         to_ready, to_waiting = split(jobs, now)
         if len(to_ready) == 1 and not to_waiting:
-            sql = _INSERT_ONE_AND_TELL if self._store.notifies_now() else _INSERT_ONE
+            sql = _INSERT_ONE_AND_TELL if self._notifies_now() else _INSERT_ONE
             cursor.execute(sql, (*record_row(jobs[0]), *to_ready[0]))
             return False  # it has told already
         values = [

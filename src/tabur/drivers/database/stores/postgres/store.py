@@ -119,7 +119,7 @@ class PostgresStore(NetworkStore):
         plain = url.difference_update_query(["pooler"]).set(drivername="postgresql+psycopg")
         super().__init__(plain, clock, connect=connect)
         self._notified = 0.0
-        self.hot = PostgresHot(self)
+        self.hot = PostgresHot(self._notifies_now)
 
     def insert(self, jobs: Sequence[NewJob], now: int) -> None:
         if len(jobs) <= INSERTED_AT_ONCE:
@@ -158,7 +158,7 @@ class PostgresStore(NetworkStore):
             "ALTER TABLE job_ready DROP CONSTRAINT job_ready_id_key, ADD PRIMARY KEY (id)",
         ]
 
-    def notifies_now(self) -> bool:
+    def _notifies_now(self) -> bool:
         """Whether a notification is due, and then takes it as sent."""
         now = monotonic()
         if self._pooler or now - self._notified < NOTIFY_EVERY:
@@ -217,7 +217,7 @@ class PostgresStore(NetworkStore):
         return None if found is None else int(found)
 
     def _wake(self, cursor: Any) -> None:
-        if self.notifies_now():
+        if self._notifies_now():
             cursor.execute(NOTIFY)
 
 
