@@ -128,7 +128,9 @@ def test_a_claim_leaves_the_rest_to_others_before_it_commits(url: str) -> None:
 
 def _read_by_index(plans: list[Any]) -> None:
     for plan in plans:
-        _, _, _, kind, _, _, _, _, _, extra, statement = plan
+        _, _, table, kind, _, _, _, _, _, extra, statement = plan
+        if (table or "").startswith("<"):
+            continue  # what another line of the plan has found
         assert kind not in ("ALL", "index"), (plan, statement)
         assert "filesort" not in (extra or ""), (plan, statement)
         assert "temporary" not in (extra or ""), (plan, statement)
