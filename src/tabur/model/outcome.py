@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 import msgspec
+from msgspec.structs import replace
 
 from tabur.model.records import ErrorInfo, NewJob, Progress
 from tabur.model.states import State
@@ -103,3 +104,36 @@ class Settled(StrEnum):
     """The claim has moved on; nothing was changed."""
     UNKNOWN = "unknown"
     """No such job any more."""
+
+
+CALLED_BACK = "Called back while it ran."
+"""The reason that a store gives, where it ends what would have run again."""
+
+
+def called_back(move: Transition) -> Transition:
+    """`move`, of a job that would run again, had its owner not asked for its end."""
+    reason = ErrorInfo("JobCancelled", CALLED_BACK)
+    return replace(
+        move, to=State.CANCELLED, ending=Ending.CANCELLED, error=reason, due_at=None, follow_ups=()
+    )
+
+
+def unstorable(move: Transition, error: Exception, *, attempts: int, now: int) -> Transition:
+    """`move` as a failure that says what a store could not keep, with nothing of it that might be
+    the cause."""
+    reason = ErrorInfo("UnstorableOutcome", f"What it left could not be stored: {error}")
+    return replace(
+        move,
+        to=State.FAILED,
+        ending=Ending.FAILED,
+        error=reason,
+        attempts=attempts,
+        exceptions=0,
+        crashes=0,
+        started_at=None,
+        ended_at=now,
+        result=None,
+        progress=None,
+        due_at=None,
+        follow_ups=(),
+    )

@@ -14,8 +14,8 @@ from tabur.drivers.database.rows import WORK, Rows, names
 from tabur.drivers.database.schema import attachments, outcomes, ready, waiting
 from tabur.drivers.database.statements import ONE, ZERO, Row, first, literal
 from tabur.drivers.database.store import Store, Transaction
-from tabur.model.outcome import Ending, Settled, Transition
-from tabur.model.records import Attachment, ClaimedJob, ErrorInfo
+from tabur.model.outcome import CALLED_BACK, Settled, Transition, called_back, unstorable
+from tabur.model.records import Attachment, ClaimedJob
 from tabur.model.states import FINISHED, Isolation, State
 
 P = bindparam
@@ -198,7 +198,7 @@ class DatabaseClaiming:
         sql.run(tx.cursor, [seq for seq, *_ in held])
         for _, job_id, cancelling in held:
             if cancelling:
-                self._rows.cancel(tx.cursor, job_id, "Called back while it ran.", self._store.now())
+                self._rows.cancel(tx.cursor, job_id, CALLED_BACK, self._store.now())
         self._hot.put_back()
         tx.woken = bool(held)
         return len(held)
@@ -210,33 +210,6 @@ def _is_plain(move: Transition) -> bool:
 
 class _NotPlain(Exception):
     """Some claim does not hold any more: the turn is done again, one settle at a time."""
-
-
-def called_back(move: Transition) -> Transition:
-    """What would run again, had its owner not asked for its end."""
-    reason = ErrorInfo("JobCancelled", "Called back while it ran.")
-    return replace(
-        move, to=State.CANCELLED, ending=Ending.CANCELLED, error=reason, due_at=None, follow_ups=()
-    )
-
-
-def unstorable(move: Transition, error: Exception, *, attempts: int, now: int) -> Transition:
-    """`move` as a failure that says what could not be stored, with nothing of it that might be
-    the cause."""
-    reason = ErrorInfo("UnstorableOutcome", f"What it left could not be stored: {error}")
-    return replace(
-        move,
-        to=State.FAILED,
-        ending=Ending.FAILED,
-        error=reason,
-        attempts=attempts,
-        started_at=None,
-        ended_at=now,
-        result=None,
-        progress=None,
-        due_at=None,
-        follow_ups=(),
-    )
 
 
 class _Statements:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from msgspec.structs import replace
-
 from tabur.drivers.contract import Exchange, Exchanged
-from tabur.drivers.memory.store import CALLED_BACK, Entry, MemoryStore, Past, has_token
-from tabur.model.outcome import Ending, Settled, Transition
-from tabur.model.records import Attachment, Attempt, ClaimedJob, ErrorInfo
-from tabur.model.states import FINISHED, Isolation, State
+from tabur.drivers.memory.store import Entry, MemoryStore, Past, has_token
+from tabur.model.outcome import Ending, Settled, Transition, called_back
+from tabur.model.records import Attachment, Attempt, ClaimedJob
+from tabur.model.states import FINISHED, Isolation
 
 
 class MemoryClaiming:
@@ -77,7 +75,7 @@ class MemoryClaiming:
             repeated = any(past.token == move.token for past in entry.history)
             return Settled.DONE if repeated else Settled.STALE
         if entry.cancelling and move.to not in FINISHED:
-            move = _called_back(move)
+            move = called_back(move)
         if move.ending is not None:
             entry.history.append(_past(move, move.ending))
         if move.progress is not None:
@@ -108,17 +106,6 @@ class MemoryClaiming:
                     taken += 1
                 free[isolation] -= taken
         return claimed
-
-
-def _called_back(move: Transition) -> Transition:
-    """What would run again, had its owner not been told that it will stop."""
-    return replace(
-        move,
-        to=State.CANCELLED,
-        ending=Ending.CANCELLED,
-        error=ErrorInfo("JobCancelled", CALLED_BACK),
-        follow_ups=(),
-    )
 
 
 def _past(move: Transition, ending: Ending) -> Past:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from typing import TypeVar
 
-from tabur.model.outcome import Cancel, Dispatch, Ending, FollowUp, Unblock
+from tabur.model.outcome import CALLED_BACK, Cancel, Dispatch, Ending, FollowUp, Unblock
 from tabur.model.records import (
     Attachment,
     Attempt,
@@ -21,7 +21,6 @@ from tabur.model.states import FINISHED, Isolation, State, allowed
 
 K = TypeVar("K", str, bytes)
 
-CALLED_BACK = "Called back while it ran."
 NO_PROGRESS = Progress()
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from msgspec.structs import replace
-
 from tabur.drivers.contract import Exchange, Exchanged, ProgressWrite
 from tabur.drivers.redis import scripts
 from tabur.drivers.redis.layout import (
@@ -23,11 +21,19 @@ from tabur.drivers.redis.layout import (
 )
 from tabur.drivers.redis.link import Link, Word
 from tabur.model.clock import now_us
-from tabur.model.outcome import Cancel, Dispatch, Ending, FollowUp, Settled, Transition, Unblock
-from tabur.model.records import Attachment, ClaimedJob, ErrorInfo
-from tabur.model.states import FINISHED, Isolation, State
+from tabur.model.outcome import (
+    CALLED_BACK,
+    Cancel,
+    Dispatch,
+    FollowUp,
+    Settled,
+    Transition,
+    Unblock,
+    unstorable,
+)
+from tabur.model.records import Attachment, ClaimedJob
+from tabur.model.states import FINISHED, Isolation
 
-CALLED_BACK = "Called back while it ran."
 _ANSWERS = {ord("d"): Settled.DONE, ord("s"): Settled.STALE, ord("u"): Settled.UNKNOWN}
 
 
@@ -98,7 +104,9 @@ def _moves(moves: Sequence[Transition]) -> list[Word]:
         except DataErrors as error:
             # Something in it cannot be stored: the job fails with that as its reason, and its
             # neighbours do not notice.
-            head, outcome, rest = _packed(_unstorable(move, error))
+            head, outcome, rest = _packed(
+                unstorable(move, error, attempts=_countable(move.attempts), now=now_us())
+            )
         heads.append(head)
         outcomes.append(outcome)
         more += rest
@@ -128,27 +136,6 @@ def _follow_up(follow_up: FollowUp) -> Sequence[Word]:
             return ("d", *packed_job(job))
 
 
-def _unstorable(move: Transition, error: Exception) -> Transition:
-    """`move` as a failure that says what could not be stored, with nothing of it that might be the
-    cause."""
-    reason = ErrorInfo("UnstorableOutcome", f"What it left could not be stored: {error}")
-    return replace(
-        move,
-        to=State.FAILED,
-        ending=Ending.FAILED,
-        error=reason,
-        attempts=min(max(move.attempts, 0), _MOST),
-        exceptions=min(max(move.exceptions, 0), _MOST),
-        crashes=min(max(move.crashes, 0), _MOST),
-        started_at=None,
-        ended_at=now_us(),
-        result=None,
-        progress=None,
-        due_at=None,
-        follow_ups=(),
-    )
-
-
 def _reports(reports: Sequence[ProgressWrite]) -> list[Word]:
     words: list[Word] = [len(reports)]
     for each in reports:
@@ -168,4 +155,6 @@ def _left(slots: Mapping[Isolation, int], claimed: Sequence[ClaimedJob]) -> dict
     return left
 
 
-_MOST = 2**32 - 1
+def _countable(number: int) -> int:
+    """As near to it as its place in a record can hold."""
+    return min(max(number, 0), 2**32 - 1)
