@@ -10,14 +10,16 @@ import pytest
 from sqlalchemy import create_engine, make_url, text
 
 from servers.mariadb import MariaDBServer
+from tabur.drivers.contract import Exchange
 from tabur.drivers.database.driver import DatabaseDriver
 from tabur.drivers.database.stores.mysql import client
 from tabur.drivers.database.stores.network import Fate
 from tabur.errors import ConfigError, SchemaMissing, StoreUnavailable
-from tabur.model.ids import idempotent_id, new_id
+from tabur.model.ids import idempotent_id, new_id, new_token
+from tabur.model.outcome import Settled
 from tabur.model.records import NewJob
 from tabur.model.states import Isolation, State
-from tabur.testing.conformance import Clock
+from tabur.testing.conformance import Clock, move
 
 
 @pytest.fixture
@@ -128,6 +130,19 @@ def test_connections_that_were_cut_come_back(
     with pytest.raises(StoreUnavailable):  # who only reads is told, and asks again
         driver.inspection.queues()
     assert driver.inspection.queues()[0].pending == 2
+
+
+def test_a_turn_whose_connection_was_cut_says_so_and_the_next_goes_on(
+    driver: DatabaseDriver, mariadb_server: MariaDBServer
+) -> None:
+    driver.dispatching.dispatch([_new()])
+    turn = Exchange(worker="w1", token=new_token(), queues=("default",), slots={Isolation.LOOP: 1})
+    (job,) = driver.claiming.exchange(turn).claimed
+    settling = Exchange(worker="w1", settle=[move(job, State.COMPLETED)])
+    mariadb_server.terminate_backends()
+    with pytest.raises(StoreUnavailable, match=r"(?i)connection|server"):
+        driver.claiming.exchange(settling)
+    assert list(driver.claiming.exchange(settling).settled) == [Settled.DONE]
 
 
 @pytest.mark.parametrize("dialect", ["mysql+pymysql", "mariadb+pymysql"])

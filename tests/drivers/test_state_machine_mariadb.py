@@ -29,6 +29,6 @@ def test_mariadb(mariadb_server: MariaDBServer) -> None:
         return driver
 
     machine = state_machine(emptied).TestCase
-    machine.settings = settings(max_examples=20, stateful_step_count=40, deadline=None)
+    machine.settings = settings(max_examples=15, stateful_step_count=40, deadline=None)
     machine("runTest").debug()
     engine.dispose()

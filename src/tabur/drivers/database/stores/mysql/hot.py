@@ -4,6 +4,7 @@ as many as possible in one round trip, for a turn of few jobs costs little else.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from tabur.drivers.contract import Exchange
@@ -70,7 +71,8 @@ class MySQLHot(Hot):
             return self._at_once(cursor, turn, now)
         except BaseException:
             self._marks.forget()
-            cursor.execute("ROLLBACK")
+            with suppress(Exception):  # it may be the connection that has failed
+                cursor.execute("ROLLBACK")
             raise
 
     def claim(self, cursor: Any, turn: Exchange, now: int) -> list[ClaimedJob]:
