@@ -7,7 +7,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from enum import Enum, auto
-from time import sleep
+from time import monotonic, sleep
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -25,8 +25,8 @@ T = TypeVar("T")
 #: a caller waits for one. A worker's child needs one, and more only while its jobs dispatch.
 POOL, POOL_PATIENCE = 10, 30.0
 CONNECT_PATIENCE = 5
-#: How often a transaction that lost a deadlock is done again.
-DEADLOCKS = 20
+#: Seconds for which a transaction that lost a deadlock, or waited for a lock in vain, is done again.
+DEADLOCK_PATIENCE = 30.0
 
 
 class Fate(Enum):
@@ -101,7 +101,7 @@ class NetworkStore(Store):
         return self.alone(lambda cursor: self._in_transaction(cursor, work), repeat=repeat)
 
     def alone(self, work: Callable[[Any], T], *, repeat: bool = True) -> T:
-        deadlocks = 0
+        deadlocks, until = 0, monotonic() + DEADLOCK_PATIENCE
         lost: Exception | None = None
         while True:
             try:
@@ -112,7 +112,7 @@ class NetworkStore(Store):
                     raise
                 raise self._unavailable(lost) from lost  # it was sent, on the connection before
             except _Again as again:
-                if again.fate is Fate.AGAIN and deadlocks < DEADLOCKS:
+                if again.fate is Fate.AGAIN and monotonic() < until:
                     deadlocks += 1
                     sleep(random.uniform(0, 0.001 * 2 ** min(deadlocks, 6)))
                 elif again.fate is Fate.GONE and repeat and lost is None:
