@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from time import monotonic, sleep
 
 import pytest
 
 from tabur import Tabur
-from tabur.drivers.contract import Exchange
+from tabur.drivers.contract import Exchange, Exchanged
 from tabur.model.ids import new_token
 from tabur.model.states import Isolation
 from tabur.worker import pump as pumping
@@ -24,6 +27,20 @@ class Silent:
     def settled(self, ends: object) -> None: ...
 
 
+@contextmanager
+def pumping_in_a_thread(jobs: Tabur) -> Iterator[None]:
+    options = WorkOptions(sleep=0.02)
+    pump = Pump(jobs.runtime, options, "w1", StoreReporter(jobs.runtime), Silent())
+    slots = ThreadSlots(2, jobs.runtime.scope, pump.done)
+    thread = threading.Thread(target=pump.run, args=({Isolation.THREAD: slots},))
+    thread.start()
+    try:
+        yield
+    finally:
+        pump.stop("test")
+        thread.join(20)
+
+
 def test_a_claim_that_never_arrived_is_released_while_its_worker_lives(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -36,12 +53,7 @@ def test_a_claim_that_never_arrived_is_released_while_its_worker_lives(
         started.wait(20)
 
     slow, lost = patient.dispatch(), None
-    options = WorkOptions(sleep=0.02)
-    pump = Pump(jobs.runtime, options, "w1", StoreReporter(jobs.runtime), Silent())
-    slots = ThreadSlots(2, jobs.runtime.scope, pump.done)
-    thread = threading.Thread(target=pump.run, args=({Isolation.THREAD: slots},))
-    thread.start()
-    try:
+    with pumping_in_a_thread(jobs):
         _until(lambda: slow.status().state == "processing")
         # The store has answered a claim of this worker that the worker never heard of.
         lost = patient.options(queue="other").dispatch()
@@ -51,11 +63,35 @@ def test_a_claim_that_never_arrived_is_released_while_its_worker_lives(
         _until(lambda: lost.status().state == "pending")
         assert slow.status().state == "processing", "what runs is no strange claim"
         assert len(claiming.held("w1")) == 1
-    finally:
         started.set()
-        pump.stop("test")
-        thread.join(20)
     assert slow.status().state == "completed"
+
+
+def test_a_retry_waits_no_shorter_because_the_store_is_slow(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    jobs = Tabur(connection="memory")
+    failed_at: list[datetime] = []
+
+    @jobs.job(tries=2, backoff=60)
+    def fails() -> None:
+        failed_at.append(datetime.now(UTC))
+        raise ValueError("as always")
+
+    exchange = jobs.driver.claiming.exchange
+
+    def slow(turn: Exchange) -> Exchanged:
+        answer = exchange(turn)  # tells the time as it is here
+        sleep(0.2)
+        return answer
+
+    monkeypatch.setattr(jobs.driver.claiming, "exchange", slow)
+    handle = fails.dispatch()
+    with pumping_in_a_thread(jobs):
+        _until(lambda: handle.status().state == "scheduled")
+    due = handle.status().due_at
+    assert due is not None
+    assert timedelta(seconds=60) <= due - failed_at[0] < timedelta(seconds=61)
 
 
 def _until(condition: object) -> None:

@@ -236,14 +236,15 @@ class Pump:
         if self._lost_token is not None:
             claiming.release_token(self._lost_token)
         self._lost_token = turn.token or None  # until its answer is here
+        asked = _monotonic_us()
         answer = claiming.exchange(turn)
+        self._clock.told(answer.now, asked)
         self._lost_token = None
         return answer
 
     def _took(
         self, turn: Exchange, answer: Exchanged, ends: list[tuple[Finished, Transition]]
     ) -> None:
-        self._clock.told(answer.now)
         self._due = answer.next_due
         self._asked = bool(turn.slots)
         self._backlog = len(answer.claimed) >= max(turn.slots.values(), default=1)
@@ -324,7 +325,11 @@ class Pump:
 
 class _StoreTime:
     """The store's clock as its last answer told it, carried on by our own monotonic one. This
-    host's own time is never compared with it."""
+    host's own time is never compared with it.
+
+    It may be ahead by as long as that answer took, and is never behind: a job waits no shorter
+    than it was told to.
+    """
 
     def __init__(self) -> None:
         self._ahead = now_us() - _monotonic_us()
@@ -332,8 +337,9 @@ class _StoreTime:
     def __call__(self) -> int:
         return _monotonic_us() + self._ahead
 
-    def told(self, now: int) -> None:
-        self._ahead = now - _monotonic_us()
+    def told(self, now: int, asked: int) -> None:
+        """`asked`: when, by the monotonic clock, the question was sent."""
+        self._ahead = now - asked
 
 
 def _monotonic_us() -> int:
