@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib import import_module, invalidate_caches
 from pathlib import Path
 from typing import Any, TypeVar
@@ -64,6 +64,24 @@ class Workshop:
         worker = self.worker("--stop-when-empty", *options)
         worker.ended()
         return worker
+
+    def run(self, *command: str, code: int = 0) -> str:
+        """`tabur` in a process of its own, which must end with `code`; all that it printed."""
+        return self.python("-m", "tabur", *command, code=code)
+
+    def python(self, *arguments: str, code: int = 0) -> str:
+        done = subprocess.run(
+            [sys.executable, *arguments],
+            cwd=self.folder,
+            env=os.environ | self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=CEILING,
+            check=False,
+        )
+        assert done.returncode == code, done.stdout
+        return done.stdout
 
     def ledger(self, beginning: str = "") -> list[str]:
         lines = self._ledger.read_text("utf-8").splitlines()
@@ -145,15 +163,23 @@ def reaches(handle: JobHandle[Any], state: State) -> None:
     until(lambda: handle.status().state is state, f"{state}, but {handle.status()}")
 
 
-def make_workshop(folder: Path, source: str, monkeypatch: pytest.MonkeyPatch) -> Workshop:
+def make_workshop(
+    folder: Path,
+    source: str,
+    monkeypatch: pytest.MonkeyPatch,
+    store: Mapping[str, str] | None = None,
+) -> Workshop:
+    """`store` are the variables that name it: QUEUE_CONNECTION, DATABASE_URL, REDIS_URL; a SQLite
+    file in `folder` unless given."""
     environment = {
-        "DATABASE_URL": f"sqlite:///{folder}/jobs.sqlite3",
         "TABUR_ATTACHMENTS": f"{folder}/attachments",
         "LEDGER": f"{folder}/ledger.txt",
+        **(store or {"DATABASE_URL": f"sqlite:///{folder}/jobs.sqlite3"}),
     }
+    for name in ("QUEUE_CONNECTION", "DATABASE_URL", "REDIS_URL"):
+        monkeypatch.delenv(name, raising=False)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.delenv("QUEUE_CONNECTION", raising=False)
     monkeypatch.syspath_prepend(str(folder))
     shop = Workshop(folder, source, environment)
     environment["TABUR_APP"] = f"{shop.name}:jobs"
