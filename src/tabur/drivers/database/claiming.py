@@ -7,7 +7,7 @@ from time import monotonic
 from typing import Any
 
 from msgspec.structs import replace
-from sqlalchemy import bindparam, delete, func, insert, null, select, update
+from sqlalchemy import bindparam, delete, insert, null, select, update
 
 from tabur.drivers.contract import Exchange, Exchanged
 from tabur.drivers.database.rows import WORK, Rows, names
@@ -195,8 +195,8 @@ class DatabaseClaiming:
     def _let_go(self, tx: Transaction, held: Sequence[Row], *, crashed: bool) -> int:
         """Put claimed rows back at the place they had; those called back meanwhile end."""
         sql = self._sql.let_go_crashed if crashed else self._sql.let_go
-        sql.run(tx.cursor, [seq for seq, *_ in held])
-        for _, job_id, cancelling in held:
+        sql.run(tx.cursor, [job_id for job_id, _ in held])
+        for job_id, cancelling in held:
             if cancelling:
                 self._rows.cancel(tx.cursor, job_id, CALLED_BACK, self._store.now())
         self._hot.put_back()
@@ -223,7 +223,7 @@ class _Statements:
             "job",
             "held",
         )
-        claim = select(y.seq, y.id, y.cancelling).where(y.token.is_not(None)).with_for_update()
+        claim = select(y.id, y.cancelling).where(y.token.is_not(None)).with_for_update()
         # A token has no index on every engine, and a worker has.
         self.by_token = prepare(claim.where(y.token == P("held"), y.worker.is_not(None)), "held")
         self.by_worker = prepare(claim.where(y.worker == P("who")), "who")
@@ -232,13 +232,21 @@ class _Statements:
         )
         freed = {"token": null(), "worker": null(), "claimed_at": null()}
         crashed = {"crashes": y.crashes + ONE, "isolation": literal(Isolation.PROCESS)}
-        self.let_go = store.keyed(update(ready).values(**freed), y.seq)
-        self.let_go_crashed = store.keyed(update(ready).values(**freed, **crashed), y.seq)
+        self.let_go = store.keyed(update(ready).values(**freed), y.id)
+        self.let_go_crashed = store.keyed(update(ready).values(**freed, **crashed), y.id)
         self.cancelling = prepare(
             select(y.id).where(y.token.is_not(None), y.worker == P("who"), y.cancelling == ONE),
             "who",
         )
-        self.next_due = prepare(select(func.min(w.due_at)).where(w.blockers == ZERO))
+        # Not min(): a plan for that, made while there was nothing, reads the whole index for ever.
+        self.next_due = prepare(
+            first(
+                select(w.due_at)
+                .where(w.blockers == ZERO, w.due_at.is_not(None))
+                .order_by(w.due_at),
+                ONE,
+            )
+        )
         self.due = prepare(
             first(
                 select(*(w[name] for name in WORK))

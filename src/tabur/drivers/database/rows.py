@@ -52,9 +52,7 @@ class Rows:
         self.in_waiting = store.prepare(
             select(waiting.c.attempts).where(waiting.c.id == P("job")).with_for_update(), "job"
         )
-        self.delete_unclaimed = store.prepare(
-            delete(ready).where(ready.c.id == P("job"), ready.c.token.is_(None)), "job"
-        )
+        self.delete_locked = store.prepare(delete(ready).where(ready.c.id == P("job")), "job")
         self.delete_waiting = store.prepare(delete(waiting).where(waiting.c.id == P("job")), "job")
         self.delete_progress = store.prepare(
             delete(progress).where(progress.c.id == P("job")), "job"
@@ -148,7 +146,7 @@ class Rows:
                 self.mark_cancelling.run(cursor, job_id)
                 return False
             if found is not None:
-                self.delete_unclaimed.run(cursor, job_id)
+                self.delete_locked.run(cursor, job_id)
             else:
                 found = self.in_waiting.one(cursor, job_id)
                 self.delete_waiting.run(cursor, job_id)

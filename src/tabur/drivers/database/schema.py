@@ -49,8 +49,8 @@ _OPTIONS: dict[str, Any] = {
     "mysql_collate": "/*M! utf8mb4_nopad_bin */ /*!80017 utf8mb4_0900_bin */",
     "mysql_engine": "InnoDB",
 }
-_PARTIAL = ("sqlite", "postgresql")
-_ALL = (*_PARTIAL, *_MYSQL)
+_SQLITE, _POSTGRES = ("sqlite",), ("postgresql",)
+_PARTIAL = (*_SQLITE, *_POSTGRES)
 #: Rows come and go by the thousand a second: vacuum by what has died, not by a share of the table.
 _CHURNING: dict[str, Any] = {
     "postgresql_with": {
@@ -65,7 +65,7 @@ _CHURNING: dict[str, Any] = {
 
 
 def _index(
-    name: str, *columns: Any, only: ColumnElement[bool] | None = None, on: tuple[str, ...] = _ALL
+    name: str, *columns: Any, on: tuple[str, ...], only: ColumnElement[bool] | None = None
 ) -> None:
     """An index, of some rows `only` where the engine can."""
     Index(name, *columns, sqlite_where=only, postgresql_where=only, info={"on": on})
@@ -148,7 +148,15 @@ waiting = Table(
     sqlite_with_rowid=False,
     **_OPTIONS,
 )
-_index("job_waiting_due", waiting.c.due_at, only=waiting.c.blockers == 0, on=_PARTIAL)
+#: By moment and then by id, which only PostgreSQL does not keep in every index by itself.
+_index("job_waiting_due", waiting.c.due_at, only=waiting.c.blockers == 0, on=_SQLITE)
+_index(
+    "job_waiting_due",
+    waiting.c.due_at,
+    waiting.c.id,
+    only=waiting.c.blockers == 0,
+    on=_POSTGRES,
+)
 _index("job_waiting_due", waiting.c.blockers, waiting.c.due_at, on=_MYSQL)
 
 outcomes = Table(
@@ -166,7 +174,10 @@ outcomes = Table(
     Column("result", _Bytes),
     **_OPTIONS,
 )
-_index("job_outcomes_job", outcomes.c.id)
+#: The last outcome of a job is found without a sort: the row's number is part of the index,
+#: everywhere but on PostgreSQL by itself.
+_index("job_outcomes_job", outcomes.c.id, on=(*_SQLITE, *_MYSQL))
+_index("job_outcomes_job", outcomes.c.id, outcomes.c.seq, on=_POSTGRES)
 _index("job_outcomes_failed", outcomes.c.id, only=outcomes.c.ending == "failed", on=_PARTIAL)
 _index("job_outcomes_failed", outcomes.c.ending, outcomes.c.id, on=_MYSQL)
 

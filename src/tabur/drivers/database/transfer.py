@@ -73,12 +73,14 @@ class _Statements:
 
     def __init__(self, store: Store) -> None:
         y, w, r = ready.c, waiting.c, records.c
-        ready_work = select(*(y[name] for name in WORK)).where(y.token.is_(None))
+        ready_work = select(*(y[name] for name in WORK)).where(
+            y.token.is_(None), y.worker.is_(None)
+        )
         waiting_work = select(*(w[name] for name in WORK)).where(w.blockers == ZERO)
 
-        def taking(statement: Any, table: Any, order: Any) -> Any:
+        def taking(statement: Any, table: Any, *order: Any) -> Any:
             def locked(each: Any, *given: str) -> Any:
-                ordered = first(each.order_by(order), P("n")).with_for_update(skip_locked=True)
+                ordered = first(each.order_by(*order), P("n")).with_for_update(skip_locked=True)
                 return store.prepare(ordered, *given, "n")
 
             of_all = locked(statement)
@@ -91,7 +93,8 @@ class _Statements:
 
             return take
 
-        self.pending = taking(ready_work, ready, y.seq)
+        # In the order of the index that claims read: no chunk reads what the others take.
+        self.pending = taking(ready_work, ready, y.queue, y.isolation, y.rank, y.seq)
         self.scheduled = taking(waiting_work, waiting, w.id)
         self.undo_ready = store.keyed(delete(ready), y.id)
         self.stand_still = store.keyed(update(waiting).values(blockers=_OUT), w.id)

@@ -199,6 +199,6 @@ _COMPLETE = f"WITH {_SETTLE} SELECT count(*) FROM kept"
 _AT_ONCE = f"""
     WITH {_SETTLE}, taken AS ({_CLAIM_UNLESS_DUE})
     SELECT (SELECT count(*) FROM kept),
-           (SELECT min(due_at) FROM job_waiting WHERE blockers = 0), taken.*
+           (SELECT due_at FROM job_waiting WHERE blockers = 0 ORDER BY due_at LIMIT 1), taken.*
       FROM (SELECT 1) one LEFT JOIN taken ON true
 """
