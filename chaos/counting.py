@@ -6,6 +6,7 @@ from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from statistics import median
 
 from chaos import ledger
 from chaos.ledger import DONE, ENDED, REFUSED, STARTED, UNCLEAR, UNKNOWN, Dispatch, Effect
@@ -89,6 +90,10 @@ class Pace:
 
     def rate(self, since: int, until: int) -> float:
         return self.between(since, until) * SECOND / max(1, until - since)
+
+    def usual(self, since: int, until: int) -> float:
+        """The rate of a second in the middle of all seconds."""
+        return median(self.between(at, at + SECOND) for at in range(since, until - SECOND, SECOND))
 
     def first_after(self, moment: int) -> float:
         """Seconds until something happened again; infinite where it did not."""

@@ -21,7 +21,6 @@ from tabur.drivers.contract import Driver, Filter
 
 ROOT = Path(__file__).resolve().parent.parent
 FOREIGN = ("QUEUE_", "DATABASE_", "REDIS_", "TABUR_")
-UNFINISHED = (State.PENDING, State.PROCESSING, State.SCHEDULED, State.BLOCKED)
 #: Seconds that anything may take on a busy machine: a ceiling, no target.
 CEILING = 90.0
 
@@ -106,11 +105,16 @@ class Run:
         return time.monotonic() - began
 
     def unfinished(self) -> int:
-        return self.driver.inspection.count(Filter(states=UNFINISHED), at_most=1_000_000)
+        return sum(each.size for each in self.driver.inspection.queues())
 
     def completed(self) -> int:
-        which = Filter(states=(State.COMPLETED,))
-        return self.driver.inspection.count(which, at_most=100_000_000)
+        """Jobs that have ended well by the store's account; on SQL we ask it ourselves."""
+        if self._url.startswith("redis"):
+            which = Filter(states=(State.COMPLETED,))
+            return self.driver.inspection.count(which, at_most=100_000_000)
+        query = "SELECT count(DISTINCT id) FROM job_outcomes WHERE ending = 'completed'"
+        with self._engine() as connection:
+            return int(connection.exec_driver_sql(query).scalar())
 
     def count(self) -> Count:
         return counted(self.place)

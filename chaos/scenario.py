@@ -110,7 +110,7 @@ def check_effects(report: Report, run: Run) -> None:
         "ended": len(count.ended),
     }
     for error, times in count.errors.most_common(8):
-        report.figures[f"said {times} times"] = error
+        report.figures[f"{error}, times"] = times
 
 
 class Stopwatch:

@@ -52,7 +52,6 @@ class D1(Scenario):
             run.until(lambda: run.pace().first_after(0) < float("inf"), "the first job")
             began = time.monotonic_ns()
             time.sleep(self.calm)
-            before = time.monotonic_ns()
             back = [self._restart(server) for _ in range(self.restarts)]
             cutting = time.monotonic_ns()
             cut = sum(self._cut(server) for _ in range(self.cuts))
@@ -63,13 +62,13 @@ class D1(Scenario):
             report.figures["drained after (s)"] = round(run.drain(), 1)
 
             pace = run.pace()
-            usual = pace.rate(began + (before - began) // 4, before)
+            usual = pace.usual(began, end)
             ceiling = int(WITHIN * self.generosity * SECOND)
             waits = [
                 pace.back_after(at, SHARE * usual, until=min(at + ceiling, end)) for at in back
             ]
             report.at_most(
-                f"longest until {SHARE:.0%} of the rate is back (s)",
+                f"longest until {SHARE:.0%} of the usual rate is back (s)",
                 max(waits),
                 WITHIN * self.generosity,
             )
@@ -77,7 +76,7 @@ class D1(Scenario):
             count = run.count()
             report.none("orders without their job, or the reverse", run.orders_astray(count))
             report.figures |= {
-                "rate before (jobs/s)": round(usual),
+                "usual rate (jobs/s)": round(usual),
                 "rate while back ends were cut (jobs/s)": round(pace.rate(cutting, back[-1])),
                 "back ends cut": cut,
                 "until the rate is back, mean (s)": round(sum(waits) / len(waits), 2),

@@ -107,9 +107,14 @@ class R1(Scenario):
             time.sleep(self.calm)
             self._end(run, report)
             count = run.count()
-            for what, jobs in (("lost", count.lost), ("ran twice", count.doubled)):
+            costs = {
+                "forgotten by the store": len(count.ended | {*count.lost}) - run.completed(),
+                "of them lost, since they had not run yet": len(count.lost),
+                "ran twice": len(count.doubled),
+            }
+            for what, jobs in costs.items():
                 report.figures[f"{what}, for each second cut off (jobs)"] = round(
-                    len(jobs) / self.power_cuts
+                    jobs / self.power_cuts
                 )
             report.none("left unfinished in the store", run.unfinished())
             report.none("worker processes that ended", run.exits())
