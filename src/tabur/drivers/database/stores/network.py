@@ -25,7 +25,7 @@ T = TypeVar("T")
 #: a caller waits for one. A worker's child needs one, and more only while its jobs dispatch.
 POOL, POOL_PATIENCE = 10, 30.0
 CONNECT_PATIENCE = 5
-#: Seconds for which a transaction that lost a deadlock, or waited for a lock in vain, is done again.
+#: Seconds for which a transaction that lost a deadlock, or waited in vain for a lock, is repeated.
 DEADLOCK_PATIENCE = 30.0
 
 
