@@ -65,7 +65,7 @@ def _open_redis(settings: Settings) -> Driver:
     try:
         from tabur.drivers.redis.driver import RedisDriver
     except ModuleNotFoundError as missing:
-        if missing.name is None or missing.name.partition(".")[0] != "redis":
+        if (missing.name or "").partition(".")[0] not in ("redis", "hiredis"):
             raise
         raise ConfigError(
             'QUEUE_CONNECTION=redis needs redis-py. Run: pip install "tabur[redis]"'
