@@ -53,10 +53,13 @@ def build(settings: Settings) -> BackOffice:
     jobs = Tabur(
         connection=settings.queue_connection,
         database_url=settings.queue_url,
+        redis_url=settings.redis_url,
+        # An import and its job are one transaction, wherever the job is to run.
+        outbox_url=settings.database_url if settings.queue_connection == "redis" else None,
         key=settings.secret,
         attachments=settings.attachments,
     )
-    if settings.queue_connection == "database":
+    if settings.queue_connection in ("database", "redis"):
         jobs.install(engine)
     sessions = sessionmaker(engine, expire_on_commit=False)
     events = Events()

@@ -46,7 +46,7 @@ def main() -> int:
 def _run(port: int, var: Path, *, by_itself: bool) -> int:
     environment = os.environ | {"BACKOFFICE_VAR": str(var.resolve())}
     if by_itself:  # nothing of the surroundings leaks into a run that checks counts
-        for name in ("BACKOFFICE_DATABASE_URL", "DATABASE_URL", "QUEUE_CONNECTION"):
+        for name in ("BACKOFFICE_DATABASE_URL", "DATABASE_URL", "QUEUE_CONNECTION", "REDIS_URL"):
             environment.pop(name, None)
     print("Preparing the database …", flush=True)
     backoffice = build(Settings.from_env(environment))

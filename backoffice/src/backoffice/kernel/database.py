@@ -54,8 +54,11 @@ def now() -> datetime:
 
 
 def make_engine(url: str) -> Engine:
-    """An engine that does not connect yet; makes the folder of a SQLite file."""
+    """An engine that does not connect yet, on SQLite or PostgreSQL; makes the folder of a SQLite
+    file."""
     parsed = make_url(url)
+    if parsed.drivername == "postgresql":
+        parsed = parsed.set(drivername="postgresql+psycopg")  # the client that Tabur brings
     if parsed.get_backend_name() == "sqlite" and parsed.database not in (None, "", ":memory:"):
         Path(str(parsed.database)).parent.mkdir(parents=True, exist_ok=True)
     return create_engine(parsed)

@@ -20,6 +20,7 @@ class Settings:
     database_url: str
     queue_connection: str
     queue_url: str
+    redis_url: str | None = None
     secret: str
     max_upload_bytes: int = 32 * MIB  # a list of 200,000 products has 22
     max_rows: int = 1_000_000
@@ -35,16 +36,19 @@ class Settings:
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> Settings:
-        """Reads `BACKOFFICE_*`; the queue lives in the application's database unless told."""
+        """Reads `BACKOFFICE_*`; the application and its queue share DATABASE_URL unless told."""
         var = Path(environ.get("BACKOFFICE_VAR", "var"))
-        database_url = environ.get("BACKOFFICE_DATABASE_URL") or (
-            f"sqlite:///{var / 'backoffice.sqlite3'}"
+        database_url = (
+            environ.get("BACKOFFICE_DATABASE_URL")
+            or environ.get("DATABASE_URL")
+            or f"sqlite:///{var / 'backoffice.sqlite3'}"
         )
         return cls(
             var=var,
             database_url=database_url,
             queue_connection=environ.get("QUEUE_CONNECTION") or "database",
             queue_url=environ.get("DATABASE_URL") or database_url,
+            redis_url=environ.get("REDIS_URL") or None,
             secret=environ.get("BACKOFFICE_SECRET") or _kept_secret(var / "secret"),
             max_upload_bytes=int(environ.get("BACKOFFICE_MAX_UPLOAD_BYTES", 32 * MIB)),
             max_rows=int(environ.get("BACKOFFICE_MAX_ROWS", 1_000_000)),
