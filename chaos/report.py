@@ -44,7 +44,9 @@ def _lines(report: Report) -> list[str]:
         f"| {'yes' if check.holds else '**no**'} |"
         for check in report.checks
     ]
-    figures = [f"| {what} | {_one_line(value)} | | |" for what, value in report.figures.items()]
+    figures = [
+        f"| {_one_line(what)} | {_one_line(value)} | | |" for what, value in report.figures.items()
+    ]
     return [
         f"### {report.scenario}, {report.store}",
         f"{report.load}. Took {report.seconds:g} s.",

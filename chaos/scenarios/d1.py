@@ -25,6 +25,7 @@ class D1(Scenario):
 
     rate: float = 2000.0
     processes: int = 2
+    dispatchers: int = 2
     restarts: int = 20
     pause: float = 15.0  # seconds from one restart to the next
     cuts: int = 120
@@ -33,7 +34,9 @@ class D1(Scenario):
 
     @classmethod
     def small(cls) -> Self:
-        return cls(GENEROUS, rate=200.0, restarts=2, pause=5.0, cuts=6, every=0.5, calm=2.0)
+        return cls(
+            GENEROUS, rate=200.0, dispatchers=1, restarts=2, pause=4.0, cuts=6, every=0.5, calm=3.0
+        )
 
     def lasting(self, minutes: float) -> Self:
         left = minutes * 60 - 2 * self.calm
@@ -48,7 +51,8 @@ class D1(Scenario):
         report = Report(self.id, "PostgreSQL", load)
         with PostgresServer.start() as server, Run(place, server.url()) as run:
             run.work(processes=self.processes)
-            run.dispatch(rate=self.rate)
+            for _ in range(self.dispatchers):
+                run.dispatch(rate=self.rate / self.dispatchers)
             run.until(lambda: run.pace().first_after(0) < float("inf"), "the first job")
             began = time.monotonic_ns()
             time.sleep(self.calm)
@@ -56,7 +60,7 @@ class D1(Scenario):
             cutting = time.monotonic_ns()
             cut = sum(self._cut(server) for _ in range(self.cuts))
             back.append(time.monotonic_ns())
-            time.sleep(max(self.calm, WITHIN / 2))
+            time.sleep(self.calm)
             run.stop_dispatching()
             end = time.monotonic_ns()
             report.figures["drained after (s)"] = round(run.drain(), 1)

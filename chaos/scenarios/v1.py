@@ -52,7 +52,7 @@ class V1(Scenario):
     @classmethod
     def small(cls) -> Self:
         return cls(
-            GENEROUS, standing=20_000, measured=2_000, batch=20, share_of_claims=0.9, synced=False
+            GENEROUS, standing=10_000, measured=1_000, batch=10, share_of_claims=0.9, synced=False
         )
 
     def lasting(self, minutes: float) -> Self:
