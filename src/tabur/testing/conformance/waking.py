@@ -28,6 +28,14 @@ def a_dispatch_wakes_who_waits(store: Subject) -> None:
     _wakes(store, store.put)
 
 
+def a_dispatch_of_several_wakes_who_waits(store: Subject) -> None:
+    _wakes(store, lambda: store.put_many(5))
+
+
+def a_large_dispatch_wakes_who_waits(store: Subject) -> None:
+    _wakes(store, lambda: store.put_many(2_500))
+
+
 def a_retry_by_an_operator_wakes_who_waits(store: Subject) -> None:
     claimed = store.finished(State.FAILED)
     _wakes(store, lambda: store.driver.dispatching.retry([claimed.id]))

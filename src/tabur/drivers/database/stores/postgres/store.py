@@ -42,6 +42,7 @@ NOTIFY = "SELECT pg_notify('tabur', '')"
 #: 3 ms of a statement that runs for 1.
 _SETTINGS = """
     SET enable_seqscan = off; SET enable_sort = off; SET enable_bitmapscan = off;
+    SET enable_mergejoin = off; SET enable_hashjoin = off;
     SET plan_cache_mode = force_generic_plan; SET jit = off;
     SET idle_in_transaction_session_timeout = '60s'; SET lock_timeout = '20s'
 """
@@ -77,6 +78,12 @@ _HORIZON = """
                                        age(xmin))
               FROM pg_replication_slots WHERE xmin IS NOT NULL AND age(xmin) > 100000) held
      WHERE since < now() - interval '1 minute' ORDER BY since LIMIT 1
+"""
+
+_NOTHING_HELD = """
+    SELECT CASE WHEN pg_has_role('pg_read_all_stats', 'USAGE') THEN 'nothing older than a minute'
+                ELSE 'nothing of this role; it sees no others (GRANT pg_read_all_stats TO '
+                     || quote_ident(current_user) || ')' END
 """
 
 
@@ -123,9 +130,13 @@ class PostgresStore(NetworkStore):
 
     def insert(self, jobs: Sequence[NewJob], now: int) -> None:
         if len(jobs) <= INSERTED_AT_ONCE:
-            self.alone(lambda cursor: self.hot.insert(cursor, jobs, now))
+            self.alone(lambda cursor: self._insert_at_once(cursor, jobs, now))
         else:
             self.transact(lambda tx: self._insert_many(tx, jobs, now))
+
+    def _insert_at_once(self, cursor: Any, jobs: Sequence[NewJob], now: int) -> None:
+        if self.hot.insert(cursor, jobs, now):
+            self._wake(cursor)
 
     def _insert_many(self, tx: Transaction, jobs: Sequence[NewJob], now: int) -> None:
         """The server works on one part while the next is made ready."""
@@ -184,7 +195,7 @@ class PostgresStore(NetworkStore):
             "woken by": "looking (pooler=transaction)" if self._pooler else "notifications",
             "autovacuum": self._scalar("SHOW autovacuum"),
             "dead rows": self._scalar(_DEAD_ROWS),
-            "held back by": self._scalar(_HORIZON) or "nothing older than a minute",
+            "held back by": self._scalar(_HORIZON) or self._scalar(_NOTHING_HELD),
         }
 
     def _prepare(self, raw: Any) -> None:
