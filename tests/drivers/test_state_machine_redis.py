@@ -25,7 +25,7 @@ class RedisMachine(DriverMachine):
 
 
 @pytest.fixture(scope="module", autouse=True)
-def url(redis_server: RedisServer) -> Iterator[None]:
+def _the_server(redis_server: RedisServer) -> Iterator[None]:
     RedisMachine.url = redis_server.url()
     yield
     redis_server.ask("FLUSHALL")
