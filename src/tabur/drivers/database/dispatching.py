@@ -74,10 +74,12 @@ class DatabaseDispatching:
         if not FINISHED.issuperset(which.states):
             raise ConfigError("Only finished jobs can be forgotten.")
         condition, values = where(which)
-        finished = self._store.prepare(_FINISHED.format(condition=condition), *values)
+        endings = ", ".join(f"'{state.value}'" for state in sorted(which.states or FINISHED))
+        query = _FINISHED.format(endings=endings, condition=condition)
+        finished = self._store.prepare(query, *values)
         forgotten = 0
         while True:
-            with self._store.read() as cursor:
+            with self._store.read_anew() as cursor:
                 ids = [row[0] for row in finished.all(cursor, *values.values())]
             gone = self._forget_these(ids)
             forgotten += gone
@@ -162,7 +164,7 @@ class DatabaseDispatching:
 
 _FINISHED = f"""
     SELECT o.id FROM job_outcomes o JOIN job_records r ON r.id = o.id
-     WHERE o.ending IN ('completed', 'failed', 'cancelled') AND {{condition}}
+     WHERE o.ending IN ({{endings}}) AND {{condition}}
      ORDER BY o.seq LIMIT {CHUNK}
 """
 

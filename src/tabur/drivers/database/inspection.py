@@ -21,20 +21,20 @@ class DatabaseInspection:
         """By text; there are as many as filters have shapes."""
 
     def find(self, job_id: bytes) -> JobRecord | None:
-        query, _ = jobs(Filter(), f"{_LISTED}, r.payload")
+        query, _, _ = jobs(Filter(), f"{_LISTED}, r.payload")
         rows = self._rows(f"{query} AND r.id = :id", id=job_id)
         return record(rows[0]) if rows else None
 
     def list(self, which: Filter, *, limit: int, after: bytes | None = None) -> Sequence[JobRecord]:
-        query, values = jobs(which, _LISTED)
+        query, values, place = jobs(which, _LISTED)
         if after is not None:
-            query += " AND r.id < :after"
+            query += f" AND {place} < :after"
             values["after"] = after
-        query += " ORDER BY r.id DESC LIMIT :limit"
+        query += f" ORDER BY {place} DESC LIMIT :limit"
         return [record(row) for row in self._rows(query, **values, limit=limit)]
 
     def count(self, which: Filter, *, at_most: int) -> int:
-        query, values = jobs(which, "r.id")
+        query, values, _ = jobs(which, "r.id")
         limited = f"SELECT count(*) FROM ({query} LIMIT :at_most) matched"
         counted: int = self._rows(limited, **values, at_most=at_most)[0][0]
         return counted
@@ -61,7 +61,7 @@ class DatabaseInspection:
         prepared = self._prepared.get(query)
         if prepared is None:
             prepared = self._prepared[query] = self._store.prepare(query, *values)
-        with self._store.read() as cursor:
+        with self._store.read_anew() as cursor:
             return prepared.all(cursor, *values.values())
 
 

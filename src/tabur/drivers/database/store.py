@@ -107,6 +107,10 @@ class Store(ABC):
     def read(self) -> AbstractContextManager[Any]:
         """A cursor on which each statement sees all that was committed before it."""
 
+    def read_anew(self) -> AbstractContextManager[Any]:
+        """As `read`, for what people ask: no plan of a statement is kept from before."""
+        return self.read()
+
     @abstractmethod
     def now(self) -> int:
         """The store's clock."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from time import monotonic
 from typing import Any
 
@@ -145,6 +146,13 @@ class PostgresStore(NetworkStore):
                 part = jobs[start : start + INSERTED_AT_ONCE]
                 tx.woken |= self.hot.insert(tx.cursor, part, now)
 
+    @contextmanager
+    def read_anew(self) -> Iterator[Any]:
+        """Joins of many tables for people: a plan that was made while they were empty may multiply
+        them once they are full, and there is time to make another."""
+        with self.read() as cursor:
+            yield _Unprepared(cursor)
+
     def keyed(self, statement: Any, column: Any, *names: str) -> Keyed:
         keys = any_(bindparam("keys", type_=ARRAY(column.type)))
         return _ArrayOfKeys(self.prepare(statement.where(column == keys), *names, "keys"))
@@ -230,6 +238,17 @@ class PostgresStore(NetworkStore):
     def _wake(self, cursor: Any) -> None:
         if self._notifies_now():
             cursor.execute(NOTIFY)
+
+
+class _Unprepared:
+    """A cursor whose statements the client never prepares."""
+
+    def __init__(self, cursor: Any) -> None:
+        self._cursor = cursor
+        self.fetchall = cursor.fetchall
+
+    def execute(self, query: str, values: Sequence[object]) -> None:
+        self._cursor.execute(query, values, prepare=False)
 
 
 class _ArrayOfKeys:
