@@ -1,0 +1,126 @@
+"""Databases in which one queue is crowded and another is not: where bad plans show."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+
+from sqlalchemy import Connection, create_engine, text
+
+#: Pending, of which one in ten is urgent; few on another queue.
+CROWDED, QUIET = "crowded", "quiet"
+FEW = 5
+#: Who holds claims: one for so many pending jobs.
+BUSY_WORKER, CLAIMED = "w-busy", 100
+#: One finished job in so many has failed.
+FAILED = 100
+#: When everything was made; scheduled jobs are due a day later, all at once.
+MADE_AT = 1_750_000_000_000_000
+DUE_AT = MADE_AT + 86_400_000_000
+
+_READY = "id, queue, isolation, {rank}, attempts, exceptions, crashes"
+_CLAIM = "token, worker, claimed_at"
+_PLAIN = "'thread', 0, 0, 0, 0"
+
+
+def fill(url: str, count: int) -> None:
+    """`count` jobs each: pending, deleted, scheduled, finished; and some claimed."""
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        words = _WORDS[engine.dialect.name]
+        if engine.dialect.name == "sqlite":
+            _count_up(connection, count)
+        for statement in _statements(words, count):
+            connection.execute(text(statement))
+    engine.dispose()
+
+
+def finished(n: int) -> bytes:
+    """The id of the n-th finished job, from 1."""
+    return bytes.fromhex(f"04{n:030x}")
+
+
+def scheduled(n: int) -> bytes:
+    return bytes.fromhex(f"03{n:030x}")
+
+
+class _Words:
+    """How an engine says what is needed here. `numbers`: a table of the numbers up to `{}`."""
+
+    def __init__(self, *, an_id: str, numbers: str, n: str, rank: str = "rank") -> None:
+        self.an_id, self.numbers, self.n, self.rank = an_id, numbers, n, rank
+
+
+_WORDS = {
+    "postgresql": _Words(
+        an_id="decode('{}' || lpad(to_hex(n), 30, '0'), 'hex')",
+        numbers="generate_series(1, {}) AS s(n)",
+        n="n",
+    ),
+    "mysql": _Words(
+        an_id="unhex(concat('{}', lpad(hex(seq), 30, '0')))",
+        numbers="seq_1_to_{}",
+        n="seq",
+        rank="`rank`",
+    ),
+    "sqlite": _Words(
+        an_id="unhex_('{}' || printf('%030x', n))",
+        numbers="(SELECT n FROM numbers LIMIT {})",
+        n="n",
+    ),
+}
+
+
+def _statements(words: _Words, count: int) -> Iterator[str]:
+    n = words.n
+    ready = _READY.format(rank=words.rank)
+    pending, claimed, dead, waiting, ended = (words.an_id.format(f"0{kind}") for kind in range(5))
+    few = words.an_id.format("05")
+    of_many, of_some, of_few = (
+        words.numbers.format(each) for each in (count, count // CLAIMED, FEW)
+    )
+    urgent = f"CASE WHEN {n} % 10 = 0 THEN -5 ELSE 0 END"
+    insert = f"INSERT INTO job_ready ({ready}) SELECT"
+
+    yield f"{insert} {dead}, '{CROWDED}', {_PLAIN} FROM {of_many}"
+    yield f"DELETE FROM job_ready WHERE queue = '{CROWDED}'"
+    yield (f"{insert} {pending}, '{CROWDED}', 'thread', {urgent}, 0, 0, 0 FROM {of_many}")
+    yield f"{insert} {few}, '{QUIET}', {_PLAIN} FROM {of_few}"
+    yield (
+        f"INSERT INTO job_ready ({ready}, {_CLAIM})"
+        f" SELECT {claimed}, '{CROWDED}', {_PLAIN}, {claimed}, '{BUSY_WORKER}', {MADE_AT}"
+        f" FROM {of_some}"
+    )
+    yield (
+        f"INSERT INTO job_waiting ({ready}, due_at, blockers)"
+        f" SELECT {waiting}, '{CROWDED}', {_PLAIN}, {DUE_AT}, 0 FROM {of_many}"
+    )
+    yield (
+        "INSERT INTO job_outcomes (id, attempt, token, ending, worker, started_at, ended_at)"
+        f" SELECT {ended}, 1, {ended},"
+        f" CASE WHEN {n} % {FAILED} = 0 THEN 'failed' ELSE 'completed' END, 'w', {MADE_AT},"
+        f" {MADE_AT} + {n} FROM {of_many}"
+    )
+    for an_id, queue, numbers in (
+        (pending, CROWDED, of_many),
+        (claimed, CROWDED, of_some),
+        (waiting, CROWDED, of_many),
+        (ended, CROWDED, of_many),
+        (few, QUIET, of_few),
+    ):
+        yield (
+            f"INSERT INTO job_records (id, name, queue, {words.rank}, isolation, payload, options,"
+            f" created_at) SELECT {an_id}, 'send', '{queue}', 0, 'thread', {_EMPTY}, {_EMPTY},"
+            f" {MADE_AT} FROM {numbers}"
+        )
+
+
+_EMPTY = "''"
+
+
+def _count_up(connection: Connection, count: int) -> None:
+    raw = connection.connection.driver_connection
+    assert isinstance(raw, sqlite3.Connection)
+    raw.create_function("unhex_", 1, bytes.fromhex, deterministic=True)
+    connection.execute(text("CREATE TEMP TABLE numbers (n INTEGER PRIMARY KEY)"))
+    raw.executemany("INSERT INTO numbers VALUES (?)", ((n,) for n in range(1, count + 1)))
