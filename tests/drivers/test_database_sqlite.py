@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -46,3 +48,19 @@ def test_between_processes(
     dispatch_elsewhere: Callable[[NewJob], None],
 ) -> None:
     check(obligation, make_driver, dispatch_elsewhere=dispatch_elsewhere)
+
+
+def test_a_new_file_that_another_process_is_writing_is_waited_for(tmp_path: Path, url: str) -> None:
+    other = sqlite3.connect(
+        tmp_path / "jobs.sqlite3", isolation_level=None, check_same_thread=False
+    )
+    other.execute("BEGIN IMMEDIATE")  # with the journal that a new file begins with
+    ending = threading.Timer(0.3, other.execute, ("COMMIT",))
+    ending.start()
+    driver = DatabaseDriver(url)
+    try:
+        assert driver.migrate()
+    finally:
+        ending.join()
+        driver.close()
+        other.close()

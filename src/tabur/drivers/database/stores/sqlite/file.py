@@ -70,8 +70,7 @@ class SqliteFile:
             )
             # A text edited by hand into bytes that are no UTF-8 fails its own job, not every turn.
             connection.text_factory = _text
-            for pragma in _PRAGMAS:
-                connection.execute(pragma)
+            self._set_up(connection)
         except sqlite3.Error as error:
             raise self._translated(error) from None
         self._open.append(connection)
@@ -147,6 +146,22 @@ class SqliteFile:
         are remembered, so that a plain dispatch inside one raises instead of waiting for itself."""
         event.listen(engine, "connect", _prepare)
         event.listen(engine, "begin", _began)
+
+    def _set_up(self, connection: sqlite3.Connection) -> None:
+        """The pragmas. A new file is switched to WAL by whoever opens it first, and SQLite does not
+        let a second one wait for that: it answers at once that the file is locked."""
+        deadline = time.monotonic() + LOCK_TIMEOUT
+        while True:
+            try:
+                for pragma in _PRAGMAS:
+                    connection.execute(pragma)
+                return
+            except sqlite3.OperationalError as error:
+                busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+                if not busy or time.monotonic() > deadline:
+                    connection.close()
+                    raise
+            time.sleep(0.01 * random.random())
 
     def _begin(self, cursor: sqlite3.Cursor) -> None:
         deadline = 0.0
