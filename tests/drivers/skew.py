@@ -10,8 +10,8 @@ from sqlalchemy import Connection, create_engine, text
 #: Pending, of which one in ten is urgent; few on another queue.
 CROWDED, QUIET = "crowded", "quiet"
 FEW = 5
-#: Who holds claims: one for so many pending jobs.
-BUSY_WORKER, CLAIMED = "w-busy", 100
+#: Who holds how many claims, however many jobs wait.
+BUSY_WORKER, CLAIMED = "w-busy", 200
 #: One finished job in so many has failed.
 FAILED = 100
 #: When everything was made; scheduled jobs are due a day later, all at once.
@@ -76,9 +76,7 @@ def _statements(words: _Words, count: int) -> Iterator[str]:
     ready = _READY.format(rank=words.rank)
     pending, claimed, dead, waiting, ended = (words.an_id.format(f"0{kind}") for kind in range(5))
     few = words.an_id.format("05")
-    of_many, of_some, of_few = (
-        words.numbers.format(each) for each in (count, count // CLAIMED, FEW)
-    )
+    of_many, of_some, of_few = (words.numbers.format(each) for each in (count, CLAIMED, FEW))
     urgent = f"CASE WHEN {n} % 10 = 0 THEN -5 ELSE 0 END"
     insert = f"INSERT INTO job_ready ({ready}) SELECT"
 
