@@ -35,7 +35,7 @@ EVERY: Mapping[str, Verb] = {**WORKING, **LOOKING}
 COUNT, MILLION = 20_000, 1_000_000
 
 #: What one statement of a verb may read at most: rows, and on SQLite steps.
-MOST = {"postgresql": 1_000, "mysql": 1_000, "sqlite": 8_000}
+MOST = {"postgresql": 600, "mysql": 600, "sqlite": 8_000}
 #: The client prepares a statement that it has run so often.
 OFTEN = 7
 #: There the engine sorts all that waits to show the newest, by its own choice.
