@@ -101,7 +101,7 @@ def _bars(kept: Kept, store: str, row: Row) -> list[Bar]:
             label={"tabur": "Tabur", "bare": "bare loop"}.get(name, name),
             value=values[name],
             text=f"{number(values[name])} {row.unit}",
-            colour={"tabur": OURS, "bare": BARE}.get(name, RIVAL),
+            kind={"tabur": OURS, "bare": BARE}.get(name, RIVAL),
         )
         for name in order
     ]

@@ -6,8 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-OURS, BARE, RIVAL = "#2563eb", "#cbd5e1", "#94a3b8"
-INK, PAPER = "#1e293b", "#ffffff"
+OURS, BARE, RIVAL = "ours", "bare", "rival"
+"""Classes of a bar."""
+STYLE = """<style>
+.page { fill: #ffffff } text { fill: #1e293b }
+.ours { fill: #2563eb } .bare { fill: #cbd5e1 } .rival { fill: #94a3b8 }
+@media (prefers-color-scheme: dark) {
+.page { fill: #0d1117 } text { fill: #e6edf3 }
+.ours { fill: #58a6ff } .bare { fill: #30363d } .rival { fill: #6e7681 } }
+</style>"""
 WIDTH, LABELS, NUMBERS = 720, 150, 110
 BAR, GAP, MARGIN = 18, 6, 16
 
@@ -18,7 +25,7 @@ class Bar:
     value: float
     text: str
     """The value as it is written."""
-    colour: str = RIVAL
+    kind: str = RIVAL
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,10 +50,14 @@ def bars(title: str, groups: Sequence[Group]) -> str:
             middle, length = y + BAR - 5, max(1.0, bar.value / longest * room)
             x = MARGIN + LABELS
             parts.append(_text(x - 8, middle, bar.label, anchor="end"))
-            parts.append(_box(x, y, length, BAR, bar.colour))
+            parts.append(_box(x, y, length, BAR, bar.kind))
             parts.append(_text(x + length + 6, middle, bar.text))
             y += BAR + GAP
-    return _picture(parts, height=y + MARGIN)
+    said = "; ".join(
+        f"{group.title}: " + ", ".join(f"{bar.label} {bar.text}" for bar in group.bars)
+        for group in groups
+    )
+    return _picture(title, said, parts, height=y + MARGIN)
 
 
 def columns(title: str, values: Sequence[float], *, foot: str) -> str:
@@ -64,22 +75,25 @@ def columns(title: str, values: Sequence[float], *, foot: str) -> str:
     for n, value in enumerate(values):
         tall = value / highest * height
         parts.append(_box(MARGIN + 60 + n * step, floor - tall, step * 0.8, tall, OURS))
-    return _picture(parts, height=floor + 20 + MARGIN)
+    said = f"{foot}: " + ", ".join(f"{value:,.0f}" for value in values)
+    return _picture(title, said, parts, height=floor + 20 + MARGIN)
 
 
-def _picture(parts: Sequence[str], *, height: float) -> str:
+def _picture(title: str, said: str, parts: Sequence[str], *, height: float) -> str:
+    """`said`: what it shows, for who cannot see it."""
     head = (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height:.0f}"'
         ' font-family="system-ui, sans-serif" font-size="12">'
     )
-    paper = f'<rect width="{WIDTH}" height="{height:.0f}" rx="8" fill="{PAPER}"/>'
-    return "\n".join([head, paper, *parts, "</svg>"]) + "\n"
+    told = f"<title>{escape(title)}</title>\n<desc>{escape(said)}</desc>"
+    paper = f'<rect class="page" width="{WIDTH}" height="{height:.0f}" rx="8"/>'
+    return "\n".join([head, told, STYLE, paper, *parts, "</svg>"]) + "\n"
 
 
-def _box(x: float, y: float, width: float, height: float, colour: str) -> str:
+def _box(x: float, y: float, width: float, height: float, kind: str) -> str:
     return (
-        f'<rect x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}" rx="2"'
-        f' fill="{colour}"/>'
+        f'<rect class="{kind}" x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}"'
+        ' rx="2"/>'
     )
 
 
@@ -94,5 +108,5 @@ def _text(
 ) -> str:
     return (
         f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" font-weight="{weight}"'
-        f' font-size="{size}" fill="{INK}">{escape(text)}</text>'
+        f' font-size="{size}">{escape(text)}</text>'
     )
