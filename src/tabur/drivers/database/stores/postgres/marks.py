@@ -14,7 +14,7 @@ from time import monotonic
 
 #: Seconds between two claims from the front; more where one takes long, so that they cost no more
 #: than this share of the time.
-FRONT_EVERY, FRONT_SHARE = 1.0, 0.05
+FRONT_EVERY, FRONT_SHARE = 1.0, 0.01
 #: More priorities than this are not remembered apart.
 PRIORITIES = 8
 
