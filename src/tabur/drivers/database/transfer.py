@@ -88,8 +88,8 @@ class _Statements:
 
             def take(cursor: Any, queue: str | None, limit: int) -> Sequence[Row]:
                 if queue is None:
-                    return of_all.all(cursor, limit)  # type: ignore[no-any-return]
-                return of_one.all(cursor, queue, limit)  # type: ignore[no-any-return]
+                    return of_all.all(cursor, limit)  # type: ignore[no-any-return]  # Prepared
+                return of_one.all(cursor, queue, limit)  # type: ignore[no-any-return]  # Prepared
 
             return take
 

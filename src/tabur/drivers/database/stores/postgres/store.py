@@ -30,7 +30,7 @@ from tabur.model.records import NewJob
 try:
     import psycopg
 except ImportError:  # the extra is not installed; said when a store is opened
-    psycopg = None  # type: ignore[assignment]
+    psycopg = None  # type: ignore[assignment]  # a module
 
 #: Jobs in one statement of a large dispatch: a part that the server holds in its memory.
 INSERTED_AT_ONCE = 2_000
