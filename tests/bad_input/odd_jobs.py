@@ -18,12 +18,12 @@ def odd_pending(rng: Random, module: Any) -> PendingJob[Any]:
     """A job of odd arguments, made by the public names; most are refused."""
     kind = rng.random()
     if kind < 0.7:
-        return module.echo(value=odd_value(rng))  # type: ignore[no-any-return]
+        return module.echo(value=odd_value(rng))  # type: ignore[no-any-return]  # a module
     if kind < 0.8:
         names = ("n", "text", "price", "when", "unit", "path", "owner", "extra", "n\0")
-        return module.typed(**{rng.choice(names): odd_value(rng) for _ in range(3)})  # type: ignore[no-any-return]
+        return module.typed(**{rng.choice(names): odd_value(rng) for _ in range(3)})  # type: ignore[no-any-return]  # a module
     if kind < 0.83:
-        return module.echo(value=rng.choice((deep(10_000), deep(900), endless())))  # type: ignore[no-any-return]
+        return module.echo(value=rng.choice((deep(10_000), deep(900), endless())))  # type: ignore[no-any-return]  # a module
     option = rng.choice(list(OPTIONS))
     options = {option: rng.choice(OPTIONS[option])}
     made: PendingJob[Any] = module.echo(value="ok").options(**options)

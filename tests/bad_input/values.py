@@ -99,7 +99,7 @@ def odd_value(rng: Random, depth: int = 0) -> Any:
 #: The repr of the second is an error itself.
 HUGE = (10**400, 10**5000)
 NAN, INF = float("nan"), float("inf")
-NAIVE = datetime(2026, 1, 1)  # noqa: DTZ001
+NAIVE = datetime(2026, 1, 1)  # noqa: DTZ001  # to be refused
 OPTIONS: dict[str, tuple[Any, ...]] = {
     "delay": (-1, NAN, INF, 1e300, *HUGE, "5", True, b"", [], timedelta(-1), timedelta.max),
     "at": ("now", 5, NAIVE, date(2026, 1, 1), True, 1e9, *HUGE),

@@ -55,10 +55,10 @@ def test_what_the_app_does_not_use_is_refused_with_what_to_write() -> None:
     with pytest.raises(ConfigError, match="needs to know what to try"):
         here.options(connection="failover").dispatch()
     with pytest.raises(ConfigError, match=r"connection='rabbit' is not known; there are: databa"):
-        here.options(connection="rabbit")  # type: ignore[arg-type]
+        here.options(connection="rabbit")  # type: ignore[arg-type]  # the point
     with pytest.raises(ConfigError, match=r"^wrong: connection='rabbit' is not known"):
 
-        @app.job(name="wrong", connection="rabbit")  # type: ignore[arg-type]
+        @app.job(name="wrong", connection="rabbit")  # type: ignore[arg-type]  # the point
         def wrong() -> None: ...
 
 

@@ -56,7 +56,7 @@ def test_a_connection_serves_as_well(shop: Shop) -> None:
 def test_a_scoped_session_serves_as_well(shop: Shop) -> None:
     session = scoped_session(sessionmaker(shop.engine))
     session.execute(ORDER)
-    shop.confirm.options(session=session).dispatch(order_id=1)  # type: ignore[arg-type]
+    shop.confirm.options(session=session).dispatch(order_id=1)  # type: ignore[arg-type]  # the point
     session.commit()
     session.remove()
     assert (shop.orders(), shop.waiting()) == (1, 1)
@@ -180,7 +180,7 @@ def test_after_commit_needs_to_know_whose(shop: Shop) -> None:
 
 def test_what_is_no_session_is_refused(shop: Shop) -> None:
     with pytest.raises(ConfigError, match="Session, Connection"):
-        shop.confirm.options(session="shop").dispatch(order_id=1)  # type: ignore[arg-type]
+        shop.confirm.options(session="shop").dispatch(order_id=1)  # type: ignore[arg-type]  # the point
 
 
 def test_an_idempotency_key_leads_to_the_same_job_in_a_transaction(shop: Shop) -> None:

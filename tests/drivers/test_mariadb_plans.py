@@ -60,7 +60,7 @@ def plans_of(url: str, driver: DatabaseDriver) -> Callable[[Callable[[], object]
             executed.extend(each.strip() for each in together.split(";"))
             return super()._query(q)  # type: ignore[misc,no-any-return]
 
-    driver._store._open_cursor = Recording  # type: ignore[attr-defined]
+    driver._store._open_cursor = Recording  # type: ignore[attr-defined]  # inside
 
     def plans_of(call: Callable[[], object]) -> list[Any]:
         executed.clear()

@@ -50,7 +50,7 @@ class PostgresWatcher:
 
     def __init__(self, driver: DatabaseDriver) -> None:
         self._seen: list[Seen] | None = None
-        event.listen(driver._store._engine, "connect", self._connected)  # type: ignore[attr-defined]
+        event.listen(driver._store._engine, "connect", self._connected)  # type: ignore[attr-defined]  # inside
 
     @contextmanager
     def watching(self) -> Iterator[list[Seen]]:
@@ -99,7 +99,7 @@ class MariaDBWatcher:
         self._server, self._driver = server, driver
         self._marks = 0
         self._log: Path = server.folder / "data" / "watched.log"
-        event.listen(driver._store._engine, "connect", self._connected)  # type: ignore[attr-defined]
+        event.listen(driver._store._engine, "connect", self._connected)  # type: ignore[attr-defined]  # inside
 
     @contextmanager
     def watching(self) -> Iterator[list[Seen]]:
@@ -155,7 +155,7 @@ class SqliteWatcher:
     """By EXPLAIN QUERY PLAN of what the connections tell that they run."""
 
     def __init__(self, driver: DatabaseDriver, path: str) -> None:
-        self._file = driver._store._file  # type: ignore[attr-defined]
+        self._file = driver._store._file  # type: ignore[attr-defined]  # inside
         self._path = path
         self._steps = 0
 

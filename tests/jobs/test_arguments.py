@@ -43,7 +43,7 @@ wrongly: Any = add  # type checkers see these mistakes too
 
 
 @jobs.job()
-def untyped(value) -> Any:  # type: ignore[no-untyped-def]
+def untyped(value) -> Any:  # type: ignore[no-untyped-def]  # the point
     return value
 
 
@@ -78,7 +78,7 @@ def untyped(value) -> Any:  # type: ignore[no-untyped-def]
 def test_what_may_be_an_argument(kind: Any, value: Any) -> None:
     seen: list[Any] = []
 
-    def keep(value) -> None:  # type: ignore[no-untyped-def]
+    def keep(value) -> None:  # type: ignore[no-untyped-def]  # the point
         seen.append(value)
 
     keep.__annotations__ = {"value": kind, "return": None}

@@ -113,7 +113,7 @@ def test_there_is_no_status_app_without_an_owner(jobs: Tabur) -> None:
     from tabur.web import status_app
 
     with pytest.raises(TypeError, match="owner"):
-        status_app(jobs)  # type: ignore[call-arg]
+        status_app(jobs)  # type: ignore[call-arg]  # the point
 
 
 # read tokens

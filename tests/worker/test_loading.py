@@ -29,7 +29,7 @@ def test_a_job_is_not_charged_when_its_process_cannot_load_the_app(tmp_path: Pat
     jobs.migrate()
 
     @jobs.job(timeout=30)
-    def report() -> str: ...  # type: ignore[empty-body]
+    def report() -> str: ...  # type: ignore[empty-body]  # never run
 
     module.write_text(broken)
     handle = report.dispatch()

@@ -132,7 +132,7 @@ class DriverMachine(RuleBasedStateMachine):
                     self.model.release(each)
 
     @rule(worker=_workers, crashed=st.booleans())
-    def release_worker(self, worker: str, crashed: bool) -> None:  # noqa: FBT001
+    def release_worker(self, worker: str, crashed: bool) -> None:  # noqa: FBT001  # drawn
         held = self.model.held_by(worker)
         assert self.driver.claiming.release_worker(worker, crashed=crashed) == len(held)
         for job in held:

@@ -17,8 +17,8 @@ pytest.register_assert_rewrite(
     *(f"{__name__}.{module.stem}" for module in Path(__file__).parent.glob("[!_]*.py"))
 )
 
-from tabur.testing.conformance.subject import Clock, MakeDriver, Subject, move  # noqa: E402
-from tabur.testing.conformance.suite import (  # noqa: E402
+from tabur.testing.conformance.subject import Clock, MakeDriver, Subject, move  # noqa: E402  # rewritten first
+from tabur.testing.conformance.suite import (  # noqa: E402  # rewritten first
     ACROSS_PROCESSES,
     OBLIGATIONS,
     Obligation,

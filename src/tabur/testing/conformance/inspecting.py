@@ -61,7 +61,7 @@ def a_filter_restricts_by_each_of_its_fields(store: Subject) -> None:
     running = store.running(queue="c", name="x", user="1")
 
     def matching(**fields: object) -> set[bytes]:
-        which = Filter(**fields)  # type: ignore[arg-type]
+        which = Filter(**fields)  # type: ignore[arg-type]  # a dict of fields
         listed = store.driver.inspection.list(which, limit=100)
         assert store.driver.inspection.count(which, at_most=100) == len(listed)
         return {each.id for each in listed}
