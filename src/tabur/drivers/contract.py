@@ -1,6 +1,6 @@
 """What every store promises: the roles of a driver, and the obligations of each verb.
 
-A driver is one object with six roles. All verbs may be called from any thread. A verb either
+A driver is one object with seven roles. All verbs may be called from any thread. A verb either
 does all it says, in one transaction, or nothing. A verb whose answer does not come raises
 StoreUnavailable; then it is unknown whether it was done, and calling it again is safe. Where
 nothing was sent, since no connection could be made, it raises the kind named StoreUnreachable.
@@ -20,11 +20,14 @@ from tabur.model.records import (
     Attachment,
     Attempt,
     ClaimedJob,
+    Crash,
     JobRecord,
     NewJob,
     Owner,
+    Pause,
     Progress,
     QueueSize,
+    Signals,
     WorkerRecord,
 )
 from tabur.model.states import Isolation, State
@@ -134,10 +137,13 @@ class Claiming(Protocol):
         """Make everything claimed under `token` pending again, uncharged: for a claim whose answer
         was lost. Answers how many."""
 
-    def release_worker(self, worker: str, *, crashed: bool) -> int:
+    def release_worker(self, worker: str, *, crash: Crash | None = None) -> int:
         """Make everything that `worker` holds pending again, at the place it had; what was marked
-        to be cancelled is cancelled. With `crashed`, each has its crashes counted and is to run in
-        a process of its own. Call it only when the worker's process is gone or was found lost."""
+        to be cancelled is cancelled. With `crash`, each job that it blames has its crashes counted,
+        is to run in a process of its own, and gets an outcome `crashed` with that error, the
+        worker, its claim's token and moment. Call it only when the worker's process is gone or was
+        found lost: what it checks in its own transaction is that the claims are still this
+        worker's. Repeated, it finds nothing to release."""
 
     def held(self, worker: str) -> Sequence[tuple[bytes, bytes]]:
         """Id and token of everything that `worker` holds by the store's account: now and then a
@@ -182,11 +188,34 @@ class Workers(Protocol):
 
     def remove(self, worker: str) -> None: ...
 
-    def restart(self) -> int:
-        """Ask every worker that runs now to stop after its jobs. Answers the new epoch."""
 
-    def epoch(self) -> int:
-        """How many restarts have been asked for."""
+class Control(Protocol):
+    """Signals from people to all workers of a store. Every supervisor reads them every few seconds
+    and obeys; nothing is told to anybody."""
+
+    def signals(self) -> Signals:
+        """All of them, in one round trip. Pauses whose end has come are left out."""
+
+    def restart(self) -> int:
+        """Ask every worker that runs now to stop after its jobs. Answers how many restarts have
+        been asked for in all."""
+
+    def pause(self, pause: Pause) -> None:
+        """Let nothing be claimed from a queue; a pause of the same queue is replaced. `since` is
+        set by the store's clock."""
+
+    def resume(self, queue: str) -> bool:
+        """End the pause of a queue. False where there was none."""
+
+    def hold(self, reason: str) -> None:
+        """Let no worker claim anything, until `release_hold`. A hold that is there stays."""
+
+    def release_hold(self) -> bool:
+        """End the hold, and advance the moment. False where there was none."""
+
+    def advance(self) -> int:
+        """Leave the present moment in the store (never an earlier one than there is), so that a
+        store which was restored from a backup can be told by an older one. Answers it."""
 
 
 class Inspection(Protocol):
@@ -210,6 +239,9 @@ class Inspection(Protocol):
 
     def attachments(self, job_id: bytes) -> Sequence[Attachment]: ...
 
+    def cursor(self, job_id: bytes) -> bytes | None:
+        """What the job's last checkpoint left; None where there was none."""
+
 
 class Listener(Protocol):
     """Waits for work; belongs to one thread. Correctness never rests on it: who waits asks again
@@ -232,6 +264,7 @@ class Driver(Protocol):
     claiming: Claiming
     transfer: Transfer
     workers: Workers
+    control: Control
     inspection: Inspection
 
     def listen(self) -> Listener: ...
@@ -258,6 +291,18 @@ class Transactional(Protocol):
         """As `Dispatching.dispatch`, in the transaction that is open on `connection`: the jobs
         commit or vanish with it, and a SAVEPOINT rolled back takes them along. Only inserts; wakes
         workers once it has committed. Raises ConfigError where it is another database."""
+
+    def settle_in(self, connection: Connection, move: Transition) -> bool:
+        """As a settle of `Claiming.exchange`, of a job that has completed, in the transaction that
+        is open on `connection`: what the job wrote there and its end commit or vanish together.
+        False where the claim has moved on; then nothing was changed, and the caller must roll back.
+        Raises ConfigError where it is another database."""
+
+    def checkpoint_in(
+        self, connection: Connection, job_id: bytes, token: bytes, cursor: bytes
+    ) -> bool:
+        """Keep `cursor` with a running job in the transaction that is open on `connection`. False
+        as in `settle_in`; until the transaction ends, nobody can take the claim away."""
 
     def install(self, engine: Engine) -> None:
         """Prepare a caller's engine on this database for living beside the queue."""

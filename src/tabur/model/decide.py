@@ -42,7 +42,7 @@ def decide(
             to, ending = (
                 (State.FAILED, Ending.FAILED)
                 if crashes >= CRASHES_UNTIL_POISON
-                else (State.PENDING, Ending.RETRIED)
+                else (State.PENDING, Ending.CRASHED)
             )
         case Ended.EXPIRED | Ended.REJECTED:
             to, ending, attempts = State.FAILED, Ending.FAILED, job.attempts

@@ -25,8 +25,10 @@ def new_token() -> bytes:
     return os.urandom(16)
 
 
-def new_worker_id() -> str:
-    return os.urandom(6).hex()
+def new_worker_id(host: str) -> str:
+    """A name that no other worker process bears, at most 40 characters, and that tells operators
+    where it ran."""
+    return f"{host[:27]}.{os.urandom(6).hex()}"
 
 
 def idempotent_id(owner: tuple[str | None, str | None], key: str) -> bytes:

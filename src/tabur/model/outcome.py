@@ -43,6 +43,8 @@ class Outcome(msgspec.Struct, frozen=True):
     """It runs again no sooner."""
     permanent: bool = False
     """The error is one that trying again cannot mend."""
+    settled: bool = False
+    """It was settled by the job itself, in its own transaction."""
 
 
 class Ending(StrEnum):
@@ -53,6 +55,8 @@ class Ending(StrEnum):
     CANCELLED = "cancelled"
     RETRIED = "retried"
     RELEASED = "released"
+    CRASHED = "crashed"
+    """Its process died under it; it runs again, and no attempt was spent."""
 
 
 class Unblock(msgspec.Struct, frozen=True, tag="unblock"):

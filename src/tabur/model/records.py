@@ -179,6 +179,50 @@ class WorkerRecord(msgspec.Struct, frozen=True):
     supervisor: str = ""
 
 
+class Pause(msgspec.Struct, frozen=True):
+    """A queue from which nothing is claimed; `ALL_QUEUES`: none is claimed from. Moments in
+    microseconds."""
+
+    queue: str
+    since: int
+    until: int | None = None
+    """None: until somebody resumes it."""
+    reason: str | None = None
+
+
+ALL_QUEUES = "*"
+
+
+class Hold(msgspec.Struct, frozen=True):
+    """The store was restored from a backup, or is about to be: no worker claims anything until
+    somebody has looked. `since` in microseconds."""
+
+    since: int
+    reason: str
+
+
+class Signals(msgspec.Struct, frozen=True):
+    """What all workers of a store are to obey. Moments in microseconds, by the store's clock."""
+
+    now: int
+    restarts: int
+    """How many have been asked for."""
+    moment: int
+    """The latest that any worker has left here; it never goes back, unless the store did."""
+    pauses: tuple[Pause, ...] = ()
+    """Those whose end has not come."""
+    hold: Hold | None = None
+
+
+class Crash(msgspec.Struct, frozen=True):
+    """How a worker's process died under its jobs."""
+
+    error: ErrorInfo
+    blamed: frozenset[bytes] | None = None
+    """The jobs that may have been the cause; None: each that it held. The others are released as
+    if they had not been claimed."""
+
+
 def encode(value: Any) -> bytes:
     return msgspec.json.encode(value)
 
