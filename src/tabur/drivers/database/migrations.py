@@ -75,13 +75,30 @@ def _job_tables(store: Store) -> Sequence[str]:
 def _signals(store: Store) -> Sequence[str]:
     """The counter of restarts; and what tells this database from every other, so that a caller's
     connection can be recognised by any address."""
-    identity = uuid4().int >> 65
-    unless_there = "WHERE NOT EXISTS (SELECT 1 FROM job_signals s WHERE s.name = '{0}')"
-    insert = f"INSERT INTO job_signals (name, value) SELECT '{{0}}', {{1}} {unless_there}"
-    return [insert.format("restart", 0), insert.format("identity", identity)]
+    return [_unless_there("restart", 0), _unless_there("identity", uuid4().int >> 65)]
 
 
-_STEPS: dict[int, tuple[str, Step]] = {1: ("job_tables", _job_tables), 2: ("signals", _signals)}
+def _unless_there(name: str, value: int) -> str:
+    there = f"SELECT 1 FROM job_signals s WHERE s.name = '{name}'"
+    return (
+        f"INSERT INTO job_signals (name, value) SELECT '{name}', {value} WHERE NOT EXISTS ({there})"
+    )
+
+
+def _control(store: Store) -> Sequence[str]:
+    """Pauses, and the cursors of checkpoints; a new database has them since the first step. And the
+    moment that tells a store which was restored from a backup."""
+    return [
+        *(_create(store.dialect, table) for table in (schema.pauses, schema.cursors)),
+        _unless_there("moment", 0),
+    ]
+
+
+_STEPS: dict[int, tuple[str, Step]] = {
+    1: ("job_tables", _job_tables),
+    2: ("signals", _signals),
+    3: ("control", _control),
+}
 
 
 def _create(dialect: Dialect, table: Any) -> str:

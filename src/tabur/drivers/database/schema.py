@@ -33,7 +33,7 @@ from sqlalchemy.dialects import mysql
 
 from tabur.drivers.database.store import Words
 
-VERSION = 2
+VERSION = 3
 
 metadata = MetaData()
 
@@ -225,6 +225,27 @@ signals = Table(
     metadata,
     Column("name", String(40), primary_key=True),
     Column("value", BigInteger, nullable=False),
+    **_OPTIONS,
+)
+
+pauses = Table(
+    "job_pauses",
+    metadata,
+    # A queue, `*` for all, or, of the hold after a restore, nothing.
+    Column("queue", String(200), primary_key=True),
+    Column("since", _Moment, nullable=False),
+    Column("until", _Moment),
+    Column("reason", Text),
+    **_OPTIONS,
+)
+
+cursors = Table(
+    "job_cursors",
+    metadata,
+    Column("id", _Key, primary_key=True),
+    # What the job's last checkpoint left, to go on from.
+    Column("cursor", _Bytes, nullable=False),
+    sqlite_with_rowid=False,
     **_OPTIONS,
 )
 
