@@ -63,7 +63,7 @@ class Child:
         processes = ProcessSlots(sizes[Isolation.PROCESS], hello.app, self._done, reporter)
         processes.warm(hello.warm)
         runtime = load_app(hello.app).runtime_of(hello.connection)
-        reporter.inner = StoreReporter(runtime)
+        reporter.inner = StoreReporter(runtime, hello.worker)
         self._pump = Pump(
             runtime, options, hello.worker, reporter.inner, observer(options, runtime.driver.name)
         )

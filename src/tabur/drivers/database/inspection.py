@@ -56,6 +56,10 @@ class DatabaseInspection:
     def attachments(self, job_id: bytes) -> Sequence[Attachment]:
         return [Attachment(*row) for row in self._rows(_ATTACHMENTS, id=job_id)]
 
+    def cursor(self, job_id: bytes) -> bytes | None:
+        rows = self._rows(_CURSOR, id=job_id)
+        return rows[0][0] if rows else None
+
     def _rows(self, query: str, **values: Any) -> Sequence[Row]:
         """Rows of a text whose parameters stand in it in the order of `values`."""
         prepared = self._prepared.get(query)
@@ -83,6 +87,7 @@ _ATTEMPTS = """
     SELECT attempt, ending, started_at, ended_at, worker, error
       FROM job_outcomes WHERE id = :id ORDER BY seq
 """
+_CURSOR = "SELECT c.cursor FROM job_cursors c WHERE c.id = :id"
 _ATTACHMENTS = """
     SELECT n, name, size, media_type, path FROM job_attachments WHERE id = :id ORDER BY n
 """
