@@ -23,9 +23,18 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from tabur.drivers.contract import Exchange, Filter, ProgressWrite
 from tabur.model.ids import new_id, new_token
 from tabur.model.outcome import Cancel, Dispatch, Ending, FollowUp, Transition, Unblock
-from tabur.model.records import Attachment, ClaimedJob, NewJob, Progress
+from tabur.model.records import (
+    ALL_QUEUES,
+    Attachment,
+    ClaimedJob,
+    Crash,
+    Hold,
+    NewJob,
+    Pause,
+    Progress,
+)
 from tabur.model.states import FINISHED, MOVES, Isolation, State
-from tabur.testing.conformance.subject import Clock, MakeDriver
+from tabur.testing.conformance.subject import CRASH, Clock, MakeDriver
 from tabur.testing.model import Model, ModelJob
 
 QUEUES = ("a", "b")
@@ -45,6 +54,7 @@ _slots = st.sampled_from(
 _isolations = st.sampled_from([*[Isolation.THREAD] * 4, *Isolation])
 _delays = st.sampled_from([None, None, None, 1, 30, 60])
 _queues = st.sampled_from(["a", "a", "a", "b"])
+_resting = st.sampled_from([*QUEUES, ALL_QUEUES])
 _blockers = st.sampled_from([0, 0, 0, 0, 1, 2])
 _orders = st.permutations(QUEUES).map(tuple) | st.sampled_from([("a",), ("b",)])
 
@@ -131,12 +141,15 @@ class DriverMachine(RuleBasedStateMachine):
                 if each.token == claim.token:
                     self.model.release(each)
 
-    @rule(worker=_workers, crashed=st.booleans())
-    def release_worker(self, worker: str, crashed: bool) -> None:  # noqa: FBT001  # drawn
+    @rule(data=_draws, worker=_workers)
+    def release_worker(self, data: st.DataObject, worker: str) -> None:
+        """It stopped, or died: under all its jobs, or under some, or under none that it held."""
         held = self.model.held_by(worker)
-        assert self.driver.claiming.release_worker(worker, crashed=crashed) == len(held)
+        blamed = st.frozensets(st.sampled_from([*self.model.jobs, new_id()]))
+        crash = data.draw(st.none() | st.builds(Crash, st.just(CRASH.error), st.none() | blamed))
+        assert self.driver.claiming.release_worker(worker, crash=crash) == len(held)
         for job in held:
-            self.model.release(job, crashed=crashed)
+            self.model.release(job, crash=crash)
 
     @rule(data=_draws)
     def cancel(self, data: st.DataObject) -> None:
@@ -169,6 +182,31 @@ class DriverMachine(RuleBasedStateMachine):
         for job in cleared:
             self.model.cancel(job.new.id)
 
+    @rule(queue=_resting, seconds=st.none() | st.integers(1, 90))
+    def pause(self, queue: str, seconds: int | None) -> None:
+        until = None if seconds is None else self.clock.ahead(seconds)
+        self.driver.control.pause(Pause(queue, 0, until))
+        self.model.pauses[queue] = Pause(queue, self.clock(), until)
+
+    @rule(queue=_resting)
+    def resume(self, queue: str) -> None:
+        rested = queue in self.model.lasting_pauses()
+        assert self.driver.control.resume(queue) is rested
+        self.model.pauses.pop(queue, None)
+
+    @rule(reason=st.none() | st.sampled_from(["restored", "moved"]))
+    def hold(self, reason: str | None) -> None:
+        """Hold, or release."""
+        before = self.model.hold
+        if reason is not None:
+            self.driver.control.hold(reason)
+            self.model.hold = before or Hold(self.clock(), reason)
+        else:
+            assert self.driver.control.release_hold() is (before is not None)
+            self.model.hold = None
+            if before is not None:
+                self.model.moment = self.clock()
+
     @rule(seconds=st.integers(1, 90))
     def let_time_pass(self, seconds: int) -> None:
         self.clock.advance(seconds)
@@ -181,6 +219,7 @@ class DriverMachine(RuleBasedStateMachine):
         self.every_job_stands_as_in_the_model()
         self.each_is_counted_once()
         self.history_holds_each_ended_attempt_once()
+        self.signals_are_as_they_were_given()
 
     def every_job_stands_as_in_the_model(self) -> None:
         for job_id, job in self.model.jobs.items():
@@ -210,7 +249,13 @@ class DriverMachine(RuleBasedStateMachine):
 
     def history_holds_each_ended_attempt_once(self) -> None:
         for job_id, job in self.model.jobs.items():
-            assert len(self.driver.inspection.attempts(job_id)) == job.outcomes
+            endings = [each.ending for each in self.driver.inspection.attempts(job_id)]
+            assert endings == job.endings
+
+    def signals_are_as_they_were_given(self) -> None:
+        signals = self.driver.control.signals()
+        assert {each.queue: each for each in signals.pauses} == self.model.lasting_pauses()
+        assert (signals.hold, signals.moment) == (self.model.hold, self.model.moment)
 
     # helpers, in the order in which the steps call them
 
@@ -311,6 +356,7 @@ _ENDS: list[tuple[State, Ending | None]] = [
     (State.FAILED, Ending.FAILED),
     (State.CANCELLED, Ending.CANCELLED),
     (State.PENDING, Ending.RETRIED),
+    (State.PENDING, Ending.CRASHED),
     (State.PENDING, None),
     (State.SCHEDULED, Ending.RELEASED),
 ]

@@ -19,7 +19,7 @@ from tabur.drivers.contract import Driver
 from tabur.errors import StoreError
 from tabur.model.clock import now_us
 from tabur.model.ids import new_worker_id
-from tabur.model.records import WorkerRecord
+from tabur.model.records import Crash, ErrorInfo, WorkerRecord
 from tabur.model.states import Isolation
 from tabur.worker.options import WorkOptions
 from tabur.worker.protocol import EXIT_BROKEN, EXIT_DONE, ORDERLY, Hello, said
@@ -62,21 +62,21 @@ class Supervisor:
         self._warm = warm
         self._prune = prune
         self._say = say
-        self._id = new_worker_id()
+        self._id = new_worker_id(socket.gethostname())
         self._children: list[_Child] = []
         self._stopping: str | None = None
         self._signals = 0
         self._stop_by: float | None = None
         """When a child that was told to stop is killed."""
         self._code = EXIT_DONE
-        self._epoch = 0
+        self._restarts = 0
         self._looked_at_signal = 0.0
         self._over = threading.Event()
 
     def run(self) -> int:
         """Work until stopped or nothing is left to do. Answers the exit code; raises StoreError
         where the store cannot be used at all."""
-        self._epoch = self._driver.workers.epoch()
+        self._restarts = self._driver.control.signals().restarts
         beats = threading.Thread(target=self._beat, name="tabur-beat", daemon=True)
         for _ in range(self._options.processes):
             self._start(_Child(0.0), warm=int(self._warm))
@@ -146,7 +146,8 @@ class Supervisor:
         if now - self._looked_at_signal > LOOK_AT_SIGNAL:
             self._looked_at_signal = now
             with contextlib.suppress(StoreError):
-                if self._stopping is None and self._driver.workers.epoch() != self._epoch:
+                restarts = self._driver.control.signals().restarts
+                if self._stopping is None and restarts != self._restarts:
                     self._say("Restart asked for: finishing what runs.")
                     self.stop("restart signal")
 
@@ -165,12 +166,14 @@ class Supervisor:
     def _bury(self, child: _Child, code: int) -> None:
         """Give back what a dead child held, once nothing of it can still be running."""
         child.kill_session()
-        crashed = code not in ORDERLY
+        crash = None
+        if code not in ORDERLY:
+            crash = Crash(ErrorInfo("JobCrashed", f"Its worker process ended: {said(code)}."))
         pause = 0.1
         while True:
             try:
                 claiming = self._driver.claiming
-                child.released = claiming.release_worker(child.worker, crashed=crashed)
+                child.released = claiming.release_worker(child.worker, crash=crash)
                 self._driver.workers.remove(child.worker)
                 return
             except StoreError as error:
@@ -190,7 +193,8 @@ class Supervisor:
                 alive = [child.worker for child in self._children if child.due is None]
                 self._driver.workers.beat(alive)
                 for worker in observed.lost(except_for=alive):
-                    released = self._driver.claiming.release_worker(worker, crashed=True)
+                    crash = Crash(ErrorInfo("JobCrashed", "Its worker stopped beating."))
+                    released = self._driver.claiming.release_worker(worker, crash=crash)
                     self._driver.workers.remove(worker)
                     self._say(f"Worker {worker} is lost; {released} of its jobs run again.")
                 if monotonic() - pruned > PRUNE:
@@ -207,7 +211,7 @@ class _Child:
     """One child process, in a session of its own, so that all it started can be found."""
 
     def __init__(self, pause: float) -> None:
-        self.worker = new_worker_id()
+        self.worker = new_worker_id(socket.gethostname())
         self.pause = pause
         self.released = 0
         """How many jobs it left behind when it died."""
