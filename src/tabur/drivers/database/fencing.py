@@ -7,9 +7,10 @@ from sqlalchemy import Connection, bindparam, select
 from tabur.drivers.database.callers import rows_of_callers
 from tabur.drivers.database.rows import Rows
 from tabur.drivers.database.schema import outcomes
+from tabur.drivers.database.statements import literal
 from tabur.drivers.database.store import Store, Transaction
 from tabur.errors import ConfigError
-from tabur.model.outcome import Transition
+from tabur.model.outcome import Ending, Transition
 
 P = bindparam
 
@@ -22,7 +23,11 @@ class DatabaseFencing:
         self._rows = rows
         self._callers = rows_of_callers(store)
         self._settled = store.prepare(
-            select(outcomes.c.seq).where(outcomes.c.id == P("job"), outcomes.c.token == P("held")),
+            select(outcomes.c.seq).where(
+                outcomes.c.id == P("job"),
+                outcomes.c.token == P("held"),
+                outcomes.c.ending == literal(Ending.COMPLETED),
+            ),
             "job",
             "held",
         )
