@@ -283,7 +283,7 @@ def test_stopped_inside_a_chunk_it_writes_nothing_of_it(
 ) -> None:
     stop = bench.stop()
     handle = bench.imports_job(
-        chunks=4, inside=lambda ctx, _: bench.orders() == 2 and stop()
+        chunks=4, inside=lambda ctx, _: stop() if bench.orders() == 2 else None
     ).dispatch()
     with bench.working("w1"):
         stop.reached()
@@ -300,7 +300,7 @@ def test_stopped_between_two_chunks_it_writes_no_more(
 ) -> None:
     stop = bench.stop()
     handle = bench.imports_job(
-        chunks=4, between=lambda ctx: bench.orders() == 2 and stop()
+        chunks=4, between=lambda ctx: stop() if bench.orders() == 2 else None
     ).dispatch()
     with bench.working("w1"):
         stop.reached()
@@ -372,7 +372,7 @@ def test_an_operators_retry_goes_on_from_the_cursor(bench: Bench) -> None:
 
 def test_chunks_first_and_a_transaction_at_the_end(bench: Bench) -> None:
     @bench.jobs.job(tries=2)
-    def load(ctx: JobContext) -> None:
+    def load(ctx: JobContext) -> int:
         for n in range(ctx.cursor or 0, 2):
             with Session(bench.engine) as session, session.begin():
                 session.execute(ORDER)
@@ -382,6 +382,7 @@ def test_chunks_first_and_a_transaction_at_the_end(bench: Bench) -> None:
             ctx.result = ctx.cursor
             if ctx.attempt == 1:
                 raise ValueError("broken off")
+        return int(ctx.result)
 
     handle = load.dispatch()
     bench.work()

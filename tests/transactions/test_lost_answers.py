@@ -33,7 +33,7 @@ def lost(bench: Bench, *, committed: bool, answers: int = 1) -> Iterator[None]:
         answered(raw)
 
     answered = engine.dialect.do_commit
-    engine.dialect.do_commit = commit  # type: ignore[method-assign]  # the point
+    engine.dialect.do_commit = commit  # type: ignore[assignment,method-assign]  # the point
     try:
         yield
     finally:
@@ -125,7 +125,7 @@ def test_what_ends_the_run_during_the_commit_undoes_nothing(bench: Bench) -> Non
         answered(raw)
         raise Over
 
-    bench.callers_engine.dialect.do_commit = commit  # type: ignore[method-assign]  # the point
+    bench.callers_engine.dialect.do_commit = commit  # type: ignore[assignment,method-assign]  # the point
     try:
         bench.work()
     finally:

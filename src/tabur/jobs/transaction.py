@@ -387,7 +387,7 @@ def _keep_in(ctx: JobContext, connection: Connection, cursor: bytes) -> None:
 def _is_lost(ctx: JobContext, error: BaseException) -> bool:
     """Whether a fence that could not be asked would have said no. Under REPEATABLE READ an engine
     answers with an error where another has changed the claim since the transaction began. Then
-    this run's end is not to be told: its `failed()` would be called while another worker goes on."""
+    this run's end is not to be told: its `failed()` would be called while another goes on."""
     if not isinstance(error, Exception) or isinstance(error, TaburError):
         return False
     job, state = ctx.job, own_settle_of(ctx)
