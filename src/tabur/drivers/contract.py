@@ -149,6 +149,9 @@ class Claiming(Protocol):
         """Id and token of everything that `worker` holds by the store's account: now and then a
         child compares it with what it runs, and hands back the rest."""
 
+    def holders(self) -> Sequence[str]:
+        """The names of all workers that hold something, registered or not."""
+
     def attach(self, job_id: bytes, token: bytes, attachment: Attachment) -> bool:
         """Record a file of a running job; False where the claim has moved on. The same `n` again
         replaces it."""
@@ -181,12 +184,14 @@ class Workers(Protocol):
 
     def register(self, worker: WorkerRecord) -> None: ...
 
-    def beat(self, workers: Sequence[str]) -> None:
-        """Count one up on each; one that was removed meanwhile is not brought back."""
+    def beat(self, workers: Sequence[str]) -> int:
+        """Count one up on each; one that was removed meanwhile is not brought back. Answers how
+        many of them are known."""
 
     def list(self) -> Sequence[WorkerRecord]: ...
 
-    def remove(self, worker: str) -> None: ...
+    def remove(self, worker: str, *, beats: int | None = None) -> bool:
+        """With `beats`, only if its counter still stands there. Answers whether it was removed."""
 
 
 class Control(Protocol):
