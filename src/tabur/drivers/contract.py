@@ -141,7 +141,8 @@ class Claiming(Protocol):
         """Make everything that `worker` holds pending again, at the place it had; what was marked
         to be cancelled is cancelled. With `crash`, each job that it blames has its crashes counted,
         is to run in a process of its own, and gets an outcome `crashed` with that error, the
-        worker, its claim's token and moment. Call it only when the worker's process is gone or was
+        worker and its claim's moment. (Not its token: a settle of that claim which comes late is
+        STALE.) Call it only when the worker's process is gone or was
         found lost: what it checks in its own transaction is that the claims are still this
         worker's. Repeated, it finds nothing to release."""
 

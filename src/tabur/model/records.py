@@ -181,6 +181,8 @@ class WorkerRecord(msgspec.Struct, frozen=True):
     beats: int = 0
     queues: tuple[str, ...] = ()
     supervisor: str = ""
+    version: str = ""
+    """Of the app's code, as whoever deployed it named it."""
 
 
 class Pause(msgspec.Struct, frozen=True):
@@ -225,6 +227,9 @@ class Crash(msgspec.Struct, frozen=True):
     blamed: frozenset[bytes] | None = None
     """The jobs that may have been the cause; None: each that it held. The others are released as
     if they had not been claimed."""
+
+    def blames(self, job_id: bytes) -> bool:
+        return self.blamed is None or job_id in self.blamed
 
 
 def encode(value: Any) -> bytes:
