@@ -244,7 +244,7 @@ class Supervisor:
         elif code == EXIT_BROKEN:
             self._code = EXIT_BROKEN
             self.stop("it cannot work, as said above")
-        elif code == EXIT_DONE:
+        elif code == EXIT_DONE and (child.told is None or child.told.what is What.WORK):
             group.wanted -= 1  # it has done what it was to do
             self._reason = self._reason or child.board.seen().why
         child.kill()
