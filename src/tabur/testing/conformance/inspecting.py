@@ -141,3 +141,8 @@ def queues_tell_what_stands_in_them(store: Subject) -> None:
         QueueSize("b", pending=3, scheduled=0, blocked=0, processing=1, oldest_pending=oldest),
     ]
     assert [each.size for each in sizes] == [5, 4]
+
+
+def a_job_without_a_checkpoint_has_no_cursor(store: Subject) -> None:
+    cursor = store.driver.inspection.cursor
+    assert [cursor(store.put().id), cursor(store.finished().id), cursor(new_id())] == [None] * 3
