@@ -107,9 +107,20 @@ class Board:
     # everybody else
 
     def seen(self) -> Seen:
-        *moments, started, ended, doing, running, why = _HEAD.unpack_from(self._map)
-        said = why.rstrip(b"\0").decode("utf-8", "replace")
-        return Seen(*moments, started, ended, Doing(doing), running, said)
+        looked, turned, ends_by, busy, started, ended, doing, running, why = _HEAD.unpack_from(
+            self._map
+        )
+        return Seen(
+            looked_at=looked,
+            turned_at=turned,
+            ends_by=ends_by,
+            busy=busy,
+            started=started,
+            ended=ended,
+            doing=Doing(doing),
+            running=running,
+            why=why.rstrip(b"\0").decode("utf-8", "replace"),
+        )
 
     def overdue(self, before: float) -> frozenset[bytes]:
         """The jobs that had to be over at `before`."""
