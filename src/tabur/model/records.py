@@ -27,6 +27,10 @@ class DispatchOptions(msgspec.Struct, frozen=True, omit_defaults=True):
     expires: int | None = None
     fingerprint: str | None = None
     """Of the arguments, where an idempotency key was given."""
+    code: str | None = None
+    """The version of the application that dispatched it."""
+    version: int = 1
+    """Of its arguments, as its job declared it."""
 
 
 class NewJob(msgspec.Struct, frozen=True):
