@@ -14,6 +14,7 @@ from tabur.errors import PayloadError
 from tabur.jobs.context import JobContext
 from tabur.jobs.definition import JobDefinition
 from tabur.jobs.scope import CurrentScope, Scope
+from tabur.model.clock import now_us
 from tabur.model.codec import describe
 from tabur.model.decide import decide
 from tabur.model.outcome import Ended, Outcome, Transition
@@ -84,6 +85,13 @@ def refused(job: ClaimedJob, why: Refused, reporter: StoreReporter) -> Finished:
     return Finished(
         job, why.outcome, _NO_POLICY, ctx=ctx, definition=why.definition, error=why.error
     )
+
+
+def handed_back(job: ClaimedJob, reporter: StoreReporter) -> Finished:
+    """A job that was claimed and is not to be started here."""
+    outcome = Outcome(Ended.HANDED_BACK, None, now_us())
+    ctx = JobContext(job, reporter)
+    return Finished(job, outcome, _NO_POLICY, ctx=ctx, definition=None, error=None)
 
 
 def call_failed(finished: Finished, scope: CurrentScope) -> None:
