@@ -71,7 +71,7 @@ class Child:
         processes = ProcessSlots(sizes[Isolation.PROCESS], hello.app, self._done, reporter)
         processes.warm(hello.warm)
         runtime = load_app(hello.app).runtime_of(hello.connection)
-        self._reporter = reporter.inner = StoreReporter(runtime)
+        self._reporter = reporter.inner = StoreReporter(runtime, hello.worker)
         self._pump = Pump(
             runtime,
             options,

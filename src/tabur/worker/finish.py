@@ -14,6 +14,7 @@ from tabur.errors import PayloadError
 from tabur.jobs.context import JobContext
 from tabur.jobs.definition import JobDefinition
 from tabur.jobs.scope import CurrentScope, Scope
+from tabur.jobs.transaction import own_settle_of
 from tabur.model.clock import now_us
 from tabur.model.codec import describe
 from tabur.model.decide import decide
@@ -107,6 +108,7 @@ def call_failed(finished: Finished, scope: CurrentScope) -> None:
         arguments = definition.codec.decode(job.payload)
     except PayloadError:
         return  # no job can be made of what cannot be decoded
+    own_settle_of(finished.ctx).failed = True
     try:
         with scope.entered(Scope(job.tenant, job.user, job.locale)):
             answer = definition.failed(finished.ctx, arguments, error)
