@@ -25,6 +25,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     "Workers": {
         "queue:work": ("work:work", "Run jobs until stopped."),
         "queue:restart": ("queues:restart", "Let the workers stop after what they run."),
+        "health": ("health:health", "Tell whether the workers of this host are well, for probes."),
     },
     "Queues": {
         "queue:monitor": ("queues:monitor", "Show how full queues are; fails above a limit."),
