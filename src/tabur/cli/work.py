@@ -179,7 +179,15 @@ def obey(supervisor: Supervisor) -> None:
 
 
 def _folder(app: Tabur, spec: str, driver: Driver, options: WorkOptions) -> RunFolder:
-    about = About(os.getpid(), spec, driver.name, options.queues, options.processes, options.sleep)
+    about = About(
+        os.getpid(),
+        spec,
+        driver.name,
+        options.queues,
+        options.processes,
+        pause=max(options.sleep, options.rest),
+        beat=options.beat,
+    )
     folder = RunFolder(app.settings.run, about)
     if not folder.is_seen:
         _say(

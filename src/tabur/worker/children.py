@@ -74,6 +74,7 @@ class Child:
             stdin=subprocess.PIPE,
             start_new_session=True,
         )
+        self.board.belongs_to(self._process.pid)
         self._send(msgspec.json.encode(hello))
 
     def record(self, *, supervisor: str, host: str, version: str, started_at: int) -> WorkerRecord:
