@@ -7,11 +7,14 @@ import signal
 import sys
 import tempfile
 import traceback
+from dataclasses import replace
 from pathlib import Path
 
 from chaos import report
-from chaos.scenario import Report, Scenario
+from chaos.scenario import OnEachStore, Report, Scenario
 from chaos.scenarios import SCENARIOS
+from chaos.scenarios.v1 import V1
+from chaos.stores import STORES
 from servers.find import Missing, binary
 
 
@@ -20,6 +23,9 @@ def main() -> None:
     parser.add_argument("scenario", nargs="*", metavar="ID", help=f"of {', '.join(SCENARIOS)}")
     parser.add_argument("--small", action="store_true", help="as the tests run them: seconds each")
     parser.add_argument("--minutes", type=float, help="of each, in place of its full size")
+    parser.add_argument(
+        "--store", action="append", choices=STORES, help="only on this one, where there is a choice"
+    )
     parser.add_argument("--out", type=Path, default=report.FOLDER, help="where the report goes")
     given = parser.parse_args()
     unknown = set(given.scenario) - set(SCENARIOS)
@@ -30,7 +36,7 @@ def main() -> None:
     found: list[Report] = []
     failed = False
     for name in given.scenario or SCENARIOS:
-        scenario = _sized(SCENARIOS[name], small=given.small, minutes=given.minutes)
+        scenario = _sized(SCENARIOS[name], given)
         print(f"{name}: {scenario.title}", flush=True)
         try:
             reports = _run(scenario)
@@ -48,10 +54,13 @@ def main() -> None:
     sys.exit(failed)
 
 
-def _sized(kind: type[Scenario], *, small: bool, minutes: float | None) -> Scenario:
-    if small:
-        return kind.small()
-    return kind().lasting(minutes) if minutes else kind()
+def _sized(kind: type[Scenario], given: argparse.Namespace) -> Scenario:
+    scenario = kind.small() if given.small else kind()
+    if given.minutes and not given.small:
+        scenario = scenario.lasting(given.minutes)
+    if given.store and isinstance(scenario, OnEachStore | V1):
+        scenario = replace(scenario, stores=tuple(given.store))
+    return scenario
 
 
 def _run(scenario: Scenario) -> list[Report]:
