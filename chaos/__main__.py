@@ -36,31 +36,34 @@ def main() -> None:
     found: list[Report] = []
     failed = False
     for name in given.scenario or SCENARIOS:
-        scenario = _sized(SCENARIOS[name], given)
-        print(f"{name}: {scenario.title}", flush=True)
-        try:
-            reports = _run(scenario)
-        except Missing as missing:
-            print(f"  left out: {missing}")
-            continue
-        except Exception:
-            traceback.print_exc()
-            failed = True
-            continue
-        found += reports
-        failed |= any(each.broken for each in reports)
-        report.write(found, given.out)  # what is found so far survives what comes
-        print(report.markdown(reports), flush=True)
+        for scenario in _parts(SCENARIOS[name], given):
+            print(f"{name}: {scenario.title}", flush=True)
+            try:
+                reports = _run(scenario)
+            except Missing as missing:
+                print(f"  left out: {missing}")
+                continue
+            except Exception:
+                traceback.print_exc()
+                failed = True
+                continue
+            found += reports
+            failed |= any(each.broken for each in reports)
+            report.write(found, given.out)  # what is found so far survives what comes
+            print(report.markdown(reports), flush=True)
+    print(report.summary(found), flush=True)
     sys.exit(failed)
 
 
-def _sized(kind: type[Scenario], given: argparse.Namespace) -> Scenario:
+def _parts(kind: type[Scenario], given: argparse.Namespace) -> list[Scenario]:
+    """In the size asked for; where there is a choice of stores, one for each, so that what goes
+    wrong on one leaves the others."""
     scenario = kind.small() if given.small else kind()
     if given.minutes and not given.small:
         scenario = scenario.lasting(given.minutes)
-    if given.store and isinstance(scenario, OnEachStore | V1):
-        scenario = replace(scenario, stores=tuple(given.store))
-    return scenario
+    if not isinstance(scenario, OnEachStore | V1):
+        return [scenario]
+    return [replace(scenario, stores=(store,)) for store in given.store or STORES]
 
 
 def _run(scenario: Scenario) -> list[Report]:

@@ -65,6 +65,9 @@ class WatchedClaiming:
     def held(self, worker: str) -> Sequence[tuple[bytes, bytes]]:
         return self._ask(lambda: self._inner.held(worker))
 
+    def holders(self) -> Sequence[str]:
+        return self._ask(self._inner.holders)
+
     def attach(self, job_id: bytes, token: bytes, attachment: Attachment) -> bool:
         return self._inner.attach(job_id, token, attachment)
 

@@ -43,6 +43,8 @@ class Report:
     checks: list[Check] = field(default_factory=list)
     figures: dict[str, float | str] = field(default_factory=dict)
     seconds: float = 0.0
+    recovery: tuple[float, ...] = ()
+    """Seconds: p50, p95, max."""
 
     @property
     def broken(self) -> list[Check]:
@@ -58,11 +60,20 @@ class Report:
     def at_least(self, what: str, found: float, limit: float) -> None:
         self.checks.append(Check(what, round(found, 3), limit, at_least=True))
 
+    def recovered(self, what: str, seconds: Sequence[float]) -> None:
+        """The recovery times of this scenario."""
+        self.recovery = self._times(what, seconds)
+
     def times(self, what: str, seconds: Sequence[float]) -> None:
-        """Recovery times, as figures."""
-        self.figures[f"{what}, times"] = len(seconds)
-        for name, share in (("p50", 0.5), ("p95", 0.95), ("max", 1.0)):
-            self.figures[f"{what}, {name} (s)"] = round(percentile(seconds, share), 2)
+        """Others, as figures."""
+        self._times(what, seconds)
+
+    def _times(self, what: str, seconds: Sequence[float]) -> tuple[float, ...]:
+        shares = {"p50": 0.5, "p95": 0.95, "max": 1.0}
+        found = {name: round(percentile(seconds, share), 2) for name, share in shares.items()}
+        self.figures[f"{what}: how many"] = len(seconds)
+        self.figures |= {f"{what}: {name} (s)": value for name, value in found.items()}
+        return tuple(found.values())
 
 
 @dataclass(frozen=True)
@@ -97,6 +108,13 @@ class OnEachStore(Scenario):
     programs: ClassVar[tuple[str, ...]] = ALL_PROGRAMS
 
     stores: tuple[str, ...] = STORES
+    beat: float = 5.0
+    lost: float = 30.0
+    """Seconds, of all workers; the library's own."""
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {"TABUR_BEAT": str(self.beat), "TABUR_LOST": str(self.lost)}
 
     def run(self, place: Path) -> list[Report]:
         reports = []

@@ -44,7 +44,11 @@ class Workers:
         self.host = host
         self.processes = processes
         self._place = place
-        self._environment = {**environment, "CHAOS_HOST": host}
+        self._environment = {
+            "TABUR_RUN": str(place / f"{host}-run"),
+            **environment,
+            "CHAOS_HOST": host,
+        }
         self._log = place / f"worker-{host}.log"
         self._command = [
             *(sys.executable, "-m", "tabur", "--app", app, "queue:work"),

@@ -64,7 +64,7 @@ class K1(OnEachStore):
                 percentile(waits, 0.95),
                 WITHIN * self.generosity,
             )
-            report.times("until work resumes", waits)
+            report.recovered("until work resumes", waits)
             count = check_killed(report, run)
             report.times("until what was cut off runs again", ran_again_after(count, killed))
             report.none(
