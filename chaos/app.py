@@ -11,7 +11,7 @@ import time
 from typing import Any
 
 from chaos.claiming import WatchedClaiming, writer
-from chaos.ledger import ENDED, RAISED, STARTED, Effect, Process
+from chaos.ledger import COMMITTED, ENDED, RAISED, STARTED, Effect, Process
 from chaos.numbering import raises_first
 from tabur import JobContext, Tabur
 from tabur.drivers.contract import Driver
@@ -75,6 +75,7 @@ def booked(ctx: JobContext, number: int, ms: int = 0) -> None:
     raise_first(ctx, number)
     with ctx.transaction() as session:
         book(session, ctx, number)
+    mark(COMMITTED, ctx, number)
 
 
 def book(session: Any, ctx: JobContext, number: int) -> None:

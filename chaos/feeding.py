@@ -33,7 +33,7 @@ class Brought(NamedTuple):
     queue: str = "default"
 
 
-def mixed(numbers: Iterable[int], *, ms: int, books: bool) -> list[Brought]:
+def mixed(numbers: Iterable[int], *, ms: int, books: bool, queue: str = "default") -> list[Brought]:
     """The usual ones: coroutines, functions and, where the store can, rows of their own."""
     found = []
     for number in numbers:
@@ -43,7 +43,7 @@ def mixed(numbers: Iterable[int], *, ms: int, books: bool) -> list[Brought]:
             name, isolation = "heavy", Isolation.THREAD
         else:
             name, isolation = "light", Isolation.LOOP
-        found.append(Brought(name, isolation, number, {"ms": random.randint(1, ms)}))
+        found.append(Brought(name, isolation, number, {"ms": random.randint(1, ms)}, queue))
     return found
 
 

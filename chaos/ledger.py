@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-STARTED, ENDED, RAISED = 0, 1, 2
+STARTED, ENDED, RAISED, COMMITTED = 0, 1, 2, 3
 DONE, REFUSED, UNKNOWN, UNCLEAR = "done", "refused", "unknown", "unclear"
 CLAIMED, ACCEPTED, DECLINED, UNANSWERED = 0, 1, 2, 3
 
@@ -124,6 +124,15 @@ def effects(folder: Path) -> list[Effect]:
     found = [Effect(*entry) for entry in _entries(folder, "effects", _EFFECT)]
     found.sort(key=lambda each: each.at)
     return found
+
+
+def running(folder: Path, pid: int) -> int:
+    """How many jobs a process runs now."""
+    file = folder / f"{pid}.effects"
+    if not file.exists():
+        return 0
+    entries = _EFFECT.iter_unpack(_whole(file, _EFFECT.size))
+    return sum(1 if entry[0] == STARTED else -1 for entry in entries)
 
 
 def newest_effects(folder: Path) -> Iterator[Effect]:

@@ -150,9 +150,9 @@ class Run:
             self._feeder = Feeder(self.driver, self.place)
         return self._feeder.bring(jobs)
 
-    def bring_mixed(self, count: int, *, ms: int) -> dict[int, bytes]:
+    def bring_mixed(self, count: int, *, ms: int, queue: str = "default") -> dict[int, bytes]:
         """So many of the usual jobs, each `ms` milliseconds at most."""
-        return self.bring(mixed(self.numbers(count), ms=ms, books=self.books))
+        return self.bring(mixed(self.numbers(count), ms=ms, books=self.books, queue=queue))
 
     def numbers(self, count: int) -> list[int]:
         """So many that nobody has."""

@@ -37,9 +37,7 @@ class K2(OnEachStore):
 
     @classmethod
     def small(cls) -> Self:
-        return cls(
-            GENEROUS, beat=0.3, lost=2.0, rate=80.0, ms=200, processes=1, deaths=1, calm=0.7
-        )
+        return cls(GENEROUS, beat=0.3, lost=2.0, rate=80.0, ms=400, processes=1, deaths=1, calm=0.7)
 
     def lasting(self, minutes: float) -> Self:
         return replace(self, deaths=max(1, int(minutes * 60 / (self.lost + BEYOND))))
@@ -75,6 +73,10 @@ class K2(OnEachStore):
     def _kill(self, run: Run, host: Workers) -> tuple[int, set[int]]:
         """Answers when, and which processes; returns when what they ran has run again, and the host
         is at work."""
+        children = host.children()
+        run.until(
+            lambda: sum(ledger.running(run.place, pid) for pid in children) > 1, "jobs to cut off"
+        )
         tree = {*host.tree()}
         at = host.kill()
         settled = accepted_ends(ledger.moves(run.place))
