@@ -6,8 +6,8 @@ import json
 import random
 import threading
 import time
-from collections.abc import Iterable, Mapping
-from itertools import islice
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import cycle
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -53,12 +53,14 @@ class Feeder:
     def __init__(self, driver: Driver, place: Path) -> None:
         self._driver = driver
         self._writer = Writer(place, "dispatches")
+        self._lock = threading.Lock()
 
     def bring(self, jobs: Iterable[Brought]) -> dict[int, bytes]:
         """Dispatches them; answers their ids by number. Numbers must follow each other."""
         new = {each.number: _new_job(each) for each in jobs}
         began = time.monotonic_ns()
-        self._driver.dispatching.dispatch([*new.values()])
+        with self._lock:  # from a feed and from beside it
+            self._driver.dispatching.dispatch([*new.values()])
         took = time.monotonic_ns() - began
         first = min(new)
         assert max(new) == first + len(new) - 1, "numbers do not follow each other"
@@ -67,14 +69,22 @@ class Feeder:
 
 
 class Feed(threading.Thread):
-    """So many a second, until it is ended or `at_most` are brought."""
+    """So many a second, until it is ended. `numbers` gives new ones."""
 
     def __init__(
-        self, feeder: Feeder, numbers: Iterable[int], *, rate: float, ms: int, books: bool
+        self,
+        feeder: Feeder,
+        numbers: Callable[[int], list[int]],
+        *,
+        rate: float,
+        ms: int,
+        books: bool,
+        queues: Sequence[str],
     ) -> None:
         super().__init__(name="chaos-feed", daemon=True)
         self._feeder = feeder
-        self._numbers = iter(numbers)
+        self._numbers = numbers
+        self._queues = cycle(queues)
         self._rate = rate
         self._ms = ms
         self._books = books
@@ -87,12 +97,15 @@ class Feed(threading.Thread):
         try:
             while not self._over.wait(LOT):
                 due = int((time.monotonic() - began) * self._rate) - self.brought
-                numbers = [*islice(self._numbers, max(0, due))]
-                if numbers:
-                    self._feeder.bring(mixed(numbers, ms=self._ms, books=self._books))
-                    self.brought += len(numbers)
+                if due > 0:
+                    self._bring(self._numbers(due))
+                    self.brought += due
         except Exception as error:
             self._error = error
+
+    def _bring(self, numbers: list[int]) -> None:
+        queue = next(self._queues)
+        self._feeder.bring(mixed(numbers, ms=self._ms, books=self._books, queue=queue))
 
     def end(self) -> int:
         """Answers how many it has brought; raises what its store has raised."""

@@ -6,6 +6,7 @@ import contextlib
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -66,6 +67,7 @@ class Run:
         self._dispatchers: list[subprocess.Popen[bytes]] = []
         self._feeder: Feeder | None = None
         self._numbers = counting_from(BROUGHT + 1)
+        self._lock = threading.Lock()
         self._watch = Watch(place) if watched else None
         self.workers: list[Workers] = []
         self.books = not self._is_redis and hasattr(JobContext, "transaction")
@@ -156,12 +158,13 @@ class Run:
 
     def numbers(self, count: int) -> list[int]:
         """So many that nobody has."""
-        return [*islice(self._numbers, count)]
+        with self._lock:
+            return [*islice(self._numbers, count)]
 
-    def feed(self, *, rate: float, ms: int) -> Feed:
-        """So many of the usual jobs a second, from a thread here; end it before bringing others."""
+    def feed(self, *, rate: float, ms: int, queues: Sequence[str] = ("default",)) -> Feed:
+        """So many of the usual jobs a second, from a thread here, on these queues in turn."""
         self._feeder = self._feeder or Feeder(self.driver, self.place)
-        feed = Feed(self._feeder, self._numbers, rate=rate, ms=ms, books=self.books)
+        feed = Feed(self._feeder, self.numbers, rate=rate, ms=ms, books=self.books, queues=queues)
         feed.start()
         return feed
 
