@@ -16,7 +16,7 @@ from chaos.ledger import ENDED, STARTED, Effect, Turn, Writer
 from chaos.numbering import raises_first
 from tabur import JobContext, Tabur
 from tabur.drivers.contract import Claiming, Driver, Exchange, Exchanged
-from tabur.model.records import Attachment
+from tabur.model.records import Attachment, Crash
 
 
 @cache
@@ -43,8 +43,8 @@ class TimedClaiming:
     def release_token(self, token: bytes) -> int:
         return self._inner.release_token(token)
 
-    def release_worker(self, worker: str, *, crashed: bool) -> int:
-        return self._inner.release_worker(worker, crashed=crashed)
+    def release_worker(self, worker: str, *, crash: Crash | None = None) -> int:
+        return self._inner.release_worker(worker, crash=crash)
 
     def held(self, worker: str) -> Sequence[tuple[bytes, bytes]]:
         return self._inner.held(worker)

@@ -47,7 +47,9 @@ class Tabur:
         self._scope = CurrentScope()
         self._stores: Stores = ConfiguredStores(self.settings)
         self._routes: dict[str, Route] = {}
-        self._dispatcher: Dispatcher = StoreDispatcher(self._route, self._scope)
+        self._dispatcher: Dispatcher = StoreDispatcher(
+            self._route, self._scope, code=self.settings.version
+        )
         self._sending: Dispatcher = _Switch(lambda: self._dispatcher)
 
     @classmethod

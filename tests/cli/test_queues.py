@@ -9,9 +9,9 @@ from tests.cli.project import Project
 
 
 def test_restart_counts_up_what_workers_watch(project: Project) -> None:
-    before = project.jobs.driver.workers.epoch()
+    before = project.jobs.driver.control.signals().restarts
     assert "restart signal to 0 worker processes" in project.run("queue:restart").stdout
-    assert project.jobs.driver.workers.epoch() == before + 1
+    assert project.jobs.driver.control.signals().restarts == before + 1
 
 
 def test_monitor_shows_sizes(project: Project) -> None:

@@ -17,7 +17,7 @@ from tabur.model.ids import new_id, new_token
 from tabur.model.outcome import Settled
 from tabur.model.records import NewJob
 from tabur.model.states import Isolation, State
-from tabur.testing.conformance import move
+from tabur.testing.conformance import CRASH, move
 
 MANY, FEW = 20_000, 30
 SLOTS = {Isolation.LOOP: 10, Isolation.THREAD: 10, Isolation.PROCESS: 10}
@@ -105,7 +105,7 @@ def test_no_statement_about_one_job_or_worker_reads_or_sorts_a_whole_table(
         driver.dispatching.cancel(job.id)
         driver.dispatching.retry([job.id])
         driver.claiming.held("w1")
-        driver.claiming.release_worker("nobody", crashed=True)
+        driver.claiming.release_worker("nobody", crash=CRASH)
         driver.claiming.release_token(new_token())
         driver.inspection.find(job.id)
 

@@ -19,7 +19,7 @@ from tabur.model.records import ErrorInfo
 from tabur.model.states import State
 from tabur.testing.conformance import Subject, move
 
-STEPS = ["0001_job_tables", "0002_signals"]
+STEPS = ["0001_job_tables", "0002_signals", "0003_control"]
 on_mysql = pytest.mark.parametrize("url", ["mysql"], indirect=True)
 
 
@@ -56,7 +56,38 @@ def test_a_second_time_there_is_nothing_to_do(url: str) -> None:
             driver.check()
         assert driver.migrate() == STEPS
         assert driver.migrate() == []
-    assert column(url, "SELECT version FROM tabur_schema ORDER BY version") == [1, 2]
+    assert column(url, "SELECT version FROM tabur_schema ORDER BY version") == [1, 2, 3]
+    works(url)
+
+
+def test_tables_of_version_2_are_brought_up_while_their_workers_work(url: str) -> None:
+    register = (
+        "INSERT INTO job_workers (id, supervisor, host, pid, queues, started_at, beats)"
+        " VALUES ('{}', '', 'host', 1, 'default', 1, 0)"
+    )
+    with closing(DatabaseDriver(url)) as driver:
+        driver.migrate()
+        made = shape(url)
+        back_to_2 = (
+            "ALTER TABLE job_workers DROP COLUMN version",
+            "DROP TABLE job_pauses",
+            "DROP TABLE job_cursors",
+            "DELETE FROM job_signals WHERE name = 'moment'",
+            "DELETE FROM tabur_schema WHERE version = 3",
+            register.format("before"),
+        )
+        with connected(url) as connection:
+            for statement in back_to_2:
+                connection.execute(text(statement))
+        with pytest.raises(SchemaMissing, match="tabur migrate"):
+            driver.control.signals()
+        assert driver.migrate() == STEPS[2:]
+        with connected(url) as connection:
+            connection.execute(text(register.format("behind")))
+        seen = {each.id: each.version for each in driver.workers.list()}
+        assert seen == {"before": "", "behind": ""}
+        assert driver.control.signals().moment == 0
+    assert shape(url) == made
     works(url)
 
 

@@ -66,7 +66,7 @@ class Crowd:
         given = verb.get_ready(self.subject)
         with self.watcher.watching() as seen:
             verb.act(self.subject, given)
-        self.subject.driver.claiming.release_worker("w1", crashed=False)
+        self.subject.driver.claiming.release_worker("w1")
         return list(seen)
 
 
@@ -167,7 +167,7 @@ def test_of_many_that_become_due_at_once_a_turn_promotes_a_part(crowd: Crowd) ->
     with crowd.watcher.watching() as seen:
         claimed = subject.claim("crowded", slots={Isolation.THREAD: 10})
     subject.clock.now = before
-    subject.driver.claiming.release_worker("w1", crashed=False)
+    subject.driver.claiming.release_worker("w1")
     assert len(claimed) == 10
     assert max(each.read for each in seen) <= (20 if crowd.engine == "sqlite" else 2) * 600
     assert not [each for each in seen if each.bad]

@@ -39,8 +39,8 @@ def test_the_redis_driver_on_a_cluster(obligation: Obligation, make_driver: Make
 def test_any_node_leads_to_the_right_one(redis_cluster: RedisCluster, prefix: str) -> None:
     drivers = [RedisDriver(node.url(), prefix=prefix) for node in redis_cluster.nodes]
     for driver in drivers:
-        driver.workers.restart()
-    assert [driver.workers.epoch() for driver in drivers] == [3, 3, 3]
+        driver.control.restart()
+    assert [driver.control.signals().restarts for driver in drivers] == [3, 3, 3]
     for driver in drivers:
         driver.close()
 
@@ -48,7 +48,7 @@ def test_any_node_leads_to_the_right_one(redis_cluster: RedisCluster, prefix: st
 def test_a_node_that_is_gone_is_passed_over(redis_cluster: RedisCluster, prefix: str) -> None:
     host = redis_cluster.url().removeprefix("redis://").partition("/")[0]
     driver = RedisDriver(f"redis://127.0.0.1:1,{host}/0", prefix=prefix)
-    driver.workers.restart()
+    driver.control.restart()
     driver.close()
 
 
@@ -76,14 +76,14 @@ def test_a_node_that_died_is_unavailable_until_it_is_back(
     redis_cluster: RedisCluster, prefix: str, make_driver: MakeDriver
 ) -> None:
     driver = make_driver(Clock())
-    driver.workers.restart()
+    driver.control.restart()
     owner = _owner(redis_cluster, prefix)
     owner.kill()
     with pytest.raises(StoreUnavailable):
-        driver.workers.epoch()
+        driver.control.signals()
     owner.restart()
     redis_cluster.wait()
-    assert driver.workers.epoch() == 0  # this server keeps nothing
+    assert driver.control.signals().restarts == 0  # this server keeps nothing
     driver.close()
 
 

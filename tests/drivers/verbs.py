@@ -9,7 +9,7 @@ from tabur.drivers.contract import Filter
 from tabur.model.outcome import Dispatch, Transition
 from tabur.model.records import Attachment, ClaimedJob, Progress
 from tabur.model.states import Isolation, State
-from tabur.testing.conformance import Subject, move
+from tabur.testing.conformance import CRASH, Subject, move
 from tests.drivers.skew import CROWDED, QUIET, finished
 
 _TEN = {Isolation.THREAD: 10}
@@ -130,7 +130,7 @@ WORKING: Mapping[str, Verb] = {
         lambda s: s.put_many(3, queue="own") and s.claim("own", slots=_TEN)[0].token,
     ),
     "release a worker": Verb(
-        lambda s, _: s.driver.claiming.release_worker("w8", crashed=True), _held_by("w8")
+        lambda s, _: s.driver.claiming.release_worker("w8", crash=CRASH), _held_by("w8")
     ),
     "held": Verb(lambda s, _: s.driver.claiming.held("w7"), _held_by("w7")),
 }

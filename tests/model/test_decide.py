@@ -76,7 +76,7 @@ FIRST_RUN: list[tuple[Policy, Ended, State, Ending | None, int, int]] = [
     (ONCE, Ended.HANDED_BACK, S.PENDING, None, 0, 0),
     (ONCE, Ended.REJECTED, *FAILED, 0, 0),
     (ONCE, Ended.EXPIRED, *FAILED, 0, 0),
-    (ONCE, Ended.CRASHED, S.PENDING, E.RETRIED, 0, 0),
+    (ONCE, Ended.CRASHED, S.PENDING, E.CRASHED, 0, 0),
     (TWICE, Ended.RAISED, S.PENDING, E.RETRIED, 1, 1),
     (TWICE, Ended.TIMED_OUT, S.PENDING, E.RETRIED, 1, 1),
     (TWICE, Ended.RELEASED, S.PENDING, E.RELEASED, 1, 0),

@@ -57,7 +57,7 @@ def test_ids_are_unique_between_threads() -> None:
 def test_tokens_and_workers_have_ids_of_their_own() -> None:
     assert len({new_token() for _ in range(1000)}) == 1000
     assert {len(new_token()) for _ in range(10)} == {16}
-    assert len({new_worker_id() for _ in range(1000)}) == 1000
+    assert len({new_worker_id("host") for _ in range(1000)}) == 1000
 
 
 names = st.none() | st.text(max_size=20)

@@ -59,7 +59,7 @@ def test_restart_ends_every_worker_after_its_jobs(shop: Workshop) -> None:
     workers = [shop.worker(), shop.worker()]
     shop.noted("patient")
     until(lambda: len(shop.children()) == 2)
-    shop.jobs.driver.workers.restart()
+    shop.jobs.driver.control.restart()
     for worker in workers:
         worker.ended()
         assert "Restart asked for" in worker.output

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from math import isfinite
@@ -17,8 +18,10 @@ from tabur.jobs.options import check_name
 from tabur.maintenance.retention import prune
 from tabur.model.retry import Backoff, Policy, parse_backoff
 from tabur.model.states import Isolation
+from tabur.worker.folder import About, RunFolder
 from tabur.worker.load import find_app
 from tabur.worker.options import WorkOptions
+from tabur.worker.stacks import dump_stacks_on_signal
 from tabur.worker.supervisor import Supervisor
 
 if TYPE_CHECKING:
@@ -104,6 +107,19 @@ SECONDS, WAITS, COUNT = _Seconds(), _Waits(), click.IntRange(0, 10**9)
 @click.option("--memory", type=COUNT, default=0, help="Replace a process above so many MB.")
 @click.option("--once", is_flag=True, help="Run one job, then stop.")
 @click.option("--stop-when-empty", is_flag=True, help="Stop when nothing is left to run.")
+@click.option(
+    "--stop-when-empty-for",
+    type=SECONDS,
+    default=0.0,
+    help="Stop when nothing was left for so long.",
+)
+@click.option(
+    "--unknown-for",
+    type=SECONDS,
+    default=600.0,
+    show_default=True,
+    help="Leave jobs that this app does not know to other workers for so long; then they fail.",
+)
 @click.option("--name", help="A name for this worker, in its first line.")
 @click.option("--daemon", is_flag=True, help="Accepted, without effect: it always is one.")
 @click.option("--force", is_flag=True, help="Accepted, without effect: no maintenance mode here.")
@@ -114,7 +130,8 @@ def work(session: Session, /, connection: str | None, **given: Any) -> None:
     """Run jobs until stopped.
 
     Ctrl-C or SIGTERM: finish what runs, then stop; a second time: stop now, what was cut off runs
-    again. With -v each line also has the job's id, connection, queue and the memory in use.
+    again. USR2: claim nothing, until CONT. USR1: print the stacks of all threads. With -v each line
+    also has the job's id, connection, queue and the memory in use.
     """
     spec = find_app(session.app)
     app = open_at(spec)
@@ -130,19 +147,44 @@ def work(session: Session, /, connection: str | None, **given: Any) -> None:
         warm=any(each.isolation is Isolation.PROCESS for each in app.registry),
         prune=lambda: prune(driver, [*app.drivers, driver], app.settings),
         say=_say,
+        folder=_folder(app, spec, driver, options),
+        version=app.settings.version,
     )
-
-    def stop(number: int, frame: Any) -> None:
-        supervisor.stop("interrupted")
-
-    for each in ("SIGTERM", "SIGINT", "SIGQUIT"):
-        if hasattr(signal, each):
-            signal.signal(getattr(signal, each), stop)
+    obey(supervisor)
     if options.output == "lines":
         _announce(app, options, given["name"])
     code = supervisor.run()
     app.close()
     sys.exit(code)
+
+
+def obey(supervisor: Supervisor) -> None:
+    """Let signals reach the supervisor, those that this system knows."""
+
+    def stop(number: int, frame: Any) -> None:
+        supervisor.stop(signal.Signals(number).name)
+
+    def pause(number: int, frame: Any) -> None:
+        supervisor.pause()
+
+    def resume(number: int, frame: Any) -> None:
+        supervisor.resume()
+
+    handlers = dict.fromkeys(("SIGTERM", "SIGINT", "SIGQUIT", "SIGBREAK"), stop)
+    for name, handler in (handlers | {"SIGUSR2": pause, "SIGCONT": resume}).items():
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), handler)
+    dump_stacks_on_signal(supervisor.dump)
+
+
+def _folder(app: Tabur, spec: str, driver: Driver, options: WorkOptions) -> RunFolder:
+    about = About(os.getpid(), spec, driver.name, options.queues, options.processes, options.sleep)
+    folder = RunFolder(app.settings.run, about)
+    if not folder.is_seen:
+        _say(
+            f"Note: {app.settings.run} cannot be written; `tabur health` will not see this worker."
+        )
+    return folder
 
 
 def _driver(app: Tabur, connection: str) -> Driver:
@@ -179,6 +221,10 @@ def _options(app: Tabur, connection: str, given: dict[str, Any], *, verbose: boo
         memory=given["memory"],
         once=given["once"],
         stop_when_empty=given["stop_when_empty"],
+        stop_when_empty_for=given["stop_when_empty_for"],
+        unknown_for=given["unknown_for"],
+        beat=app.settings.beat,
+        lost=app.settings.lost,
         output="json" if given["as_json"] else "quiet" if given["quiet"] else "lines",
         verbose=verbose,
     )

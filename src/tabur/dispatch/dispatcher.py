@@ -25,11 +25,15 @@ R = TypeVar("R")
 
 
 class StoreDispatcher:
-    """Dispatches by the route of each job's connection; `route(None)` is the default one's."""
+    """Dispatches by the route of each job's connection; `route(None)` is the default one's. `code`
+    is the version of the application, kept with each job."""
 
-    def __init__(self, route: Callable[[str | None], Route], scope: CurrentScope) -> None:
+    def __init__(
+        self, route: Callable[[str | None], Route], scope: CurrentScope, *, code: str = ""
+    ) -> None:
         self._route = route
         self._scope = scope
+        self._code = code
 
     def dispatch(self, pending: PendingJob[R]) -> JobHandle[R]:
         route = self._route_of(pending)
@@ -92,7 +96,7 @@ class StoreDispatcher:
         return self._route(pending.settings.connection or pending.definition.options.connection)
 
     def _job(self, pending: PendingJob[Any], route: Route) -> NewJob:
-        return new_job(pending, self._scope.get(), route.queue)
+        return new_job(pending, self._scope.get(), route.queue, code=self._code)
 
     def _send_after(
         self, session: Any, route: Route, pending: PendingJob[R], job: NewJob

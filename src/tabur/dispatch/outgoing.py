@@ -21,8 +21,11 @@ from tabur.model.records import (
 )
 
 
-def new_job(pending: PendingJob[Any], scope: Scope, default_queue: str) -> NewJob:
-    """The record of `pending`, with a fresh id or the one its idempotency key leads to."""
+def new_job(
+    pending: PendingJob[Any], scope: Scope, default_queue: str, *, code: str = ""
+) -> NewJob:
+    """The record of `pending`, with a fresh id or the one its idempotency key leads to. `code` is
+    the version of the application."""
     settings, declared = pending.settings, pending.definition.options
     now = now_us()
     tenant = settings.tenant or scope.tenant
@@ -38,17 +41,18 @@ def new_job(pending: PendingJob[Any], scope: Scope, default_queue: str) -> NewJo
         created_at=now,
         priority=declared.priority if settings.priority is None else settings.priority,
         due_at=due_at,
-        options=_options(pending, now),
+        options=_options(pending, now, code),
         tenant=tenant,
         user=user,
         locale=settings.locale or scope.locale,
     )
 
 
-def _options(pending: PendingJob[Any], now: int) -> bytes:
+def _options(pending: PendingJob[Any], now: int, code: str) -> bytes:
     """What this dispatch sets otherwise than its job declares, as it is kept; mostly nothing."""
     settings, declared = pending.settings, pending.definition.options
-    if settings is NO_SETTINGS and declared.retry_until is None and declared.expires is None:
+    declares = declared.retry_until or declared.expires or declared.version > 1
+    if settings is NO_SETTINGS and not declares and not code:
         return b""
     options = DispatchOptions(
         tries=settings.tries,
@@ -57,6 +61,8 @@ def _options(pending: PendingJob[Any], now: int) -> bytes:
         retry_until=settings.retry_until or _later(now, declared.retry_until),
         expires=settings.expires or _later(now, declared.expires),
         fingerprint=fingerprint(pending) if settings.idempotency_key else None,
+        code=code or None,
+        version=declared.version,
     )
     return b"" if options == NO_OPTIONS else encode(options)
 

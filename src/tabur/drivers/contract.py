@@ -141,13 +141,17 @@ class Claiming(Protocol):
         """Make everything that `worker` holds pending again, at the place it had; what was marked
         to be cancelled is cancelled. With `crash`, each job that it blames has its crashes counted,
         is to run in a process of its own, and gets an outcome `crashed` with that error, the
-        worker, its claim's token and moment. Call it only when the worker's process is gone or was
+        worker and its claim's moment. (Not its token: a settle of that claim which comes late is
+        STALE.) Call it only when the worker's process is gone or was
         found lost: what it checks in its own transaction is that the claims are still this
         worker's. Repeated, it finds nothing to release."""
 
     def held(self, worker: str) -> Sequence[tuple[bytes, bytes]]:
         """Id and token of everything that `worker` holds by the store's account: now and then a
         child compares it with what it runs, and hands back the rest."""
+
+    def holders(self) -> Sequence[str]:
+        """The names of all workers that hold something, registered or not."""
 
     def attach(self, job_id: bytes, token: bytes, attachment: Attachment) -> bool:
         """Record a file of a running job; False where the claim has moved on. The same `n` again
@@ -181,12 +185,14 @@ class Workers(Protocol):
 
     def register(self, worker: WorkerRecord) -> None: ...
 
-    def beat(self, workers: Sequence[str]) -> None:
-        """Count one up on each; one that was removed meanwhile is not brought back."""
+    def beat(self, workers: Sequence[str]) -> int:
+        """Count one up on each; one that was removed meanwhile is not brought back. Answers how
+        many of them are known."""
 
     def list(self) -> Sequence[WorkerRecord]: ...
 
-    def remove(self, worker: str) -> None: ...
+    def remove(self, worker: str, *, beats: int | None = None) -> bool:
+        """With `beats`, only if its counter still stands there. Answers whether it was removed."""
 
 
 class Control(Protocol):

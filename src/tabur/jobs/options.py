@@ -30,6 +30,7 @@ Span = timedelta | float
 LONGEST_NAME = 200
 LARGEST_TRIES = 1_000_000
 LARGEST_PRIORITY = 1_000_000
+LARGEST_VERSION = 1_000_000
 LONGEST_SPAN = timedelta(days=3650)
 
 
@@ -51,6 +52,7 @@ class DeclaredOptions(TypedDict, total=False):
     fail_on_timeout: bool
     aliases: list[str] | tuple[str, ...]
     owner_may_retry: bool
+    version: int
 
 
 class DispatchKeywords(TypedDict, total=False):
@@ -93,6 +95,8 @@ class JobOptions(msgspec.Struct, frozen=True):
     fail_on_timeout: bool = False
     aliases: tuple[str, ...] = ()
     owner_may_retry: bool = False
+    version: int = 1
+    """Of its arguments: a worker that knows only a lower one leaves the job to others."""
 
     def policy(self, given: DispatchOptions, defaults: Policy) -> Policy:
         """The rules for one job; `defaults` are what the worker was started with."""
@@ -202,6 +206,8 @@ def _checked(values: dict[str, Any]) -> dict[str, Any]:
         _whole(values["max_exceptions"], "max_exceptions", 1, LARGEST_TRIES)
     if values.get("priority") is not None:
         _whole(values["priority"], "priority", -LARGEST_PRIORITY, LARGEST_PRIORITY)
+    if values.get("version") is not None:
+        _whole(values["version"], "version", 1, LARGEST_VERSION)
     if values.get("backoff") is not None:
         values["backoff"] = parse_backoff(values["backoff"])
     if (timeout := values.get("timeout")) is not None:

@@ -113,6 +113,8 @@ def _detached(pending: PendingJob[Any]) -> JobContext:
 class _Nobody:
     """The reporter of a run without a worker."""
 
+    stopping = False
+
     def __init__(self) -> None:
         self._attached = 0
 

@@ -27,6 +27,10 @@ class DispatchOptions(msgspec.Struct, frozen=True, omit_defaults=True):
     expires: int | None = None
     fingerprint: str | None = None
     """Of the arguments, where an idempotency key was given."""
+    code: str | None = None
+    """The version of the application that dispatched it."""
+    version: int = 1
+    """Of its arguments, as its job declared it."""
 
 
 class NewJob(msgspec.Struct, frozen=True):
@@ -177,6 +181,8 @@ class WorkerRecord(msgspec.Struct, frozen=True):
     beats: int = 0
     queues: tuple[str, ...] = ()
     supervisor: str = ""
+    version: str = ""
+    """Of the app's code, as whoever deployed it named it."""
 
 
 class Pause(msgspec.Struct, frozen=True):
@@ -221,6 +227,9 @@ class Crash(msgspec.Struct, frozen=True):
     blamed: frozenset[bytes] | None = None
     """The jobs that may have been the cause; None: each that it held. The others are released as
     if they had not been claimed."""
+
+    def blames(self, job_id: bytes) -> bool:
+        return self.blamed is None or job_id in self.blamed
 
 
 def encode(value: Any) -> bytes:

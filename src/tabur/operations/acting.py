@@ -54,7 +54,7 @@ class Acting:
         """Ask the workers to stop after what they run. Answers how many there are."""
         workers = sum(len(driver.workers.list()) for driver in self._drivers)
         for driver in self._drivers:
-            driver.workers.restart()
+            driver.control.restart()
         return workers
 
     def clear(self, queue: str) -> int:

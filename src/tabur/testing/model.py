@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tabur.drivers.contract import CancelAnswer
-from tabur.model.outcome import Cancel, Dispatch, FollowUp, Settled, Transition, Unblock
-from tabur.model.records import ClaimedJob, NewJob, Progress
+from tabur.model.outcome import Cancel, Dispatch, Ending, FollowUp, Settled, Transition, Unblock
+from tabur.model.records import ClaimedJob, Crash, NewJob, Progress
 from tabur.model.states import FINISHED, Isolation, State
 
 
@@ -27,7 +27,8 @@ class ModelJob:
     worker: str | None = None
     cancelling: bool = False
     progress: Progress = field(default_factory=Progress)
-    outcomes: int = 0
+    endings: list[Ending] = field(default_factory=list)
+    """Of every ended attempt."""
     settled: set[bytes] = field(default_factory=set)
     """Tokens under which an outcome was settled."""
 
@@ -65,13 +66,14 @@ class Model:
             job.cancelling = True
             return CancelAnswer.CANCELLING
         self._finish(job, State.CANCELLED)
-        job.outcomes += 1
+        job.endings.append(Ending.CANCELLED)
         return CancelAnswer.CANCELLED
 
     def retry(self, job_id: bytes) -> bool:
         job = self.jobs.get(job_id)
         if job is None or job.state not in (State.FAILED, State.CANCELLED):
             return False
+        job.endings[-1] = Ending.RETRIED
         job.attempts = job.exceptions = job.crashes = 0
         job.isolation, job.progress = job.new.isolation, Progress()
         self._queue_up(job)
@@ -90,16 +92,16 @@ class Model:
             return Settled.UNKNOWN
         if job.token != move.token:
             return Settled.DONE if move.token in job.settled else Settled.STALE
-        to, follow_ups = move.to, move.follow_ups
+        to, ending, follow_ups = move.to, move.ending, move.follow_ups
         if job.cancelling and to not in FINISHED:
-            to, follow_ups = State.CANCELLED, ()
+            to, ending, follow_ups = State.CANCELLED, Ending.CANCELLED, ()
         job.attempts, job.exceptions, job.crashes = move.attempts, move.exceptions, move.crashes
         if move.crashes:
             job.isolation = Isolation.PROCESS
         if move.progress is not None:
             job.progress = move.progress
-        if move.ending is not None or to is State.CANCELLED:
-            job.outcomes += 1
+        if ending is not None:
+            job.endings.append(ending)
             job.settled.add(move.token)
         if to in FINISHED:
             self._finish(job, to)
@@ -118,13 +120,14 @@ class Model:
         job.progress = progress
         return True
 
-    def release(self, job: ModelJob, *, crashed: bool = False) -> None:
-        if crashed:
+    def release(self, job: ModelJob, *, crash: Crash | None = None) -> None:
+        if crash is not None and crash.blames(job.new.id):
             job.crashes += 1
             job.isolation = Isolation.PROCESS
+            job.endings.append(Ending.CRASHED)
         if job.cancelling:
             self._finish(job, State.CANCELLED)
-            job.outcomes += 1
+            job.endings.append(Ending.CANCELLED)
         else:
             self._let_go(job)
             job.state = State.PENDING

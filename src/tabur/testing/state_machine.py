@@ -23,9 +23,9 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from tabur.drivers.contract import Exchange, Filter, ProgressWrite
 from tabur.model.ids import new_id, new_token
 from tabur.model.outcome import Cancel, Dispatch, Ending, FollowUp, Transition, Unblock
-from tabur.model.records import Attachment, ClaimedJob, NewJob, Progress
+from tabur.model.records import Attachment, ClaimedJob, Crash, NewJob, Progress
 from tabur.model.states import FINISHED, MOVES, Isolation, State
-from tabur.testing.conformance.subject import Clock, MakeDriver
+from tabur.testing.conformance.subject import CRASH, Clock, MakeDriver
 from tabur.testing.model import Model, ModelJob
 
 QUEUES = ("a", "b")
@@ -131,12 +131,15 @@ class DriverMachine(RuleBasedStateMachine):
                 if each.token == claim.token:
                     self.model.release(each)
 
-    @rule(worker=_workers, crashed=st.booleans())
-    def release_worker(self, worker: str, crashed: bool) -> None:  # noqa: FBT001  # drawn
+    @rule(data=_draws, worker=_workers)
+    def release_worker(self, data: st.DataObject, worker: str) -> None:
+        """It stopped, or died: under all its jobs, or under some, or under none that it held."""
         held = self.model.held_by(worker)
-        assert self.driver.claiming.release_worker(worker, crashed=crashed) == len(held)
+        blamed = st.frozensets(st.sampled_from([*self.model.jobs, new_id()]))
+        crash = data.draw(st.none() | st.builds(Crash, st.just(CRASH.error), st.none() | blamed))
+        assert self.driver.claiming.release_worker(worker, crash=crash) == len(held)
         for job in held:
-            self.model.release(job, crashed=crashed)
+            self.model.release(job, crash=crash)
 
     @rule(data=_draws)
     def cancel(self, data: st.DataObject) -> None:
@@ -210,7 +213,8 @@ class DriverMachine(RuleBasedStateMachine):
 
     def history_holds_each_ended_attempt_once(self) -> None:
         for job_id, job in self.model.jobs.items():
-            assert len(self.driver.inspection.attempts(job_id)) == job.outcomes
+            endings = [each.ending for each in self.driver.inspection.attempts(job_id)]
+            assert endings == job.endings
 
     # helpers, in the order in which the steps call them
 
@@ -311,6 +315,7 @@ _ENDS: list[tuple[State, Ending | None]] = [
     (State.FAILED, Ending.FAILED),
     (State.CANCELLED, Ending.CANCELLED),
     (State.PENDING, Ending.RETRIED),
+    (State.PENDING, Ending.CRASHED),
     (State.PENDING, None),
     (State.SCHEDULED, Ending.RELEASED),
 ]

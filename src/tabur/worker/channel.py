@@ -24,6 +24,10 @@ class CancelRun(msgspec.Struct, frozen=True, tag=True):
     """Parent → job: its owner has called it back."""
 
 
+class StopSoon(msgspec.Struct, frozen=True, tag=True):
+    """Parent → job: the worker stops; it may end early."""
+
+
 class Attached(msgspec.Struct, frozen=True, tag=True):
     """Parent → job: the file is kept under this number, or why not."""
 
@@ -56,7 +60,7 @@ class Ended(msgspec.Struct, frozen=True, tag=True):
     outcome: Outcome
 
 
-Message = Start | CancelRun | Attached | Ready | Reported | Attach | Ended
+Message = Start | CancelRun | StopSoon | Attached | Ready | Reported | Attach | Ended
 
 
 class Channel:

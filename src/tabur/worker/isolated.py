@@ -30,11 +30,13 @@ from tabur.worker.channel import (
     Ready,
     Reported,
     Start,
+    StopSoon,
 )
 from tabur.worker.load import load_app
 from tabur.worker.options import WorkOptions
 from tabur.worker.run import Refused, completed, prepare, stopped
 from tabur.worker.runtime import Runtime
+from tabur.worker.stacks import dump_stacks_on_signal
 
 
 class _ParentReporter:
@@ -43,6 +45,7 @@ class _ParentReporter:
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
         self.called_back = False
+        self.stopping = False
         self.attached: SimpleQueue[Attached] = SimpleQueue()
 
     def progress(self, ctx: JobContext) -> None:
@@ -71,6 +74,7 @@ class Terminated(BaseException):
 def main() -> None:
     signal.signal(signal.SIGTERM, _terminate)
     channel, hello = _open()
+    dump_stacks_on_signal()
     sys.path[:0] = [path for path in hello["paths"] if path not in sys.path]
     runtime: Runtime = load_app(hello["app"]).runtime
     _tell(channel, Ready())
@@ -118,6 +122,8 @@ def _listen(channel: Channel, starts: SimpleQueue[Start], reporter: _ParentRepor
                 starts.put(message)
             case CancelRun():
                 reporter.called_back = True
+            case StopSoon():
+                reporter.stopping = True
             case Attached():
                 reporter.attached.put(message)
     os._exit(0)

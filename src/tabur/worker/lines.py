@@ -59,7 +59,7 @@ class Lines:
                 continue
             word, colour = _WORDS[move.ending]
             lines.append(self._line(finished.job, word, colour, _spent(move)))
-            if move.error is not None and move.ending in (Ending.FAILED, Ending.RETRIED):
+            if move.error is not None and move.ending in _WITH_REASON:
                 lines.append(f"  {move.error.type}: {_one_line(move.error.message)}")
         self._write(lines)
 
@@ -102,7 +102,7 @@ class JsonLines:
 
     def _entry(self, job: ClaimedJob, status: str) -> dict[str, Any]:
         return {
-            "level": "error" if status == "failed" else "info",
+            "level": "error" if status in ("failed", "crashed") else "info",
             "id": id_text(job.id),
             "uuid": id_text(job.id),
             "connection": self._connection,
@@ -125,13 +125,16 @@ _WORDS = {
     Ending.FAILED: ("FAIL", "31"),
     Ending.RELEASED: ("RELEASED", "33"),
     Ending.CANCELLED: ("CANCELLED", "33"),
+    Ending.CRASHED: ("CRASHED", "31"),
 }
+_WITH_REASON = (Ending.FAILED, Ending.RETRIED, Ending.CRASHED)
 _STATUSES = {
     Ending.COMPLETED: "success",
     Ending.RETRIED: "released_after_exception",
     Ending.FAILED: "failed",
     Ending.RELEASED: "released",
     Ending.CANCELLED: "cancelled",
+    Ending.CRASHED: "crashed",
 }
 
 

@@ -10,6 +10,10 @@ from tabur.errors import ConfigError
 from tabur.model.retry import Policy
 from tabur.model.states import Isolation
 
+#: Of `lost`, the share after which a worker that cannot beat ends its jobs: before others may
+#: take them.
+ADRIFT = 2 / 3
+
 
 class WorkOptions(msgspec.Struct, frozen=True):
     """Spans in seconds; `timeout` 0: none; `max_jobs`, `max_time` 0: no limit; per child."""
@@ -32,6 +36,13 @@ class WorkOptions(msgspec.Struct, frozen=True):
     """MB of a child, checked between jobs; 0: no limit."""
     once: bool = False
     stop_when_empty: bool = False
+    stop_when_empty_for: float = 0.0
+    """Stop when nothing was there to run for so long; 0: never."""
+    unknown_for: float = 600.0
+    """How long a job whose name this app does not know is left to other workers before it fails."""
+    beat: float = 5.0
+    lost: float = 30.0
+    """A worker without a beat for so long is lost; the same for all workers of a store."""
     output: str = "lines"
     """lines, json or quiet."""
     verbose: bool = False
@@ -41,6 +52,15 @@ class WorkOptions(msgspec.Struct, frozen=True):
         for what, value in counts.items():
             if not 1 <= value <= 10_000:
                 raise ConfigError(f"--{what}={value}: a number from 1 to 10,000 is needed.")
+
+    @property
+    def adrift(self) -> float:
+        """Seconds without a beat after which a worker ends its jobs."""
+        return self.lost * ADRIFT
+
+    def for_queues(self, queues: tuple[str, ...]) -> WorkOptions:
+        """The same for other queues."""
+        return self if queues == self.queues else msgspec.structs.replace(self, queues=queues)
 
     def slots(self) -> dict[Isolation, int]:
         """How many jobs of each isolation one child runs at once."""

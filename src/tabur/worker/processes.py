@@ -29,6 +29,7 @@ from tabur.worker.channel import (
     Ready,
     Reported,
     Start,
+    StopSoon,
     arguments,
 )
 from tabur.worker.protocol import said
@@ -84,6 +85,16 @@ class ProcessSlots:
         if process is not None:
             with contextlib.suppress(OSError):
                 process.channel.send(CancelRun())
+
+    def stop_soon(self) -> None:
+        for process in list(self._processes):
+            with contextlib.suppress(OSError):
+                process.channel.send(StopSoon())
+
+    def dump(self) -> None:
+        """Let each print its stacks."""
+        for process in list(self._processes):
+            process.dump()
 
     def close(self) -> None:
         self._closing = True
@@ -182,6 +193,10 @@ class JobProcess:
         self._dead = True
         _signal_group(self._process, "SIGTERM")
         threading.Timer(KILL_AFTER, self.kill).start()
+
+    def dump(self) -> None:
+        if self._loaded and self._process.poll() is None:  # before, the signal would end it
+            self._process.send_signal(signal.SIGUSR1)
 
     def kill(self) -> None:
         self._dead = True

@@ -1,13 +1,17 @@
-"""The I/O thread of a child: settles what has ended and claims what is free, turn by turn."""
+"""The I/O thread of a child: settles what has ended and claims what is free, turn by turn.
+
+`step` is one turn and answers how long to wait for the next; `run` is nothing but steps and waits.
+So a simulation can drive many of them with a clock of its own, by the same code.
+"""
 
 from __future__ import annotations
 
 import logging
 import threading
 from collections import deque
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from time import monotonic, monotonic_ns, sleep
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from time import monotonic, sleep
 from typing import Protocol
 
 from msgspec.structs import replace
@@ -17,14 +21,16 @@ from tabur.errors import StoreUnavailable
 from tabur.model.clock import SECOND, now_us
 from tabur.model.ids import new_token
 from tabur.model.outcome import Ending, Outcome, Settled, Transition
-from tabur.model.records import ClaimedJob
+from tabur.model.records import ALL_QUEUES, ClaimedJob
 from tabur.model.states import Isolation
+from tabur.worker.board import Board
 from tabur.worker.finish import Finished, call_failed, ended, refused
 from tabur.worker.options import WorkOptions
 from tabur.worker.reports import StoreReporter
 from tabur.worker.run import Refused, Run, prepare
 from tabur.worker.runtime import Runtime
 from tabur.worker.slots import Slots
+from tabur.worker.unknown import Patience
 
 _log = logging.getLogger("tabur.worker")
 
@@ -38,6 +44,8 @@ LINGER = 0.002
 #: Seconds between tries when the store cannot be reached: first and longest.
 RETRY_FIRST, RETRY_LONGEST = 0.1, 5.0
 
+_Ends = list[tuple[Finished, Transition]]
+
 
 class Observer(Protocol):
     """Watches; what it prints is its own affair."""
@@ -48,7 +56,11 @@ class Observer(Protocol):
 
 
 class Pump:
-    """Moves jobs between the store and the slots, and nothing else; runs in one thread."""
+    """Moves jobs between the store and the slots, and nothing else; runs in one thread.
+
+    `clock` (seconds, monotonic) and `hooks` (where `failed()` of jobs is called) are for
+    simulations.
+    """
 
     def __init__(
         self,
@@ -57,22 +69,32 @@ class Pump:
         worker: str,
         reporter: StoreReporter,
         observer: Observer,
+        *,
+        board: Board,
+        clock: Callable[[], float] = monotonic,
+        hooks: Executor | None = None,
     ) -> None:
         self._runtime = runtime
         self._options = options
         self._worker = worker
         self._reporter = reporter
         self._observer = observer
+        self._board = board
+        self._clock = clock
         self._listener = runtime.driver.listen()
         self._slots: Mapping[Isolation, Slots] = {}
         self.running: dict[bytes, Run] = {}
         """What runs now, by id; written by this thread, read by the watch."""
         self._ended: deque[tuple[Run, Outcome]] = deque()
         self._hooked: deque[tuple[Finished, Transition]] = deque()
-        self._hooks = ThreadPoolExecutor(2, "tabur-failed")
+        self._hooks = hooks or ThreadPoolExecutor(2, "tabur-failed")
         self._hooks_running: dict[bytes, bytes] = {}
         """Tokens by job, of what has failed for good, while its `failed()` runs."""
-        self._clock = _StoreTime()
+        self._store_time = _StoreTime(clock)
+        self._patience = Patience(options.unknown_for, clock)
+        self._asking: tuple[Exchange, _Ends] | None = None
+        """A turn that the store has not answered yet."""
+        self._retry = 0.0
         self._due: int | None = None
         self._asked = False
         """The last turn had slots free: what becomes due can be claimed."""
@@ -82,11 +104,14 @@ class Pump:
         self._threshold = 1
         self._listening = False
         self._stopping = False
+        self._leave: frozenset[str] = frozenset()
         self._lost_token: bytes | None = None
         """Of a claim whose answer did not come."""
-        self._started = 0
-        self._last_progress = self._last_watch = 0.0
-        self._last_own = monotonic()
+        self._started = self._ended_count = 0
+        self._busy = 0
+        now = clock()
+        self._last_progress = self._last_watch = -WATCH_EVERY
+        self._last_own = self._last_found = now
         self._strange: set[bytes] = set()
         """Tokens that the store counted as ours at the last look, and that we did not know."""
         self.stop_reason: str | None = None
@@ -108,37 +133,77 @@ class Pump:
         self._stopping = True
         self._listener.interrupt()
 
+    def leave(self, queues: Sequence[str]) -> None:
+        """Claim nothing from these, which are paused, until the next call."""
+        self._leave = frozenset(queues)
+        self._listener.interrupt()
+
     # the thread
 
     def run(self, slots: Mapping[Isolation, Slots]) -> None:
         """Work until stopped and nothing runs any more. Raises what makes work impossible, such as
         SchemaMissing."""
-        self._slots = slots
+        self.begin(slots)
         try:
-            while not (self._stopping and not self._unfinished()):
-                turn, ends = self._next_turn()
-                self._took(turn, self._exchange(turn), ends)
-                if not self._unfinished():
-                    self._nothing_left()
-                self._release_what_is_strange()
-                self._wait()
+            while (pause := self.step()) is not None:
+                self._wait(pause)
         finally:
             self._listener.close()
             self._hooks.shutdown(wait=False)
 
+    def begin(self, slots: Mapping[Isolation, Slots]) -> None:
+        self._slots = slots
+
+    def step(self) -> float | None:
+        """One turn with the store: one round trip. Answers the seconds after which the next one is
+        due, if nothing ends or is heard before; None where all is done.
+
+        A turn that the store does not answer is asked again: settling is idempotent, and a claim
+        whose answer was lost is released before another is made.
+        """
+        if self._asking is None:
+            if self._stopping and not self._unfinished():
+                return None
+            self._asking = self._next_turn()
+        turn, ends = self._asking
+        try:
+            answer = self._ask(turn)
+        except StoreUnavailable as error:
+            self._retry = min(max(self._retry * 2, RETRY_FIRST), RETRY_LONGEST)
+            _log.warning(
+                "The store does not answer, trying again in %.1f s: %s", self._retry, error
+            )
+            if turn.slots:
+                # Not under the token of before: what was claimed under that is to be released.
+                slots = {} if self._stopping else turn.slots
+                turn = replace(turn, token=new_token() if slots else b"", slots=slots)
+                self._asking = turn, ends
+            return self._retry
+        self._asking, self._retry = None, 0.0
+        self._took(turn, answer, ends)
+        if not self._unfinished():
+            self._nothing_left(claimed=bool(answer.claimed))
+        if not answer.claimed:
+            self._show()
+        self._release_what_is_strange()
+        return self._until_next()
+
     def _unfinished(self) -> bool:
         return bool(self.running or self._ended or self._hooked or self._hooks_running)
 
-    def _wait(self) -> None:
+    def _wait(self, pause: float) -> None:
         """Until something has ended or something may be claimed.
 
         With a backlog, a first end waits a moment for others: one turn per batch, not per job.
         """
+        if self._asking is not None:
+            sleep(pause)  # whoever could wake us waits for the same store
+            return
         self._threshold = max(1, len(self.running) // 4)
         self._enough.clear()
         self._listening = True
         if not (self._ended or self._hooked or (self._stopping and not self._unfinished())):
-            self._listener.wait(self._until_next())
+            self._listener.wait(pause)
         self._listening = False
         if self._backlog and 0 < len(self._ended) < self._threshold:
             self._enough.wait(LINGER)
@@ -148,14 +213,14 @@ class Pump:
         if self.running:
             pause = min(pause, WATCH_EVERY)
         if self._reporter.waiting:
-            pause = min(pause, max(0.0, self._last_progress + PROGRESS_EVERY - monotonic()))
+            pause = min(pause, max(0.0, self._last_progress + PROGRESS_EVERY - self._clock()))
         if self._due is not None and self._asked:
-            pause = min(pause, max(0.0, (self._due - self._clock()) / SECOND))
+            pause = min(pause, max(0.0, (self._due - self._store_time()) / SECOND))
         return pause
 
-    def _next_turn(self) -> tuple[Exchange, list[tuple[Finished, Transition]]]:
+    def _next_turn(self) -> tuple[Exchange, _Ends]:
         ends = self._take_ends()
-        now = monotonic()
+        now = self._clock()
         progress: list[ProgressWrite] = []
         if self._reporter.waiting and now >= self._last_progress + PROGRESS_EVERY:
             self._last_progress = now
@@ -163,26 +228,35 @@ class Pump:
         watch = bool(self.running) and now >= self._last_watch + WATCH_EVERY
         if watch:
             self._last_watch = now
-        slots = {} if self._stopping else self._free()
+        queues = self._queues()
+        slots = {} if self._stopping or not queues else self._free()
         return Exchange(
             worker=self._worker,
-            settle=[move for _, move in ends],
+            settle=[move for finished, move in ends if not finished.outcome.settled],
             progress=progress,
             token=new_token() if slots else b"",
-            queues=self._options.queues,
+            queues=queues,
             slots=slots,
             watch=watch,
         ), ends
 
-    def _take_ends(self) -> list[tuple[Finished, Transition]]:
+    def _queues(self) -> Sequence[str]:
+        queues, leave = self._options.queues, self._leave
+        if not leave:
+            return queues
+        return () if ALL_QUEUES in leave else [each for each in queues if each not in leave]
+
+    def _take_ends(self) -> _Ends:
         """What has ended since the last turn, as transitions; a job with a `failed()` to call goes
         through another thread first."""
-        ends: list[tuple[Finished, Transition]] = []
-        now = self._clock()
+        ends: _Ends = []
+        now = self._store_time()
         for _ in range(len(self._ended)):
             run, outcome = self._ended.popleft()
             if self.running.pop(run.job.id, None) is None:
                 continue  # it was given up before
+            self._ended_count += 1
+            self._busy += outcome.ended_at - (outcome.started_at or outcome.ended_at)
             finished = ended(run, outcome)
             move = finished.transition(self._worker, now, self._reporter)
             if move.ending is Ending.FAILED:
@@ -217,41 +291,26 @@ class Pump:
             free = {kind: min(count, left) for kind, count in free.items()}
         return {kind: count for kind, count in free.items() if count > 0}
 
-    def _exchange(self, turn: Exchange) -> Exchanged:
-        """One round trip, repeated until the store answers: settling is idempotent, and a claim
-        whose answer was lost is released before another is made."""
-        pause = RETRY_FIRST
-        while True:
-            try:
-                return self._ask(turn)
-            except StoreUnavailable as error:
-                _log.warning("The store does not answer, trying again in %.1f s: %s", pause, error)
-                sleep(pause)
-                pause = min(pause * 2, RETRY_LONGEST)
-                if turn.slots:
-                    turn = replace(turn, token=new_token())
-
     def _ask(self, turn: Exchange) -> Exchanged:
         claiming = self._runtime.driver.claiming
         if self._lost_token is not None:
             claiming.release_token(self._lost_token)
         self._lost_token = turn.token or None  # until its answer is here
-        asked = _monotonic_us()
+        asked = self._clock()
         answer = claiming.exchange(turn)
-        self._clock.told(answer.now, asked)
+        self._store_time.told(answer.now, asked)
         self._lost_token = None
         return answer
 
-    def _took(
-        self, turn: Exchange, answer: Exchanged, ends: list[tuple[Finished, Transition]]
-    ) -> None:
+    def _took(self, turn: Exchange, answer: Exchanged, ends: _Ends) -> None:
         self._due = answer.next_due
         self._asked = bool(turn.slots)
         self._backlog = len(answer.claimed) >= max(turn.slots.values(), default=1)
         if turn.watch:
             self._reporter.cancelling(answer.cancelling)
             self._call_back(answer.cancelling)
-        for (finished, _), settled in zip(ends, answer.settled, strict=True):
+        sent = (finished for finished, _ in ends if not finished.outcome.settled)
+        for finished, settled in zip(sent, answer.settled, strict=True):
             if settled is not Settled.DONE:
                 _log.warning(
                     "%s %s was not settled: another worker has it now (%s)",
@@ -281,6 +340,7 @@ class Pump:
             self.running[job.id] = run
             started.append(run)
         self._observer.started(started)
+        self._show()  # before they start: one may let no other thread run from then on
         for kind, runs in batches.items():
             self._slots[kind].start(runs)
         if self._options.once or 0 < self._options.max_jobs <= self._started:
@@ -288,14 +348,22 @@ class Pump:
 
     def _refuse(self, job: ClaimedJob, why: Refused) -> None:
         """A job that cannot start takes the same path, from its end."""
-        finished = refused(job, why, self._reporter)
-        move = finished.transition(self._worker, self._clock(), self._reporter)
+        finished = refused(job, self._patience.judged(job, why), self._reporter)
+        move = finished.transition(self._worker, self._store_time(), self._reporter)
         self._call_failed(finished, move)
+
+    def _show(self) -> None:
+        """What others may see of us."""
+        now = self._clock()
+        runs = self.running.values()
+        self._board.turned(now)
+        self._board.counts(started=self._started, ended=self._ended_count, busy=self._busy / SECOND)
+        self._board.runs([run.job.id for run in runs], [run.ends_at(now) for run in runs])
 
     def _release_what_is_strange(self) -> None:
         """What is ours by the store's account, twice in a row, and not by our own: the claim's
         answer never came, and nobody else may have it while we live."""
-        now = monotonic()
+        now = self._clock()
         if now < self._last_own + OWN_EVERY:
             return
         self._last_own = now
@@ -316,11 +384,16 @@ class Pump:
             if run is not None:
                 self._slots[run_kind(run)].call_back(run)
 
-    def _nothing_left(self) -> None:
-        if self._options.stop_when_empty:
+    def _nothing_left(self, *, claimed: bool) -> None:
+        options, now = self._options, self._clock()
+        if claimed:
+            self._last_found = now
+        if options.stop_when_empty:
             self.stop("empty")
-        elif self._options.once:
+        elif options.once:
             self.stop("once")
+        elif 0 < options.stop_when_empty_for <= now - self._last_found:
+            self.stop(f"empty for {options.stop_when_empty_for:g} s")
 
 
 class _StoreTime:
@@ -331,19 +404,19 @@ class _StoreTime:
     than it was told to.
     """
 
-    def __init__(self) -> None:
-        self._ahead = now_us() - _monotonic_us()
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._ahead = now_us() - self._us(clock())
 
     def __call__(self) -> int:
-        return _monotonic_us() + self._ahead
+        return self._us(self._clock()) + self._ahead
 
-    def told(self, now: int, asked: int) -> None:
+    def told(self, now: int, asked: float) -> None:
         """`asked`: when, by the monotonic clock, the question was sent."""
-        self._ahead = now - asked
+        self._ahead = now - self._us(asked)
 
-
-def _monotonic_us() -> int:
-    return monotonic_ns() // 1_000
+    def _us(self, moment: float) -> int:
+        return int(moment * SECOND)
 
 
 def run_kind(run: Run) -> Isolation:

@@ -22,6 +22,7 @@ class StoreReporter:
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
+        self.stopping = False
         self._lock = threading.Lock()
         self._changed: dict[bytes, JobContext] = {}
         self._cancelling: frozenset[bytes] = frozenset()

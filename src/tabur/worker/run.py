@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING, Any
 
-from tabur.errors import JobCancelled, PayloadError, TaburError, UnknownJob
+from tabur.errors import JobCancelled, NewerJob, PayloadError, TaburError, UnknownJob
 from tabur.jobs.context import FailJob, JobContext, ReleaseJob, Reporter
 from tabur.jobs.definition import JobDefinition
 from tabur.jobs.scope import NOBODY, Scope
@@ -91,6 +92,13 @@ class Run:
         self.handle: Any = None
         """What its slot needs to stop it."""
 
+    def ends_at(self, now: float) -> float:
+        """When it has to be over, on the monotonic clock; infinite: never. `now` for one that has
+        not started yet."""
+        if self.deadline is not None:
+            return self.deadline
+        return now + self.timeout if self.timeout and not self.started_at else inf
+
     @property
     def is_ending(self) -> bool:
         return self.timed_out or self.cut_off
@@ -127,6 +135,8 @@ def prepare(
                 "crash in native code); it is not tried again by itself."
             )
         given = decode_options(job.options)
+        if given.version > definition.options.version:
+            raise NewerJob(job.name, given.version, given.code)
         if given.expires is not None and now >= given.expires:
             raise JobExpired("Its time was over before a worker was free.")
         arguments = definition.codec.decode(job.payload)
@@ -159,6 +169,8 @@ def stopped(run: Run, error: BaseException) -> Outcome:
     if run.is_ending and not isinstance(error, Exception):
         return interrupted(run)
     match error:
+        case ReleaseJob() if run.ctx.stopping:
+            return Outcome(Ended.HANDED_BACK, run.started_at, now, delay=error.delay)
         case ReleaseJob():
             return Outcome(Ended.RELEASED, run.started_at, now, delay=error.delay)
         case FailJob():

@@ -35,6 +35,9 @@ class Slots(Protocol):
     def call_back(self, run: Run) -> None:
         """Its owner has asked for its end; it is for the job to look (`ctx.check_cancelled`)."""
 
+    def stop_soon(self) -> None:
+        """Its worker stops: jobs that look (`ctx.stopping`) may end early."""
+
     def close(self) -> None:
         """End what still runs, at once; no ends are told any more."""
 
@@ -58,6 +61,9 @@ class LoopSlots:
             self._loop.call_soon_threadsafe(run.handle.cancel)
 
     def call_back(self, run: Run) -> None:
+        pass
+
+    def stop_soon(self) -> None:
         pass
 
     def close(self) -> None:
@@ -114,6 +120,9 @@ class ThreadSlots:
                 _raise_in(run.handle, _Ended)
 
     def call_back(self, run: Run) -> None:
+        pass
+
+    def stop_soon(self) -> None:
         pass
 
     def close(self) -> None:

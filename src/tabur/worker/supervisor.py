@@ -1,41 +1,51 @@
-"""The supervisor: starts children, beats for them, and mends what a dead one leaves behind."""
+"""The supervisor: starts children, watches them whatever they do, and mends what a dead one leaves.
+
+Its own thread only looks at processes and their boards, and never waits for the store: `Upkeep`
+does that beside it. So a store that does not answer keeps nobody from being killed in time.
+"""
 
 from __future__ import annotations
 
-import contextlib
-import logging
-import os
 import signal
 import socket
-import subprocess
 import sys
-import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from time import monotonic, sleep
 
-import msgspec
-
 from tabur.drivers.contract import Driver
-from tabur.errors import StoreError
 from tabur.model.clock import now_us
 from tabur.model.ids import new_worker_id
-from tabur.model.records import WorkerRecord
+from tabur.model.records import ALL_QUEUES, Crash, ErrorInfo, Pause
 from tabur.model.states import Isolation
+from tabur.worker.board import Doing
+from tabur.worker.children import Child, Life
+from tabur.worker.folder import RunFolder
+from tabur.worker.moments import Moments
+from tabur.worker.notify import Notifier
 from tabur.worker.options import WorkOptions
-from tabur.worker.protocol import EXIT_BROKEN, EXIT_DONE, ORDERLY, Hello, said
-from tabur.worker.rescue import Observations
+from tabur.worker.orphans import reap_orphans
+from tabur.worker.protocol import EXIT_BROKEN, EXIT_DONE, Hello, Order, What, said
+from tabur.worker.upkeep import Registration, Release, Upkeep
+from tabur.worker.verdict import EXIT_TIME, Verdict, judged
 
-_log = logging.getLogger("tabur.worker")
-
-#: Seconds: between looks at the children, at the restart signal, between beats, between prunings.
+#: Seconds between two looks at the children.
 LOOK = 0.1
-LOOK_AT_SIGNAL = 2.5
-BEAT = 5.0
-PRUNE = 3600.0
-#: What a child may take to end once its grace is over (seconds).
-EXIT_TIME = 10.0
 #: A child that lived shorter than this is started again with a growing pause (seconds).
-SHORT_LIFE, LONGEST_PAUSE = 5.0, 30.0
+SHORT_LIFE, FIRST_PAUSE, LONGEST_PAUSE = 5.0, 0.5, 30.0
+
+
+class Group:
+    """So many children for the same queues."""
+
+    def __init__(self, queues: tuple[str, ...], wanted: int) -> None:
+        self.queues = queues
+        self.wanted = wanted
+        self.children: list[Child] = []
+        self.not_before = 0.0
+        """When the next one may start."""
+        self.pause = 0.0
+        self.left_behind = 0
+        """Jobs that the last dead one held."""
 
 
 class Supervisor:
@@ -43,7 +53,7 @@ class Supervisor:
 
     It imports no job code itself: whoever starts it has found the app and gives its driver, whether
     some job wants a process of its own (`warm`), what to do once an hour (`prune`), and where to
-    `say` what happens.
+    `say` what happens. `version` is that of the app's code.
     """
 
     def __init__(
@@ -55,229 +65,239 @@ class Supervisor:
         warm: bool,
         prune: Callable[[], object],
         say: Callable[[str], None],
+        folder: RunFolder,
+        version: str = "",
     ) -> None:
         self._spec = spec
         self._driver = driver
         self._options = options
-        self._warm = warm
-        self._prune = prune
+        self._warm = int(warm)
         self._say = say
-        self._id = new_worker_id()
-        self._children: list[_Child] = []
-        self._stopping: str | None = None
+        self._folder = folder
+        self._version = version
+        self._host = socket.gethostname()
+        self._id = new_worker_id(self._host)
+        self._groups = [Group(options.queues, options.processes)]
+        self._upkeep = Upkeep(
+            driver,
+            options,
+            alive=lambda: [child.worker for child in self._children if child.lives],
+            moments=Moments(folder.base, str(driver.check().get("store", ""))),
+            prune=prune,
+            say=say,
+        )
+        self._notifier = Notifier()
+        self._reason: str | None = None
+        """Why it stops."""
         self._signals = 0
-        self._stop_by: float | None = None
-        """When a child that was told to stop is killed."""
+        self._paused_here = False
+        self._dump_wanted = False
+        self._restarts = 0
+        self._told_paused = Order(What.WORK)
         self._code = EXIT_DONE
-        self._epoch = 0
-        self._looked_at_signal = 0.0
-        self._over = threading.Event()
+
+    @property
+    def _children(self) -> Sequence[Child]:
+        return [child for group in self._groups for child in group.children]
 
     def run(self) -> int:
         """Work until stopped or nothing is left to do. Answers the exit code; raises StoreError
         where the store cannot be used at all."""
-        self._epoch = self._driver.workers.epoch()
-        beats = threading.Thread(target=self._beat, name="tabur-beat", daemon=True)
-        for _ in range(self._options.processes):
-            self._start(_Child(0.0), warm=int(self._warm))
-        beats.start()
+        self._upkeep.start()
+        signals = self._upkeep.signals
+        assert signals is not None
+        self._restarts = signals.restarts
         try:
+            self._look()
             while self._children:
-                self._look()
                 sleep(LOOK)
+                self._look()
         finally:
-            self._over.set()
             for child in self._children:
-                self._bury(child, EXIT_DONE)  # killed by us: no fault of its jobs
+                child.kill()
+            self._upkeep.stop()
+            self._folder.remove()
+        self._say(f"Stopped: {self._reason or 'nothing is left to run'}.")
         return self._code
 
+    # from signal handlers
+
     def stop(self, reason: str) -> None:
-        """Let the children finish what runs; a second time: end now. Safe in a signal handler."""
+        """Let the children finish what runs; a second time: end now."""
         self._signals += 1
-        left = self._options.grace if self._signals == 1 else 0.0
-        self._stop_by = monotonic() + left + EXIT_TIME
-        self._stopping = self._stopping or reason
-        for child in self._children:
-            child.tell(b"s" if self._signals == 1 else b"n")
+        self._reason = self._reason or reason
 
-    # children
+    def pause(self) -> None:
+        """Claim nothing, until `resume`; what runs goes on."""
+        self._paused_here = True
 
-    def _start(self, child: _Child, *, warm: int) -> None:
-        hello = Hello(self._spec, self._driver.name, sys.path, child.worker, self._options, warm)
-        self._children.append(child)
-        child.start(msgspec.json.encode(hello) + b"\n")
-        self._driver.workers.register(
-            WorkerRecord(
-                child.worker,
-                socket.gethostname(),
-                child.pid,
-                now_us(),
-                queues=self._options.queues,
-                supervisor=self._id,
-            )
-        )
-        if self._stopping is not None:  # a signal that came before it could be told
-            child.tell(b"s" if self._signals == 1 else b"n")
+    def resume(self) -> None:
+        self._paused_here = False
 
-    def _start_again(self, child: _Child, *, warm: int, now: float) -> None:
-        """As `_start`; a store that does not answer just now must not end the other children."""
-        try:
-            self._start(child, warm=warm)
-        except StoreError as error:
-            _log.warning("A new worker process could not be made known, again soon: %s", error)
-            self._bury(child, EXIT_DONE)
-            child.rest(now)
+    def dump(self) -> None:
+        """Let every process print the stacks of its threads."""
+        self._dump_wanted = True
+
+    # its own thread
 
     def _look(self) -> None:
         now = monotonic()
-        for child in list(self._children):
-            if child.due is not None and now >= child.due:
-                self._children.remove(child)
-                if self._stopping is None:
-                    # What ran in the dead one runs in processes of their own now.
-                    slots = self._options.slots()[Isolation.PROCESS]
-                    warm = min(max(child.released, int(self._warm)), slots)
-                    self._start_again(_Child(child.pause), warm=warm, now=now)
-            elif child.due is None and (code := child.poll()) is not None:
-                self._ended(child, code, now)
-            elif self._stop_by is not None and now > self._stop_by:
-                child.kill_session()  # it hangs on its way out
-                self._ended(child, EXIT_DONE, now)
-        if now - self._looked_at_signal > LOOK_AT_SIGNAL:
-            self._looked_at_signal = now
-            with contextlib.suppress(StoreError):
-                if self._stopping is None and self._driver.workers.epoch() != self._epoch:
-                    self._say("Restart asked for: finishing what runs.")
-                    self.stop("restart signal")
-
-    def _ended(self, child: _Child, code: int, now: float) -> None:
-        self._bury(child, code)
-        if code == EXIT_BROKEN:
-            self._code = 1
-            self.stop("broken")
-        if code not in ORDERLY:
-            self._say(f"A worker process ended ({said(code)}); its jobs run again.")
-        if self._stopping is not None or code in (EXIT_DONE, EXIT_BROKEN):
-            self._children.remove(child)
-        else:
-            child.rest(now)
-
-    def _bury(self, child: _Child, code: int) -> None:
-        """Give back what a dead child held, once nothing of it can still be running."""
-        child.kill_session()
-        crashed = code not in ORDERLY
-        pause = 0.1
-        while True:
-            try:
-                claiming = self._driver.claiming
-                child.released = claiming.release_worker(child.worker, crashed=crashed)
-                self._driver.workers.remove(child.worker)
-                return
-            except StoreError as error:
-                if self._signals > 1:
-                    return  # others find it lost
-                _log.warning("The jobs of a dead worker wait for the store: %s", error)
-                sleep(pause)
-                pause = min(pause * 2, 5.0)
-
-    # beats, rescue and retention
-
-    def _beat(self) -> None:
-        observed = Observations(self._driver)
-        pruned = monotonic() - PRUNE + 60.0
-        while not self._over.wait(BEAT):
-            try:
-                alive = [child.worker for child in self._children if child.due is None]
-                self._driver.workers.beat(alive)
-                for worker in observed.lost(except_for=alive):
-                    released = self._driver.claiming.release_worker(worker, crashed=True)
-                    self._driver.workers.remove(worker)
-                    self._say(f"Worker {worker} is lost; {released} of its jobs run again.")
-                if monotonic() - pruned > PRUNE:
-                    pruned = monotonic()
-                    self._prune()
-            except StoreError as error:
-                observed.blind()
-                _log.warning("No beat could be written: %s", error)
-            except Exception:
-                _log.exception("The supervisor's upkeep failed and goes on")
-
-
-class _Child:
-    """One child process, in a session of its own, so that all it started can be found."""
-
-    def __init__(self, pause: float) -> None:
-        self.worker = new_worker_id()
-        self.pause = pause
-        self.released = 0
-        """How many jobs it left behind when it died."""
-        self.due: float | None = None
-        """When its successor is to be started; None while it lives."""
-        self._process: subprocess.Popen[bytes] | None = None
-        self._started = monotonic()
-
-    @property
-    def pid(self) -> int:
-        return self._process.pid if self._process is not None else 0
-
-    def start(self, hello: bytes) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tabur.worker.child"],
-            stdin=subprocess.PIPE,
-            start_new_session=True,
+        self._obey_signals()
+        for group in self._groups:
+            for child in list(group.children):
+                self._watch(group, child, now)
+            self._keep_up(group, now)
+        reap_orphans({child.pid for child in self._children})
+        self._folder.board.looked(now)
+        self._folder.board.turned(self._upkeep.last_beat)
+        self._notifier.tell(
+            working=any(child.board.seen().turned_at for child in self._children if child.lives),
+            stopping=self._signals > 0,
         )
-        with contextlib.suppress(OSError):
-            self._send(hello)
 
-    def tell(self, what: bytes) -> None:
-        with contextlib.suppress(OSError, ValueError, RuntimeError):  # gone, closed, just writing
-            self._send(what)
+    def _obey_signals(self) -> None:
+        signals = self._upkeep.signals
+        assert signals is not None
+        if self._signals == 0 and signals.restarts != self._restarts:
+            self._say("Restart asked for: finishing what runs.")
+            self.stop("restart asked for")
+        pauses = list(signals.pauses)
+        if signals.hold is not None:
+            pauses = [
+                Pause(ALL_QUEUES, signals.hold.since, reason=f"on hold: {signals.hold.reason}")
+            ]
+        if self._paused_here:
+            pauses.append(Pause(ALL_QUEUES, 0, reason="by signal"))
+        order = Order(What.WORK, tuple(sorted({pause.queue for pause in pauses})))
+        if order != self._told_paused:
+            self._told_paused = order
+            self._say(_paused(pauses) if pauses else "Nothing is paused any more.")
+        if self._dump_wanted:
+            self._dump_wanted = False
+            for child in self._children:
+                # Before it is up, the signal would end it.
+                if child.lives and child.board.seen().looked_at:
+                    child.signal(signal.SIGUSR1)
 
-    def poll(self) -> int | None:
-        return None if self._process is None else self._process.poll()
+    def _watch(self, group: Group, child: Child, now: float) -> None:
+        match child.life:
+            case Life.RUNNING:
+                if (code := child.poll()) is not None:
+                    self._ended(group, child, code)
+                elif (verdict := self._judged(child, now)) is not None:
+                    self._say(f"A worker process is ended: {verdict.why}.")
+                    child.crash = verdict.crash
+                    child.kill()
+                else:
+                    self._instruct(child, now)
+                    self._drift(child, now)
+            case Life.DYING:
+                if child.is_gone():
+                    child.life = Life.BURIED
+                    child.release = Release(child.worker, child.crash)
+                    self._upkeep.owe(child.release)
+                    self._rest(group, child, now)
+            case Life.BURIED:
+                assert child.release is not None
+                # Who is told twice to end does not wait for a store: others find it lost.
+                if child.release.done or self._signals > 1:
+                    group.left_behind = child.release.released
+                    group.children.remove(child)
 
-    def rest(self, now: float) -> None:
-        """Decide when a successor starts: at once, unless lives have been short."""
-        if now - self._started >= SHORT_LIFE:
-            self.pause = 0.0
-        self.due = now + self.pause
-        self.pause = min(max(self.pause * 2, 0.5), LONGEST_PAUSE)
+    def _judged(self, child: Child, now: float) -> Verdict | None:
+        if child.worker in self._upkeep.expelled:
+            return Verdict("others have found it lost, and run its jobs")
+        return judged(
+            child.board.seen(),
+            child.board.overdue,
+            self._options,
+            now=now,
+            last_beat=self._upkeep.last_beat,
+            kill_by=child.kill_by,
+        )
 
-    def kill_session(self) -> None:
-        """Kill it and all it has started, and wait until they are gone: a job that still runs
-        somewhere must not be started a second time."""
-        if self._process is None:
+    def _instruct(self, child: Child, now: float) -> None:
+        if self._signals:
+            child.tell(Order(What.STOP if self._signals == 1 else What.NOW))
+            left = self._options.grace if self._signals == 1 else 0.0
+            latest = now + left + EXIT_TIME
+            if child.kill_by is None or (self._signals > 1 and child.kill_by > latest):
+                child.kill_by = latest
+        elif child.registered is not None and child.registered.done:
+            child.tell(self._told_paused)
+
+    def _drift(self, child: Child, now: float) -> None:
+        """The store takes no beat: what runs here is ended before others may take it over."""
+        if now - self._upkeep.last_beat > self._options.adrift and child.kill_by is None:
+            self._say("The store takes no beat. What runs here is ended, before others run it too.")
+            child.kill_by = now + (self._options.lost - self._options.adrift) / 2
+            child.tell(Order(What.NOW))
+
+    def _ended(self, group: Group, child: Child, code: int) -> None:
+        child.code = code
+        # An exit code proves nothing: a job may have called os._exit(0).
+        if child.board.seen().doing is not Doing.ENDED:
+            error = ErrorInfo("JobCrashed", _DIED.format(said(code)))
+            child.crash = Crash(error)
+            self._say(f"A worker process ended ({said(code)}); its jobs run again.")
+        elif code == EXIT_BROKEN:
+            self._code = EXIT_BROKEN
+            self.stop("it cannot work, as said above")
+        elif code == EXIT_DONE:
+            group.wanted -= 1  # it has done what it was to do
+        child.kill()
+
+    # starting
+
+    def _rest(self, group: Group, child: Child, now: float) -> None:
+        """The next one starts at once, unless lives have been short."""
+        if now - child.started >= SHORT_LIFE:
+            group.pause = 0.0
+        group.not_before = now + group.pause
+        group.pause = min(max(group.pause * 2, FIRST_PAUSE), LONGEST_PAUSE)
+
+    def _keep_up(self, group: Group, now: float) -> None:
+        adrift = now - self._upkeep.last_beat > self._options.adrift
+        if self._signals or adrift or now < group.not_before:
             return
-        if self._process.poll() is None:
-            self._process.kill()
-            self._process.wait()
-        if not hasattr(os, "getsid"):
-            return
-        deadline = monotonic() + 5.0
-        while (members := _session(self._process.pid)) and monotonic() < deadline:
-            for pid in members:
-                with contextlib.suppress(OSError):
-                    os.kill(pid, signal.SIGKILL)
-            sleep(0.005)
-        if self._process.stdin is not None:
-            with contextlib.suppress(OSError):
-                self._process.stdin.close()
+        slots = self._options.slots()
+        while sum(child.stays for child in group.children) < group.wanted:
+            child = Child(
+                host=self._host,
+                folder=self._folder.path,
+                queues=group.queues,
+                slots=sum(slots.values()),
+            )
+            # What ran in the dead one runs in processes of their own now.
+            warm = min(max(group.left_behind, self._warm), slots[Isolation.PROCESS])
+            group.left_behind = 0
+            group.children.append(child)
+            options = self._options.for_queues(group.queues)
+            child.start(
+                Hello(
+                    self._spec,
+                    self._driver.name,
+                    sys.path,
+                    child.worker,
+                    options,
+                    board=str(child.board.path),
+                    warm=warm,
+                )
+            )
+            child.registered = Registration(
+                child.record(
+                    supervisor=self._id, host=self._host, version=self._version, started_at=now_us()
+                )
+            )
+            self._upkeep.owe(child.registered)
 
-    def _send(self, what: bytes) -> None:
-        if self._process is not None and self._process.stdin is not None:
-            self._process.stdin.write(what)
-            self._process.stdin.flush()
+
+def _paused(pauses: Sequence[Pause]) -> str:
+    said = []
+    for pause in pauses:
+        queue = "all queues" if pause.queue == ALL_QUEUES else f"[{pause.queue}]"
+        said.append(queue if pause.reason is None else f"{queue} ({pause.reason})")
+    return f"Paused: {', '.join(said)}."
 
 
-def _session(leader: int) -> list[int]:
-    """The processes of a session that still run; zombies are gone already."""
-    import psutil
-
-    found = []
-    for pid in psutil.pids():
-        try:
-            if os.getsid(pid) == leader and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
-                found.append(pid)
-        except (OSError, psutil.Error):
-            continue
-    return found
+_DIED = "Its worker process ended while it ran ({})."

@@ -10,12 +10,12 @@ from msgspec.structs import replace
 from sqlalchemy import bindparam, delete, insert, null, select, update
 
 from tabur.drivers.contract import Exchange, Exchanged
-from tabur.drivers.database.rows import WORK, Rows, names
+from tabur.drivers.database.rows import WORK, Rows, crashed_row, names
 from tabur.drivers.database.schema import attachments, outcomes, ready, waiting
 from tabur.drivers.database.statements import ONE, ZERO, Row, first, literal
 from tabur.drivers.database.store import Store, Transaction
 from tabur.model.outcome import CALLED_BACK, Settled, Transition, called_back, unstorable
-from tabur.model.records import Attachment, ClaimedJob
+from tabur.model.records import Attachment, ClaimedJob, Crash
 from tabur.model.states import FINISHED, Isolation, State
 
 P = bindparam
@@ -43,13 +43,29 @@ class DatabaseClaiming:
 
     def release_token(self, token: bytes) -> int:
         return self._store.transact(
-            lambda tx: self._let_go(tx, self._sql.by_token.all(tx.cursor, token), crashed=False)
+            lambda tx: self._let_go(tx, self._sql.by_token.all(tx.cursor, token))
         )
 
-    def release_worker(self, worker: str, *, crashed: bool) -> int:
-        return self._store.transact(
-            lambda tx: self._let_go(tx, self._sql.by_worker.all(tx.cursor, worker), crashed=crashed)
-        )
+    def release_worker(self, worker: str, *, crash: Crash | None = None) -> int:
+        now = self._store.now()
+
+        def release(tx: Transaction) -> int:
+            held = self._sql.by_worker.all(tx.cursor, worker)
+            if crash is not None:
+                blamed = [row for row in held if crash.blames(row[0])]
+                self._sql.blame.run(tx.cursor, [row[0] for row in blamed])
+                self._rows.insert_outcome.many(
+                    tx.cursor,
+                    [
+                        crashed_row(
+                            *(job_id, worker, crash.error), attempts=attempts, since=since, now=now
+                        )
+                        for job_id, _, attempts, since in blamed
+                    ],
+                )
+            return self._let_go(tx, held)
+
+        return self._store.transact(release)
 
     def held(self, worker: str) -> Sequence[tuple[bytes, bytes]]:
         with self._store.read() as cursor:
@@ -192,11 +208,10 @@ class DatabaseClaiming:
         with self._store.read() as cursor:
             return frozenset(row[0] for row in self._sql.cancelling.all(cursor, worker))
 
-    def _let_go(self, tx: Transaction, held: Sequence[Row], *, crashed: bool) -> int:
+    def _let_go(self, tx: Transaction, held: Sequence[Row]) -> int:
         """Put claimed rows back at the place they had; those called back meanwhile end."""
-        sql = self._sql.let_go_crashed if crashed else self._sql.let_go
-        sql.run(tx.cursor, [job_id for job_id, _ in held])
-        for job_id, cancelling in held:
+        self._sql.let_go.run(tx.cursor, [row[0] for row in held])
+        for job_id, cancelling, *_ in held:
             if cancelling:
                 self._rows.cancel(tx.cursor, job_id, CALLED_BACK, self._store.now())
         self._hot.put_back()
@@ -223,7 +238,11 @@ class _Statements:
             "job",
             "held",
         )
-        claim = select(y.id, y.cancelling).where(y.token.is_not(None)).with_for_update()
+        claim = (
+            select(y.id, y.cancelling, y.attempts, y.claimed_at)
+            .where(y.token.is_not(None))
+            .with_for_update()
+        )
         # A token has no index on every engine, and a worker has.
         self.by_token = prepare(claim.where(y.token == P("held"), y.worker.is_not(None)), "held")
         self.by_worker = prepare(claim.where(y.worker == P("who")), "who")
@@ -231,9 +250,9 @@ class _Statements:
             select(y.id, y.token).where(y.token.is_not(None), y.worker == P("who")), "who"
         )
         freed = {"token": null(), "worker": null(), "claimed_at": null()}
-        crashed = {"crashes": y.crashes + ONE, "isolation": literal(Isolation.PROCESS)}
         self.let_go = store.keyed(update(ready).values(**freed), y.id)
-        self.let_go_crashed = store.keyed(update(ready).values(**freed, **crashed), y.id)
+        crashed = {"crashes": y.crashes + ONE, "isolation": literal(Isolation.PROCESS)}
+        self.blame = store.keyed(update(ready).values(**crashed), y.id)
         self.cancelling = prepare(
             select(y.id).where(y.token.is_not(None), y.worker == P("who"), y.cancelling == ONE),
             "who",

@@ -12,6 +12,7 @@ from tabur.drivers.database.callers import CallersTransaction
 from tabur.drivers.database.rows import Rows, cancelled_row
 from tabur.drivers.database.schema import (
     attachments,
+    cursors,
     outcomes,
     progress,
     ready,
@@ -190,7 +191,7 @@ class _Statements:
         )
         self.forget = [
             store.keyed(delete(table), table.c.id)
-            for table in (outcomes, progress, attachments, records)
+            for table in (outcomes, progress, attachments, cursors, records)
         ]
         self.pending = store.prepare(
             first(

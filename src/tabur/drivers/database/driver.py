@@ -9,9 +9,18 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
-from tabur.drivers.contract import Claiming, Dispatching, Inspection, Listener, Transfer, Workers
+from tabur.drivers.contract import (
+    Claiming,
+    Control,
+    Dispatching,
+    Inspection,
+    Listener,
+    Transfer,
+    Workers,
+)
 from tabur.drivers.database import migrations, schema
 from tabur.drivers.database.claiming import DatabaseClaiming
+from tabur.drivers.database.control import DatabaseControl
 from tabur.drivers.database.dispatching import DatabaseDispatching
 from tabur.drivers.database.inspection import DatabaseInspection
 from tabur.drivers.database.rows import Rows
@@ -36,6 +45,7 @@ class DatabaseDriver:
         self.claiming: Claiming = DatabaseClaiming(self._store, rows)
         self.transfer: Transfer = DatabaseTransfer(self._store, rows)
         self.workers: Workers = DatabaseWorkers(self._store)
+        self.control: Control = DatabaseControl(self._store)
         self.inspection: Inspection = DatabaseInspection(self._store)
 
     def dispatch_in(self, connection: Connection, jobs: Sequence[NewJob]) -> None:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from sqlalchemy import bindparam, select
+
 from tabur.drivers.contract import Filter
+from tabur.drivers.database.schema import cursors
 from tabur.drivers.database.selection import COLUMNS, STATE, decode_error, jobs, record
 from tabur.drivers.database.statements import Prepared, Row
 from tabur.drivers.database.store import Store
@@ -19,6 +22,9 @@ class DatabaseInspection:
         self._store = store
         self._prepared: dict[str, Prepared] = {}
         """By text; there are as many as filters have shapes."""
+        self._cursor = store.prepare(
+            select(cursors.c.cursor).where(cursors.c.id == bindparam("job")), "job"
+        )
 
     def find(self, job_id: bytes) -> JobRecord | None:
         query, _, _ = jobs(Filter(), f"{_LISTED}, r.payload")
@@ -55,6 +61,11 @@ class DatabaseInspection:
 
     def attachments(self, job_id: bytes) -> Sequence[Attachment]:
         return [Attachment(*row) for row in self._rows(_ATTACHMENTS, id=job_id)]
+
+    def cursor(self, job_id: bytes) -> bytes | None:
+        with self._store.read() as cursor:
+            row = self._cursor.one(cursor, job_id)
+        return None if row is None else row[0]
 
     def _rows(self, query: str, **values: Any) -> Sequence[Row]:
         """Rows of a text whose parameters stand in it in the order of `values`."""

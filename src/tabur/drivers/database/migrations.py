@@ -8,15 +8,16 @@ from typing import Any
 from uuid import uuid4
 
 from sqlalchemy import Dialect
-from sqlalchemy.schema import CreateIndex, CreateTable
+from sqlalchemy.schema import CreateColumn, CreateIndex, CreateTable
 
 from tabur.drivers.database import schema
 from tabur.drivers.database.store import Store
 from tabur.errors import ConfigError, SchemaMissing
 from tabur.model.clock import now_us
 
-#: What each version changed, as the statements that bring the one before up to it.
-Step = Callable[[Store], Sequence[str]]
+#: What each version changed, as the statements that bring the one before up to it; with the cursor
+#: to look with, or None for an empty database.
+Step = Callable[[Store, Any], Sequence[str]]
 
 
 def migrate(store: Store) -> Sequence[str]:
@@ -32,7 +33,7 @@ def migrate(store: Store) -> Sequence[str]:
             )
         for version, (name, step) in _STEPS.items():
             if version > current:
-                for statement in step(store):
+                for statement in step(store, cursor):
                     cursor.execute(statement)
                 cursor.execute(_reached(version))
                 done.append(f"{version:04}_{name}")
@@ -43,7 +44,7 @@ def script(store: Store) -> Sequence[str]:
     """The statements that `migrate` would run on an empty database, as text."""
     statements = [_create(store.dialect, schema.versions)]
     for version, (_, step) in _STEPS.items():
-        statements += [*step(store), _reached(version)]
+        statements += [*step(store, None), _reached(version)]
     return [re.sub(r"\n\s*\n", "\n", each.strip()) for each in statements]
 
 
@@ -56,7 +57,7 @@ def version(store: Store) -> int:
     return found
 
 
-def _job_tables(store: Store) -> Sequence[str]:
+def _job_tables(store: Store, _: Any) -> Sequence[str]:
     statements = []
     for table in schema.metadata.sorted_tables:
         statements.append(_create(store.dialect, table))
@@ -72,7 +73,7 @@ def _job_tables(store: Store) -> Sequence[str]:
     return [*statements, *store.after_tables(), *store.views(schema.views(store.words))]
 
 
-def _signals(store: Store) -> Sequence[str]:
+def _signals(store: Store, _: Any) -> Sequence[str]:
     """The counter of restarts; and what tells this database from every other, so that a caller's
     connection can be recognised by any address."""
     return [_unless_there("restart", 0), _unless_there("identity", uuid4().int >> 65)]
@@ -85,13 +86,25 @@ def _unless_there(name: str, value: int) -> str:
     )
 
 
-def _control(store: Store) -> Sequence[str]:
-    """Pauses, and the cursors of checkpoints; a new database has them since the first step. And the
-    moment that tells a store which was restored from a backup."""
+def _control(store: Store, cursor: Any) -> Sequence[str]:
+    """Pauses, the cursors of checkpoints, the version that a worker runs; a new database has them
+    since the first step. And the moment that tells a store which was restored from a backup."""
     return [
         *(_create(store.dialect, table) for table in (schema.pauses, schema.cursors)),
+        *_column_unless_there(store.dialect, schema.workers.c.version, cursor),
         _unless_there("moment", 0),
     ]
+
+
+def _column_unless_there(dialect: Dialect, column: Any, cursor: Any) -> Sequence[str]:
+    """(Not every engine knows ADD COLUMN IF NOT EXISTS.)"""
+    if cursor is None:
+        return []
+    cursor.execute(f"SELECT * FROM {column.table.name} WHERE 1 = 0")
+    if column.name in (each[0] for each in cursor.description):
+        return []
+    made = CreateColumn(column).compile(dialect=dialect)
+    return [f"ALTER TABLE {column.table.name} ADD COLUMN {made}"]
 
 
 _STEPS: dict[int, tuple[str, Step]] = {

@@ -264,6 +264,15 @@ def _fitting(value: str | None, column: Any) -> str | None:
     return None if value is None else storable(value, limit=4 * width)[:width]
 
 
+def crashed_row(
+    job_id: bytes, worker: str, error: ErrorInfo, *, attempts: int, since: int, now: int
+) -> tuple[Any, ...]:
+    """The outcome of a claim of `since` whose process died under it. It bears no token: those tell
+    a settle that comes again, which is done, from one of a claim that has moved on."""
+    text = encode(error).decode()
+    return (job_id, attempts, None, Ending.CRASHED.value, worker, since, now, text, None)
+
+
 def cancelled_row(job_id: bytes, reason: str, *, attempts: int, now: int) -> tuple[Any, ...]:
     """The outcome of a job that was called back before it started, or between two attempts."""
     error = encode(ErrorInfo("JobCancelled", reason)).decode()

@@ -207,6 +207,8 @@ attachments = Table(
     **_OPTIONS,
 )
 
+WIDEST_VERSION = 200
+
 workers = Table(
     "job_workers",
     metadata,
@@ -217,6 +219,8 @@ workers = Table(
     Column("queues", Text, nullable=False),
     Column("started_at", _Moment, nullable=False),
     Column("beats", BigInteger, nullable=False),
+    # With a default, for workers of the version before, which do not write it.
+    Column("version", String(WIDEST_VERSION), nullable=False, server_default=text("''")),
     **_OPTIONS,
 )
 

@@ -12,7 +12,15 @@ from typing import Any
 from sqlalchemy import ColumnElement, bindparam, delete, literal_column, select, update
 
 from tabur.drivers.database.rows import RECORD, WAIT, WORK, Rows
-from tabur.drivers.database.schema import attachments, outcomes, progress, ready, records, waiting
+from tabur.drivers.database.schema import (
+    attachments,
+    cursors,
+    outcomes,
+    progress,
+    ready,
+    records,
+    waiting,
+)
 from tabur.drivers.database.statements import ZERO, Row, first
 from tabur.drivers.database.store import Store, Transaction
 from tabur.model.records import NewJob
@@ -120,7 +128,7 @@ class _Statements:
         self.out_one = store.prepare(out.where(w.id == P("job")), "job")
         self.remove = [
             store.keyed(delete(table), table.c.id)
-            for table in (waiting, outcomes, progress, attachments, records)
+            for table in (waiting, outcomes, progress, attachments, cursors, records)
         ]
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from tabur.drivers.contract import Exchange, Exchanged
 from tabur.drivers.memory.store import Entry, MemoryStore, Past, has_token
 from tabur.model.outcome import Ending, Settled, Transition, called_back
-from tabur.model.records import Attachment, Attempt, ClaimedJob
+from tabur.model.records import Attachment, Attempt, ClaimedJob, Crash
 from tabur.model.states import FINISHED, Isolation
 
 
@@ -42,13 +42,12 @@ class MemoryClaiming:
             self._store.wake()
         return len(held)
 
-    def release_worker(self, worker: str, *, crashed: bool) -> int:
+    def release_worker(self, worker: str, *, crash: Crash | None = None) -> int:
         with self._store.lock:
             held = self._store.held_by(worker)
             for entry in held:
-                if crashed:
-                    entry.crashes += 1
-                    entry.isolation = Isolation.PROCESS
+                if crash is not None and crash.blames(entry.job.id):
+                    self._blame(entry, crash)
                 self._store.release(entry)
             self._store.wake()
         return len(held)
@@ -65,6 +64,21 @@ class MemoryClaiming:
                 return False
             entry.attachments[attachment.n] = attachment
             return True
+
+    def _blame(self, entry: Entry, crash: Crash) -> None:
+        """Keep that its claim's process died under it; no attempt is spent."""
+        assert entry.claim is not None
+        entry.crashes += 1
+        entry.isolation = Isolation.PROCESS
+        attempt = Attempt(
+            attempt=entry.attempts,
+            ending=Ending.CRASHED,
+            started_at=entry.claim.at,
+            ended_at=self._store.clock(),
+            worker=entry.claim.worker,
+            error=crash.error,
+        )
+        entry.history.append(Past(attempt))
 
     def _settle(self, move: Transition) -> Settled:
         store = self._store

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from tabur.drivers.contract import Claiming, Dispatching, Inspection, Transfer, Workers
+from tabur.drivers.contract import Claiming, Control, Dispatching, Inspection, Transfer, Workers
 from tabur.drivers.memory.claiming import MemoryClaiming
+from tabur.drivers.memory.control import MemoryControl
 from tabur.drivers.memory.dispatching import MemoryDispatching
 from tabur.drivers.memory.inspection import MemoryInspection
 from tabur.drivers.memory.listener import MemoryListener
@@ -29,6 +30,7 @@ class MemoryDriver:
         self.claiming: Claiming = MemoryClaiming(self._store)
         self.transfer: Transfer = MemoryTransfer(self._store)
         self.workers: Workers = MemoryWorkers(self._store)
+        self.control: Control = MemoryControl(self._store)
         self.inspection: Inspection = MemoryInspection(self._store)
 
     def listen(self) -> MemoryListener:

@@ -53,6 +53,11 @@ class MemoryInspection:
                 [] if entry is None else [entry.attachments[n] for n in sorted(entry.attachments)]
             )
 
+    def cursor(self, job_id: bytes) -> bytes | None:
+        with self._store.lock:
+            entry = self._store.jobs.get(job_id)
+            return None if entry is None else entry.cursor
+
     def _matching(self, which: Filter) -> Iterator[Entry]:
         return (entry for entry in self._store.jobs.values() if matches(entry, which))
 

@@ -13,7 +13,9 @@ from tabur.model.records import (
     Attachment,
     Attempt,
     ErrorInfo,
+    Hold,
     NewJob,
+    Pause,
     Progress,
     WorkerRecord,
 )
@@ -35,7 +37,8 @@ class Claim:
 
 @dataclass(slots=True)
 class Past:
-    """One ended attempt. `token` is None where no claim ended it: it was called back."""
+    """One ended attempt. `token` is that of the settle that ended it, to know it by when it comes
+    again; None where none did: it was called back, or its worker died."""
 
     attempt: Attempt
     token: bytes | None = None
@@ -63,6 +66,8 @@ class Entry:
     progress: Progress = NO_PROGRESS
     history: list[Past] = field(default_factory=list)
     attachments: dict[int, Attachment] = field(default_factory=dict)
+    cursor: bytes | None = None
+    """Of its last checkpoint."""
 
 
 class MemoryStore:
@@ -79,7 +84,9 @@ class MemoryStore:
         self.changes = 0
         self.jobs: dict[bytes, Entry] = {}
         self.workers: dict[str, WorkerRecord] = {}
-        self.epoch = 0
+        self.restarts = self.moment = 0
+        self.pauses: dict[str, Pause] = {}
+        self.hold: Hold | None = None
         self._seq = 0
         self._pending: dict[tuple[str, Isolation], list[tuple[int, int, bytes]]] = {}
         self._scheduled: list[tuple[int, bytes]] = []

@@ -1,4 +1,4 @@
-"""Who works, and signals to all of them."""
+"""Who works."""
 
 from __future__ import annotations
 
@@ -33,13 +33,3 @@ class MemoryWorkers:
     def remove(self, worker: str) -> None:
         with self._store.lock:
             self._store.workers.pop(worker, None)
-
-    def restart(self) -> int:
-        with self._store.lock:
-            self._store.epoch += 1
-            self._store.wake()
-            return self._store.epoch
-
-    def epoch(self) -> int:
-        with self._store.lock:
-            return self._store.epoch

@@ -36,6 +36,7 @@ class OutboxDriver:
         self.claiming = driver.claiming
         self.transfer = driver.transfer
         self.workers = driver.workers
+        self.control = driver.control
         self.inspection: Inspection = _Inspection(driver.inspection, outbox)
 
     def dispatch_in(self, connection: Connection, jobs: Sequence[NewJob]) -> None:
@@ -139,9 +140,16 @@ class _Inspection:
             self._waiting(job_id, error)
             return ()
 
+    def cursor(self, job_id: bytes) -> bytes | None:
+        try:
+            return self._store.cursor(job_id)
+        except StoreUnavailable as error:
+            self._waiting(job_id, error)
+            return None
+
     def _waiting(self, job_id: bytes, error: StoreUnavailable) -> JobRecord:
-        """The job in the outbox: it has neither run nor left a file. Raises `error` where there is
-        none."""
+        """The job in the outbox: it has not run, and has left nothing. Raises `error` where there
+        is none."""
         if (waiting := self._outbox.find(job_id)) is None:
             raise error
         return waiting

@@ -17,7 +17,13 @@ pytest.register_assert_rewrite(
     *(f"{__name__}.{module.stem}" for module in Path(__file__).parent.glob("[!_]*.py"))
 )
 
-from tabur.testing.conformance.subject import Clock, MakeDriver, Subject, move  # noqa: E402  # rewritten first
+from tabur.testing.conformance.subject import (  # noqa: E402  # rewritten first
+    CRASH,
+    Clock,
+    MakeDriver,
+    Subject,
+    move,
+)
 from tabur.testing.conformance.suite import (  # noqa: E402  # rewritten first
     ACROSS_PROCESSES,
     OBLIGATIONS,
@@ -27,6 +33,7 @@ from tabur.testing.conformance.suite import (  # noqa: E402  # rewritten first
 
 __all__ = [
     "ACROSS_PROCESSES",
+    "CRASH",
     "OBLIGATIONS",
     "Clock",
     "MakeDriver",

@@ -7,7 +7,7 @@ from tabur.model.ids import new_id
 from tabur.model.outcome import Settled, Unblock
 from tabur.model.records import Attachment, ErrorInfo, Owner, Progress
 from tabur.model.states import Isolation, State
-from tabur.testing.conformance.subject import AnyJob, Subject, move
+from tabur.testing.conformance.subject import CRASH, AnyJob, Subject, move
 
 # cancel
 
@@ -149,7 +149,7 @@ def a_retried_job_is_failed_no_more(store: Subject) -> None:
 def retry_after_crashes_runs_where_it_was_meant_to(store: Subject) -> None:
     store.put(isolation=Isolation.LOOP)
     store.claim()
-    store.driver.claiming.release_worker("w1", crashed=True)
+    store.driver.claiming.release_worker("w1", crash=CRASH)
     claimed = store.claim_one()
     assert claimed.isolation is Isolation.PROCESS
     store.settle(move(claimed, State.FAILED))
@@ -204,7 +204,7 @@ def forget_removes_only_what_matches(store: Subject) -> None:
 def forget_removes_more_than_one_chunk(store: Subject) -> None:
     store.put_many(1100)
     store.claim(slots={Isolation.THREAD: 2000})
-    store.driver.claiming.release_worker("w1", crashed=False)
+    store.driver.claiming.release_worker("w1")
     assert store.driver.dispatching.clear("default") == 1100
     keep = store.put()
     assert store.driver.dispatching.forget(Filter()) == 1100

@@ -8,7 +8,7 @@ from tabur.model.ids import new_id, new_token
 from tabur.model.outcome import Ending, Settled
 from tabur.model.records import Attempt, ErrorInfo, Progress
 from tabur.model.states import Isolation, State
-from tabur.testing.conformance.subject import Subject, hand_back, move
+from tabur.testing.conformance.subject import CRASH, Subject, hand_back, move
 
 
 def completed_keeps_the_result(store: Subject) -> None:
@@ -118,7 +118,7 @@ def another_token_is_stale_and_changes_nothing(store: Subject) -> None:
 
 def a_late_settle_is_stale_in_every_state(store: Subject) -> None:
     lost = store.running()
-    store.driver.claiming.release_worker("w1", crashed=False)
+    store.driver.claiming.release_worker("w1")
     late = move(lost, State.COMPLETED, result=b"late")
     assert store.settle(late) == [Settled.STALE]
     assert store.state(lost) is State.PENDING
@@ -197,7 +197,7 @@ def a_settle_that_counts_a_crash_sets_the_job_apart(store: Subject) -> None:
 def a_crashed_job_stays_apart_until_it_ends(store: Subject) -> None:
     store.put(isolation=Isolation.LOOP)
     store.claim()
-    store.driver.claiming.release_worker("w1", crashed=True)
+    store.driver.claiming.release_worker("w1", crash=CRASH)
     claimed = store.claim_one()
     store.settle(move(claimed, State.PENDING))
     again = store.claim_one()

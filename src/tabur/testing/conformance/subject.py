@@ -8,9 +8,10 @@ from typing import Any
 from tabur.drivers.contract import Driver, Exchange, Exchanged, ProgressWrite
 from tabur.model.ids import new_id, new_token
 from tabur.model.outcome import Ending, Settled, Transition
-from tabur.model.records import ClaimedJob, JobRecord, NewJob, Progress
+from tabur.model.records import ClaimedJob, Crash, ErrorInfo, JobRecord, NewJob, Progress
 from tabur.model.states import Isolation, State
 
+CRASH = Crash(ErrorInfo("JobCrashed", "Its process died under it."))
 ALL_SLOTS: Mapping[Isolation, int] = dict.fromkeys(Isolation, 1000)
 
 

@@ -10,7 +10,7 @@ from time import monotonic
 from tabur.drivers.contract import Listener
 from tabur.model.outcome import Unblock
 from tabur.model.states import State
-from tabur.testing.conformance.subject import Subject, hand_back, move
+from tabur.testing.conformance.subject import CRASH, Subject, hand_back, move
 
 #: Seconds after which a test gives up hope; a wait that was woken ends at once.
 LONG = 20.0
@@ -54,7 +54,7 @@ def a_handed_back_job_wakes_who_waits(store: Subject) -> None:
 
 def a_released_job_wakes_who_waits(store: Subject) -> None:
     store.running()
-    _wakes(store, lambda: store.driver.claiming.release_worker("w1", crashed=True))
+    _wakes(store, lambda: store.driver.claiming.release_worker("w1", crash=CRASH))
 
 
 def a_dispatch_between_two_waits_is_heard_by_the_second(store: Subject) -> None:

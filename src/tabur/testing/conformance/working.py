@@ -37,10 +37,3 @@ def a_removed_worker_is_not_brought_back_by_a_beat(store: Subject) -> None:
     store.driver.workers.remove("w1")
     store.driver.workers.beat(["w1", "never there"])
     assert list(store.driver.workers.list()) == []
-
-
-def each_restart_is_an_epoch(store: Subject) -> None:
-    assert store.driver.workers.epoch() == 0
-    assert store.driver.workers.restart() == 1
-    assert store.driver.workers.restart() == 2
-    assert store.driver.workers.epoch() == 2

@@ -183,3 +183,7 @@ class _Repeatable:
 
     def fetchone(self) -> Any:
         return self._cursor.fetchone()
+
+    @property
+    def description(self) -> Any:
+        return self._cursor.description

@@ -1,0 +1,120 @@
+"""The board of a worker process: a small file in memory that the process writes and others read,
+whatever its threads are doing. A process that hangs cannot be asked; its board still tells.
+"""
+
+from __future__ import annotations
+
+import mmap
+import struct
+from array import array
+from collections.abc import Iterable
+from contextlib import suppress
+from enum import IntEnum
+from pathlib import Path
+
+import msgspec
+
+#: looked, turned, ends_by, busy; started, ended, state, running.
+_HEAD = struct.Struct("<4d4Q")
+_MOMENT, _COUNT = struct.Struct("<d"), struct.Struct("<Q")
+_LOOKED, _TURNED, _ENDS_BY, _BUSY, _STARTED, _ENDED, _STATE, _RUNNING = range(0, 64, 8)
+_ID = 16
+
+
+class Doing(IntEnum):
+    """What a worker process is about."""
+
+    STARTING = 0
+    WORKING = 1
+    RETIRING = 2
+    """It finishes what runs and wants to be replaced."""
+    ENDING = 3
+    """It finishes what runs, and that is all."""
+    ENDED = 4
+    """It has said goodbye: what follows is no crash."""
+
+
+class Seen(msgspec.Struct, frozen=True):
+    """What stands on a board. Moments are seconds of the machine's monotonic clock."""
+
+    looked_at: float
+    """When its main thread last looked after things."""
+    turned_at: float
+    """When the store last answered it; 0: not yet."""
+    ends_by: float
+    """When it is to be gone; 0: it stays."""
+    busy: float
+    """Seconds that jobs which have ended ran, together."""
+    started: int
+    ended: int
+    doing: Doing
+    running: int
+
+
+class Board:
+    """One process writes, others read; nobody waits for anybody."""
+
+    def __init__(self, path: Path, *, slots: int = 0) -> None:
+        """Opens the board at `path`; makes one for so many jobs where there is none."""
+        self.path = path
+        size = _HEAD.size + slots * (_ID + 8)
+        with path.open("r+b" if path.exists() else "w+b") as file:
+            if file.seek(0, 2) < size:
+                file.truncate(size)
+            self._map = mmap.mmap(file.fileno(), 0)
+        self._slots = (len(self._map) - _HEAD.size) // (_ID + 8)
+        self._deadlines_at = _HEAD.size + self._slots * _ID
+
+    # the process whose board it is
+
+    def looked(self, now: float) -> None:
+        _MOMENT.pack_into(self._map, _LOOKED, now)
+
+    def turned(self, now: float) -> None:
+        _MOMENT.pack_into(self._map, _TURNED, now)
+
+    def ends_by(self, moment: float) -> None:
+        _MOMENT.pack_into(self._map, _ENDS_BY, moment)
+
+    def does(self, doing: Doing) -> None:
+        _COUNT.pack_into(self._map, _STATE, doing)
+
+    def counts(self, *, started: int, ended: int, busy: float) -> None:
+        _MOMENT.pack_into(self._map, _BUSY, busy)
+        _COUNT.pack_into(self._map, _STARTED, started)
+        _COUNT.pack_into(self._map, _ENDED, ended)
+
+    def runs(self, ids: Iterable[bytes], deadlines: Iterable[float]) -> None:
+        """What runs, and when each has to be over (infinite: never)."""
+        ending = array("d", deadlines)
+        count = min(len(ending), self._slots)
+        _COUNT.pack_into(self._map, _RUNNING, count)
+        if count:
+            at, until = self._deadlines_at, self._deadlines_at + 8 * count
+            self._map[_HEAD.size : _HEAD.size + _ID * count] = b"".join(ids)[: _ID * count]
+            self._map[at:until] = ending[:count].tobytes()
+
+    # everybody else
+
+    def seen(self) -> Seen:
+        looked, turned, ends_by, busy, started, ended, doing, running = _HEAD.unpack_from(self._map)
+        return Seen(looked, turned, ends_by, busy, started, ended, Doing(doing), running)
+
+    def overdue(self, before: float) -> frozenset[bytes]:
+        """The jobs that had to be over at `before`."""
+        (count,) = _COUNT.unpack_from(self._map, _RUNNING)
+        count = min(count, self._slots)
+        deadlines = array("d", self._map[self._deadlines_at : self._deadlines_at + 8 * count])
+        return frozenset(
+            self._map[_HEAD.size + _ID * n : _HEAD.size + _ID * (n + 1)]
+            for n, deadline in enumerate(deadlines)
+            if deadline <= before
+        )
+
+    def close(self) -> None:
+        self._map.close()
+
+    def remove(self) -> None:
+        self.close()
+        with suppress(OSError):
+            self.path.unlink()

@@ -1,0 +1,99 @@
+"""What a worker process shows of itself, and what is made of it from outside."""
+
+from __future__ import annotations
+
+from math import inf
+from pathlib import Path
+
+import pytest
+
+from tabur.worker.board import Board, Doing, Seen
+from tabur.worker.options import WorkOptions
+from tabur.worker.verdict import DEAF, EXIT_TIME, FROZEN, OVERDUE, Verdict, judged
+
+A, B, C = b"a" * 16, b"b" * 16, b"c" * 16
+
+
+@pytest.fixture
+def board(tmp_path: Path) -> Board:
+    return Board(tmp_path / "one.board", slots=2)
+
+
+def seen_elsewhere(board: Board) -> Board:
+    return Board(board.path)
+
+
+def test_what_is_written_is_seen_by_others(board: Board) -> None:
+    board.looked(1.5)
+    board.turned(2.5)
+    board.ends_by(9.0)
+    board.does(Doing.RETIRING)
+    board.counts(started=3, ended=2, busy=0.25)
+    board.runs([A, B], [5.0, inf])
+    assert seen_elsewhere(board).seen() == Seen(1.5, 2.5, 9.0, 0.25, 3, 2, Doing.RETIRING, 2)
+
+
+def test_jobs_over_their_time_are_told_by_name(board: Board) -> None:
+    board.runs([A, B], [5.0, inf])
+    other = seen_elsewhere(board)
+    assert other.overdue(4.9) == frozenset()
+    assert other.overdue(5.0) == {A}
+    board.runs([], [])
+    assert other.overdue(5.0) == frozenset()
+
+
+def test_more_jobs_than_it_has_room_for_do_no_harm(board: Board) -> None:
+    board.runs([A, B, C], [1.0, 2.0, 3.0])
+    assert seen_elsewhere(board).overdue(9.0) == {A, B}
+
+
+NOW = 1_000.0
+WELL = Seen(NOW, NOW, 0.0, 0.0, 0, 0, Doing.WORKING, 0)
+
+
+def verdict(
+    *,
+    looked: float = NOW,
+    turned: float = NOW,
+    ends_by: float = 0.0,
+    deadline: float = inf,
+    last_beat: float = NOW,
+    kill_by: float | None = None,
+) -> Verdict | None:
+    board = Seen(looked, turned, ends_by, 0.0, 0, 0, Doing.WORKING, 1)
+    return judged(
+        board,
+        lambda before: frozenset({A} if deadline <= before else ()),
+        WorkOptions(),
+        now=NOW,
+        last_beat=last_beat,
+        kill_by=kill_by,
+    )
+
+
+def test_who_works_lives_on() -> None:
+    assert verdict() is None
+
+
+def test_a_frozen_process_dies_once_a_job_of_it_is_over_its_time_and_that_job_is_blamed() -> None:
+    frozen, over = NOW - FROZEN - 0.1, NOW - OVERDUE - 0.1
+    assert verdict(looked=frozen) is None  # it may compute for as long as it is allowed to
+    assert verdict(deadline=over) is None  # it is about to end that job by itself
+    found = verdict(looked=frozen, deadline=over)
+    assert found is not None
+    assert found.crash is not None
+    assert found.crash.blamed == {A}
+
+
+def test_who_has_not_ended_in_time_dies_and_nobody_is_blamed() -> None:
+    assert verdict(kill_by=NOW + 1) is None
+    assert verdict(kill_by=NOW - 1) == Verdict("it has not ended in time")
+    assert verdict(ends_by=NOW - EXIT_TIME + 1) is None
+    assert verdict(ends_by=NOW - EXIT_TIME - 1) == Verdict("it has not ended in time")
+
+
+def test_who_hears_nothing_from_a_store_that_answers_others_is_replaced() -> None:
+    long_ago = NOW - DEAF - 1
+    assert verdict(turned=long_ago) is not None
+    assert verdict(turned=long_ago, last_beat=NOW - DEAF) is None  # it answers nobody
+    assert verdict(turned=0.0) is None  # it has not begun
