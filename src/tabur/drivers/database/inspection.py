@@ -12,7 +12,7 @@ from tabur.drivers.database.schema import cursors
 from tabur.drivers.database.selection import COLUMNS, STATE, decode_error, jobs, record
 from tabur.drivers.database.statements import Prepared, Row
 from tabur.drivers.database.store import Store
-from tabur.model.records import Attachment, Attempt, JobRecord, QueueSize
+from tabur.model.records import Attachment, Attempt, Backlog, JobRecord, QueueSize
 
 _LISTED = COLUMNS.format(state=STATE)
 
@@ -22,6 +22,9 @@ class DatabaseInspection:
         self._store = store
         self._prepared: dict[str, Prepared] = {}
         """By text; there are as many as filters have shapes."""
+        self._backlog = store.prepare(
+            _BACKLOG.format(free=store.words.free.format("c")), "queue", "at_most"
+        )
         self._cursor = store.prepare(
             select(cursors.c.cursor).where(cursors.c.id == bindparam("job")), "job"
         )
@@ -50,6 +53,11 @@ class DatabaseInspection:
             QueueSize(queue, int(pending), int(scheduled), int(blocked), int(processing), oldest)
             for queue, pending, scheduled, blocked, processing, oldest in self._rows(_QUEUES)
         ]
+
+    def backlog(self, queue: str, *, at_most: int) -> Backlog:
+        with self._store.read() as cursor:
+            ((pending, oldest),) = self._backlog.all(cursor, queue, at_most)
+        return Backlog(pending, oldest)
 
     def attempts(self, job_id: bytes) -> Sequence[Attempt]:
         return [
@@ -89,6 +97,16 @@ _QUEUES = """
                    CASE WHEN w.blockers = 0 THEN 0 ELSE 1 END, 0, NULL
               FROM job_waiting w) n
      GROUP BY n.queue ORDER BY n.queue
+"""
+#: The index of claims alone is read, and one row besides. (Among the counted ones the smallest
+#: number is the one that has been pending for longest.)
+_BACKLOG = """
+    SELECT n.pending, r.created_at
+      FROM (SELECT count(*) AS pending, min(f.seq) AS front
+              FROM (SELECT c.seq FROM job_ready c
+                     WHERE c.queue = :queue AND {free} LIMIT :at_most) f) n
+      LEFT JOIN job_ready y ON y.seq = n.front
+      LEFT JOIN job_records r ON r.id = y.id
 """
 _ATTEMPTS = """
     SELECT attempt, ending, started_at, ended_at, worker, error

@@ -32,7 +32,15 @@ class Transaction:
 class Words:
     """How an engine says what the standard does not: pieces of SQL, used in views and selects."""
 
-    def __init__(self, *, hex_id: str, text_of: str, seconds: str, moment: str) -> None:
+    def __init__(
+        self,
+        *,
+        hex_id: str,
+        text_of: str,
+        seconds: str,
+        moment: str,
+        free: str = "{}.token IS NULL",
+    ) -> None:
         self.hex_id = hex_id
         """32 hexadecimal digits of the column `{}`."""
         self.text_of = text_of
@@ -41,6 +49,8 @@ class Words:
         """The microseconds in the column `{}` as whole seconds."""
         self.moment = moment
         """The microseconds in the column `{}` as a date that people can read."""
+        self.free = free
+        """That a row of `job_ready`, named `{}`, is not claimed, as the index of claims has it."""
 
 
 class Look:
