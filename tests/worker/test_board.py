@@ -27,10 +27,12 @@ def test_what_is_written_is_seen_by_others(board: Board) -> None:
     board.looked(1.5)
     board.turned(2.5)
     board.ends_by(9.0)
-    board.does(Doing.RETIRING)
+    board.does(Doing.RETIRING, "timed out")
     board.counts(started=3, ended=2, busy=0.25)
     board.runs([A, B], [5.0, inf])
-    assert seen_elsewhere(board).seen() == Seen(1.5, 2.5, 9.0, 0.25, 3, 2, Doing.RETIRING, 2)
+    assert seen_elsewhere(board).seen() == Seen(
+        1.5, 2.5, 9.0, 0.25, 3, 2, Doing.RETIRING, 2, "timed out"
+    )
 
 
 def test_jobs_over_their_time_are_told_by_name(board: Board) -> None:

@@ -15,6 +15,7 @@ from tabur.drivers.contract import Exchange, Exchanged
 from tabur.model.ids import new_token
 from tabur.model.states import Isolation
 from tabur.worker import pump as pumping
+from tabur.worker.board import Board
 from tabur.worker.options import WorkOptions
 from tabur.worker.pump import Pump
 from tabur.worker.reports import StoreReporter
@@ -30,7 +31,7 @@ class Silent:
 @contextmanager
 def pumping_in_a_thread(jobs: Tabur) -> Iterator[None]:
     options = WorkOptions(sleep=0.02)
-    pump = Pump(jobs.runtime, options, "w1", StoreReporter(jobs.runtime), Silent())
+    pump = Pump(jobs.runtime, options, "w1", StoreReporter(jobs.runtime), Silent(), board=Board())
     slots = ThreadSlots(2, jobs.runtime.scope, pump.done)
     thread = threading.Thread(target=pump.run, args=({Isolation.THREAD: slots},))
     thread.start()

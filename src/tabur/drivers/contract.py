@@ -303,6 +303,15 @@ class Transactional(Protocol):
         commit or vanish with it, and a SAVEPOINT rolled back takes them along. Only inserts; wakes
         workers once it has committed. Raises ConfigError where it is another database."""
 
+    def install(self, engine: Engine) -> None:
+        """Prepare a caller's engine on this database for living beside the queue."""
+
+
+@runtime_checkable
+class Settling(Protocol):
+    """A driver whose store may be the database in which jobs write: the end of a job then commits
+    with what it wrote."""
+
     def settle_in(self, connection: Connection, move: Transition) -> bool:
         """As a settle of `Claiming.exchange`, of a job that has completed, in the transaction that
         is open on `connection`: what the job wrote there and its end commit or vanish together.
@@ -314,9 +323,6 @@ class Transactional(Protocol):
     ) -> bool:
         """Keep `cursor` with a running job in the transaction that is open on `connection`. False
         as in `settle_in`; until the transaction ends, nobody can take the claim away."""
-
-    def install(self, engine: Engine) -> None:
-        """Prepare a caller's engine on this database for living beside the queue."""
 
 
 @runtime_checkable

@@ -14,10 +14,11 @@ from pathlib import Path
 
 import msgspec
 
-#: looked, turned, ends_by, busy; started, ended, state, running.
-_HEAD = struct.Struct("<4d4Q")
+#: looked, turned, ends_by, busy; started, ended, state, running; why it stops.
+_HEAD = struct.Struct("<4d4Q64s")
 _MOMENT, _COUNT = struct.Struct("<d"), struct.Struct("<Q")
-_LOOKED, _TURNED, _ENDS_BY, _BUSY, _STARTED, _ENDED, _STATE, _RUNNING = range(0, 64, 8)
+_LOOKED, _TURNED, _ENDS_BY, _BUSY, _STARTED, _ENDED, _STATE, _RUNNING, _WHY = range(0, 72, 8)
+_WIDEST_WHY = 64
 _ID = 16
 
 
@@ -49,19 +50,25 @@ class Seen(msgspec.Struct, frozen=True):
     ended: int
     doing: Doing
     running: int
+    why: str = ""
+    """Why it stops."""
 
 
 class Board:
     """One process writes, others read; nobody waits for anybody."""
 
-    def __init__(self, path: Path, *, slots: int = 0) -> None:
-        """Opens the board at `path`; makes one for so many jobs where there is none."""
+    def __init__(self, path: Path | None = None, *, slots: int = 0) -> None:
+        """Opens the board at `path`; makes one for so many jobs where there is none. Without a
+        path, nobody else sees it."""
         self.path = path
         size = _HEAD.size + slots * (_ID + 8)
-        with path.open("r+b" if path.exists() else "w+b") as file:
-            if file.seek(0, 2) < size:
-                file.truncate(size)
-            self._map = mmap.mmap(file.fileno(), 0)
+        if path is None:
+            self._map = mmap.mmap(-1, size)
+        else:
+            with path.open("r+b" if path.exists() else "w+b") as file:
+                if file.seek(0, 2) < size:
+                    file.truncate(size)
+                self._map = mmap.mmap(file.fileno(), 0)
         self._slots = (len(self._map) - _HEAD.size) // (_ID + 8)
         self._deadlines_at = _HEAD.size + self._slots * _ID
 
@@ -76,8 +83,11 @@ class Board:
     def ends_by(self, moment: float) -> None:
         _MOMENT.pack_into(self._map, _ENDS_BY, moment)
 
-    def does(self, doing: Doing) -> None:
+    def does(self, doing: Doing, why: str = "") -> None:
         _COUNT.pack_into(self._map, _STATE, doing)
+        if why:
+            text = why.encode()[:_WIDEST_WHY]
+            self._map[_WHY : _WHY + _WIDEST_WHY] = text.ljust(_WIDEST_WHY, b"\0")
 
     def counts(self, *, started: int, ended: int, busy: float) -> None:
         _MOMENT.pack_into(self._map, _BUSY, busy)
@@ -97,8 +107,9 @@ class Board:
     # everybody else
 
     def seen(self) -> Seen:
-        looked, turned, ends_by, busy, started, ended, doing, running = _HEAD.unpack_from(self._map)
-        return Seen(looked, turned, ends_by, busy, started, ended, Doing(doing), running)
+        *moments, started, ended, doing, running, why = _HEAD.unpack_from(self._map)
+        said = why.rstrip(b"\0").decode("utf-8", "replace")
+        return Seen(*moments, started, ended, Doing(doing), running, said)
 
     def overdue(self, before: float) -> frozenset[bytes]:
         """The jobs that had to be over at `before`."""
@@ -116,5 +127,6 @@ class Board:
 
     def remove(self) -> None:
         self.close()
-        with suppress(OSError):
-            self.path.unlink()
+        if self.path is not None:
+            with suppress(OSError):
+                self.path.unlink()

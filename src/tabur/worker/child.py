@@ -126,6 +126,7 @@ class Child:
             traceback.print_exc()
             self._code = EXIT_FAILED
         finally:
+            self._board.does(Doing.ENDING, self._pump.stop_reason or "")
             self._orders.put(None)
 
     def _done(self, *end: Any) -> None:
@@ -138,7 +139,7 @@ class Child:
             self._board.ends_by(self._grace_ends + OBEY)
         self._stopping = True
         replaced = self._code in (EXIT_STUCK, EXIT_MEMORY)
-        self._board.does(Doing.RETIRING if replaced else Doing.ENDING)
+        self._board.does(Doing.RETIRING if replaced else Doing.ENDING, reason)
         self._reporter.stopping = True
         self._pump.stop(reason)
         self._slots[Isolation.PROCESS].stop_soon()
@@ -263,7 +264,7 @@ def main() -> None:
     for out in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError):  # nobody reads it any more
             out.flush()
-    board.does(Doing.ENDED)  # what follows is no crash
+    board.does(Doing.ENDED)
     # Threads that do not end must not hold the process.
     os._exit(code)
 

@@ -17,7 +17,7 @@ from tabur.model.ids import new_worker_id
 from tabur.model.records import Crash, WorkerRecord
 from tabur.worker.board import Board, Doing
 from tabur.worker.protocol import Hello, Order, What
-from tabur.worker.upkeep import Release
+from tabur.worker.upkeep import Registration, Release
 
 
 class Life(Enum):
@@ -39,8 +39,8 @@ class Child:
         self.life = Life.RUNNING
         self.kill_by: float | None = None
         """When it is killed if it has not ended by then."""
-        self.registered: Release | None = None
-        """Its registration in the store; it claims nothing before."""
+        self.registration: Registration | None = None
+        """In the store; it claims nothing before that is done."""
         self.release: Release | None = None
         """Of what it held, once it is buried."""
         self.told: Order | None = None

@@ -117,7 +117,8 @@ class Supervisor:
                 child.kill()
             self._upkeep.stop()
             self._folder.remove()
-        self._say(f"Stopped: {self._reason or 'nothing is left to run'}.")
+        if self._options.output == "lines":
+            self._say(f"Stopped: {self._reason}.")
         return self._code
 
     # from signal handlers
@@ -223,7 +224,7 @@ class Supervisor:
             latest = now + left + EXIT_TIME
             if child.kill_by is None or (self._signals > 1 and child.kill_by > latest):
                 child.kill_by = latest
-        elif child.registered is not None and child.registered.done:
+        elif child.registration is not None and child.registration.done:
             child.tell(self._told_paused)
 
     def _drift(self, child: Child, now: float) -> None:
@@ -245,6 +246,7 @@ class Supervisor:
             self.stop("it cannot work, as said above")
         elif code == EXIT_DONE:
             group.wanted -= 1  # it has done what it was to do
+            self._reason = self._reason or child.board.seen().why
         child.kill()
 
     # starting
@@ -284,12 +286,12 @@ class Supervisor:
                     warm=warm,
                 )
             )
-            child.registered = Registration(
+            child.registration = Registration(
                 child.record(
                     supervisor=self._id, host=self._host, version=self._version, started_at=now_us()
                 )
             )
-            self._upkeep.owe(child.registered)
+            self._upkeep.owe(child.registration)
 
 
 def _paused(pauses: Sequence[Pause]) -> str:

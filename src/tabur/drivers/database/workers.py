@@ -21,6 +21,9 @@ class DatabaseWorkers:
         self._store = store
         w = workers.c
         self._delete = store.prepare(delete(workers).where(w.id == P("who")), "who")
+        self._delete_still = store.prepare(
+            delete(workers).where(w.id == P("who"), w.beats == P("beats")), "who", "beats"
+        )
         self._insert = store.prepare(insert(workers), *names(workers))
         self._beat = store.keyed(update(workers).values(beats=w.beats + ONE), w.id)
         self._list = store.prepare(
@@ -47,8 +50,8 @@ class DatabaseWorkers:
 
         self._store.transact(lambda tx: register(tx.cursor))
 
-    def beat(self, workers: Sequence[str]) -> None:
-        self._store.alone(lambda cursor: self._beat.run(cursor, workers))
+    def beat(self, workers: Sequence[str]) -> int:
+        return self._store.alone(lambda cursor: self._beat.run(cursor, workers))
 
     def list(self) -> Sequence[WorkerRecord]:
         with self._store.read() as cursor:
@@ -58,5 +61,11 @@ class DatabaseWorkers:
             for *row, queues, supervisor, version in rows
         ]
 
-    def remove(self, worker: str) -> None:
-        self._store.transact(lambda tx: self._delete.run(tx.cursor, worker))
+    def remove(self, worker: str, *, beats: int | None = None) -> bool:
+        if beats is None:
+            removed = self._store.transact(lambda tx: self._delete.run(tx.cursor, worker))
+        else:
+            removed = self._store.transact(
+                lambda tx: self._delete_still.run(tx.cursor, worker, beats)
+            )
+        return removed > 0

@@ -18,18 +18,22 @@ class MemoryWorkers:
         with self._store.lock:
             self._store.workers[worker.id] = worker
 
-    def beat(self, workers: Sequence[str]) -> None:
+    def beat(self, workers: Sequence[str]) -> int:
         known = self._store.workers
         with self._store.lock:
-            for each in workers:
-                if each in known:
-                    beats = known[each].beats + 1
-                    known[each] = replace(known[each], beats=beats)
+            beating = [each for each in workers if each in known]
+            for each in beating:
+                known[each] = replace(known[each], beats=known[each].beats + 1)
+        return len(beating)
 
     def list(self) -> Sequence[WorkerRecord]:
         with self._store.lock:
             return list(self._store.workers.values())
 
-    def remove(self, worker: str) -> None:
+    def remove(self, worker: str, *, beats: int | None = None) -> bool:
+        known = self._store.workers
         with self._store.lock:
-            self._store.workers.pop(worker, None)
+            if worker not in known or beats not in (None, known[worker].beats):
+                return False
+            del known[worker]
+            return True

@@ -28,8 +28,10 @@ class RedisWorkers:
         keys = (self._known, self._beats)
         self._link.run(scripts.REGISTER, worker.id, packed, keys=keys, again=True)
 
-    def beat(self, workers: Sequence[str]) -> None:
-        self._link.run(scripts.BEAT, *workers, keys=(self._known, self._beats), again=True)
+    def beat(self, workers: Sequence[str]) -> int:
+        keys = (self._known, self._beats)
+        beating: int = self._link.run(scripts.BEAT, *workers, keys=keys, again=True)
+        return beating
 
     def list(self) -> Sequence[WorkerRecord]:
         records, counted = self._link.run(
@@ -41,9 +43,11 @@ class RedisWorkers:
             for record in map(_record.decode, records)
         ]
 
-    def remove(self, worker: str) -> None:
-        self._link.ask("HDEL", self._known, worker)
-        self._link.ask("HDEL", self._beats, worker)
+    def remove(self, worker: str, *, beats: int | None = None) -> bool:
+        still = "" if beats is None else beats
+        keys = (self._known, self._beats)
+        removed: int = self._link.run(scripts.REMOVE, worker, still, keys=keys)
+        return removed > 0
 
     def restart(self) -> int:
         epoch: int = self._link.ask("INCR", self._epoch)
