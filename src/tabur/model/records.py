@@ -172,8 +172,8 @@ class QueueSize(msgspec.Struct, frozen=True):
 
 
 class Backlog(msgspec.Struct, frozen=True):
-    """What is pending on one queue. `oldest` is a moment in microseconds: when one of the first in
-    its line was dispatched."""
+    """What is pending on one queue. `oldest` is a moment in microseconds: when the first in its
+    line was dispatched."""
 
     pending: int
     oldest: int | None

@@ -39,7 +39,7 @@ class Words:
         text_of: str,
         seconds: str,
         moment: str,
-        free: str = "{}.token IS NULL",
+        unclaimed: str = "token",
     ) -> None:
         self.hex_id = hex_id
         """32 hexadecimal digits of the column `{}`."""
@@ -49,8 +49,8 @@ class Words:
         """The microseconds in the column `{}` as whole seconds."""
         self.moment = moment
         """The microseconds in the column `{}` as a date that people can read."""
-        self.free = free
-        """That a row of `job_ready`, named `{}`, is not claimed, as the index of claims has it."""
+        self.unclaimed = unclaimed
+        """The column by which the index of claims tells that a row is not claimed: it is null."""
 
 
 class Look:

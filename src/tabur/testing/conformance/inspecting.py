@@ -146,6 +146,7 @@ def queues_tell_what_stands_in_them(store: Subject) -> None:
 def a_backlog_is_what_is_pending_on_one_queue(store: Subject) -> None:
     backlog = store.driver.inspection.backlog
     assert backlog("b", at_most=10) == Backlog(0, None)
+    store.finished(queue="b")
     store.running(queue="b")
     store.clock.advance(5)
     oldest = store.clock()
@@ -155,7 +156,6 @@ def a_backlog_is_what_is_pending_on_one_queue(store: Subject) -> None:
     store.put_many(3, queue="a")
     store.put_many(3, queue="b", due_at=store.clock.ahead(60))
     store.put_many(2, queue="b", blockers=1)
-    store.finished(queue="b")
     assert backlog("b", at_most=10) == Backlog(3, oldest)
     assert backlog("a", at_most=10).pending == 3
     assert backlog("a", at_most=2).pending == 2
