@@ -53,13 +53,15 @@ def test_a_backlog_that_is_worked_off_has_not_arrived() -> None:
     assert process.flow.arrivals == pytest.approx(0, abs=1)
 
 
-def test_what_others_take_is_not_counted() -> None:
+def test_of_several_supervisors_each_sees_its_share() -> None:
     process = Process()
     process.look(6_000)
-    for _ in range(60):  # 30 arrive a second, we take 10, others 20
+    for n in range(1, 61):  # 36 arrive a second, we take 10, another supervisor 20, and 6 stay
         process.runs(10, each=0.1)
-        process.look(6_000, after=1.0)
-    assert process.flow.arrivals == pytest.approx(10, rel=0.01)
+        process.flow.look(
+            {"w1": process.meter}, 6_000 + 6 * n, now=process.now + n, shared_by=2
+        )
+    assert process.flow.arrivals == pytest.approx(13, rel=0.01)
 
 
 def test_a_rate_is_known_soon_after_the_start() -> None:

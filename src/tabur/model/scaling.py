@@ -40,7 +40,7 @@ class Level(msgspec.Struct, frozen=True):
     pending: int
     """Counted no further than `enough`."""
     arrivals: float = 0.0
-    """Jobs a second that become pending and that nobody else takes."""
+    """Jobs a second that become pending, as far as this supervisor is to take them."""
     service: float | None = None
     """Mean seconds that a job runs; None: none has ended yet."""
     slots: int = 10

@@ -25,12 +25,12 @@ class Meter(msgspec.Struct, frozen=True):
 
 
 class Flow:
-    """One queue, looked at now and then. `arrivals` a second, below zero where others take more
-    than arrives.
+    """One queue, looked at now and then. `arrivals` a second, below zero where a backlog goes that
+    others work off.
 
-    What arrived is what was started and what the backlog grew by. What other supervisors take is
-    neither, so that each of them sees what is left for itself. Where the backlog was not counted to
-    its end, it is taken not to have grown: then it asks for the maximum anyway.
+    What arrived is what was started and what the backlog grew by. Of several supervisors each knows
+    what it has started itself, and takes its share of what the backlog grew by. Where the backlog
+    was not counted to its end, it is taken not to have grown: then it asks for the maximum anyway.
     """
 
     def __init__(self) -> None:
@@ -54,10 +54,16 @@ class Flow:
         return quiet if quiet > (self._service or 0.0) else self._service
 
     def look(
-        self, meters: Mapping[str, Meter], pending: int, *, now: float, counted: bool = True
+        self,
+        meters: Mapping[str, Meter],
+        pending: int,
+        *,
+        now: float,
+        counted: bool = True,
+        shared_by: int = 1,
     ) -> None:
         """`meters` by worker; who is not among them has ended, who is new began at zero. `now` in
-        seconds, monotonic; `counted`: `pending` is all that waits."""
+        seconds, monotonic; `counted`: `pending` is all that waits; `shared_by`: supervisors."""
         before = [self._meters.get(worker, _NOTHING) for worker in meters]
         since = [_since(each, past) for each, past in zip(meters.values(), before, strict=True)]
         self._meters = dict(meters)
@@ -66,7 +72,7 @@ class Flow:
             self._began = now
         elif now > self._looked:
             grown = pending - self._pending if counted and self._pending is not None else 0
-            self._take_in(sum(each.started for each in since) + grown, now)
+            self._take_in(sum(each.started for each in since) + grown / shared_by, now)
         running = sum(each.started - each.ended for each in meters.values())
         if running <= 0 or any(each.ended for each in since):
             self._quiet_since = None
@@ -81,7 +87,7 @@ class Flow:
         known = each if self._service is None else self._service
         self._service = known + (each - known) * weight(ended, SERVICE_MEMORY)
 
-    def _take_in(self, arrived: int, now: float) -> None:
+    def _take_in(self, arrived: float, now: float) -> None:
         """A young mean remembers less: a supervisor that starts under load soon knows it."""
         assert self._began is not None
         span, age = now - self._looked, max(now - self._began, YOUNG)
