@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from sqlalchemy import create_engine, delete
+from sqlalchemy import create_engine, delete, update
 
 from servers.mariadb import MariaDBServer
 from tabur.drivers.database.driver import DatabaseDriver
-from tabur.drivers.database.schema import metadata
+from tabur.drivers.database.schema import metadata, signals
 from tabur.model.records import NewJob
 from tabur.testing.conformance import (
     ACROSS_PROCESSES,
@@ -67,4 +67,6 @@ def empty(url: str) -> None:
         for table in metadata.sorted_tables:
             if table.name not in ("tabur_schema", "job_signals"):
                 connection.execute(delete(table))
+        counted = signals.c.name.in_(("restart", "moment"))
+        connection.execute(update(signals).where(counted).values(value=0))
     engine.dispose()

@@ -203,6 +203,9 @@ class Pause(msgspec.Struct, frozen=True):
     """None: until somebody resumes it."""
     reason: str | None = None
 
+    def lasts(self, now: int) -> bool:
+        return self.until is None or self.until > now
+
 
 ALL_QUEUES = "*"
 

@@ -114,7 +114,7 @@ class Balancing:
         slots: Mapping[str, int],
         say: Callable[[str], None],
     ) -> None:
-        self._lookout = lookout
+        self.lookout = lookout
         self._options = options
         self._slots = slots
         self._say = say
@@ -135,7 +135,7 @@ class Balancing:
     ) -> Mapping[str, int]:
         """The queues whose number of processes is to change, and to what; nothing as long as
         nothing new was seen. `ending`: processes of whatever queue that are about to go."""
-        sight = self._lookout.seen
+        sight = self.lookout.seen
         if sight is None or sight.at <= self._decided:
             return {}
         self._decided = sight.at
@@ -150,7 +150,7 @@ class Balancing:
         self.levels = tuple(self._level(queue, sight, paused) for queue in self._flows)
         for level in self.levels:
             limits = self._options.limits[level.queue]
-            self._lookout.at_most[level.queue] = enough(level, limits, self._options.target)
+            self.lookout.at_most[level.queue] = enough(level, limits, self._options.target)
         plan = self._balancer.decide(
             self.levels,
             {queue: each.processes for queue, each in manned.items()},

@@ -71,6 +71,10 @@ class RedisInspection:
     def attachments(self, job_id: bytes) -> Sequence[Attachment]:
         return files(self._link.ask("HGET", self._keys["files"], job_id) or b"")
 
+    def cursor(self, job_id: bytes) -> bytes | None:
+        """None: a checkpoint belongs to a transaction of the store, and here is none to join."""
+        return None
+
     # for the other roles
 
     def read(

@@ -160,3 +160,8 @@ def a_backlog_is_what_is_pending_on_one_queue(store: Subject) -> None:
     assert backlog("a", at_most=10).pending == 3
     assert backlog("a", at_most=2).pending == 2
     assert backlog("c", at_most=2) == Backlog(0, None)
+
+
+def a_job_without_a_checkpoint_has_no_cursor(store: Subject) -> None:
+    cursor = store.driver.inspection.cursor
+    assert [cursor(store.put().id), cursor(store.finished().id), cursor(new_id())] == [None] * 3

@@ -1,19 +1,39 @@
-"""Workers: who works, beats, and the signal to stop."""
+"""Workers: who works, and beats."""
 
 from __future__ import annotations
 
+from tabur.model.ids import new_worker_id
 from tabur.model.records import WorkerRecord
-from tabur.testing.conformance.subject import Subject
+from tabur.testing.conformance.subject import CRASH, Subject
 
 
 def a_worker_is_listed_as_it_made_itself_known(store: Subject) -> None:
     workers = [
-        WorkerRecord("w1", "host-1", 41, 1_000, queues=("high", "default"), supervisor="s1"),
+        WorkerRecord(
+            *("w1", "host-1", 41, 1_000),
+            queues=("high", "default"),
+            supervisor="s1",
+            version="2026.11-7f3a",
+        ),
         WorkerRecord("w2", "host-2", 42, 2_000),
     ]
     for each in workers:
         store.driver.workers.register(each)
     assert sorted(store.driver.workers.list(), key=lambda each: each.id) == workers
+
+
+def the_longest_name_of_a_worker_is_kept_whole(store: Subject) -> None:
+    worker, supervisor = (new_worker_id("bénévole-" * 9) for _ in range(2))
+    assert len(worker) == 40
+    store.driver.workers.register(WorkerRecord(worker, "h", 1, 1, supervisor=supervisor))
+    store.put()
+    claimed = store.claim_one(worker=worker)
+    assert store.find(claimed.id).worker == worker
+    store.driver.workers.beat([worker])
+    (seen,) = store.driver.workers.list()
+    assert (seen.id, seen.supervisor, seen.beats) == (worker, supervisor, 1)
+    assert store.driver.claiming.release_worker(worker, crash=CRASH) == 1
+    assert [each.worker for each in store.driver.inspection.attempts(claimed.id)] == [worker]
 
 
 def registering_again_replaces(store: Subject) -> None:
