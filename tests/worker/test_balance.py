@@ -82,10 +82,10 @@ def test_why_one_goes_is_told() -> None:
 def test_a_bound_that_was_met_is_told() -> None:
     fleet = Fleet({"mail": Limits(1, 4), "sms": Limits(1, 9)}, total=7)
     assert fleet.look(waiting("mail", 30), waiting("sms", 1)) == [
-        "mail: 1 → 4 processes: 1,800 waiting, none arriving, 1.0 s each; 30.0 wanted, 4 at most"
+        "mail: 1 → 4 processes: 1,800 waiting, none arriving, 1.0 s each; 30 would do, 4 at most"
     ]
     assert fleet.look(waiting("mail", 4), waiting("sms", 30), after=6) == [
-        f"sms: 1 → 3 processes: {waiting('sms', 30)}; 30.0 wanted, 7 at most in all"
+        f"sms: 1 → 3 processes: {waiting('sms', 30)}; 30 would do, 7 at most in all"
     ]
 
 

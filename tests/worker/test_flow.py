@@ -58,9 +58,7 @@ def test_of_several_supervisors_each_sees_its_share() -> None:
     process.look(6_000)
     for n in range(1, 61):  # 36 arrive a second, we take 10, another supervisor 20, and 6 stay
         process.runs(10, each=0.1)
-        process.flow.look(
-            {"w1": process.meter}, 6_000 + 6 * n, now=process.now + n, shared_by=2
-        )
+        process.flow.look({"w1": process.meter}, 6_000 + 6 * n, now=process.now + n, shared_by=2)
     assert process.flow.arrivals == pytest.approx(13, rel=0.01)
 
 

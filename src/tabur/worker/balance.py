@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import ceil
 
 import msgspec
 
@@ -131,7 +132,7 @@ class Balancer:
         elif asked > wants[queue]:
             most = limits.maximum
             bound = f"{most} at most" if wants[queue] == most else f"{self._total} at most in all"
-            reason = f"{asked:,.1f} wanted, {bound}"
+            reason = f"{ceil(asked):,} would do, {bound}"
         elif asked <= limits.minimum:
             reason = f"{limits.minimum} at least"
         else:

@@ -32,6 +32,14 @@ class Balance(msgspec.Struct, frozen=True):
         if not 0 < self.target < inf:
             raise ConfigError(f"--target={self.target:g}: seconds above 0 are needed.")
 
+    def __str__(self) -> str:
+        """`mail 1–10, sms 2–4 processes, 10 in all; what waits is to be done in 60 s`."""
+        each = ", ".join(
+            f"{queue} {limits.minimum}–{limits.maximum}" for queue, limits in self.limits.items()
+        )
+        done = f"what waits is to be done in {self.target:g} s"
+        return f"{each} processes, {self.total} in all; {done}"
+
 
 class WorkOptions(msgspec.Struct, frozen=True):
     """Spans in seconds; `timeout` 0: none; `max_jobs`, `max_time` 0: no limit; per child."""

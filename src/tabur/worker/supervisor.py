@@ -149,9 +149,7 @@ class Supervisor:
 
     def _waits_for_work(self) -> bool:
         """Whether it goes on without children: where none is needed just now."""
-        return self._balancing is not None and not (
-            self._signals or self._options.ends_when_empty
-        )
+        return self._balancing is not None and not (self._signals or self._options.ends_when_empty)
 
     # from signal handlers
 
@@ -280,11 +278,16 @@ class Supervisor:
         elif code == EXIT_BROKEN:
             self._code = EXIT_BROKEN
             self.stop("it cannot work, as said above")
-        elif code == EXIT_DONE and (child.told is None or child.told.what is What.WORK):
-            if self._balancing is None or self._options.ends_when_empty:
-                group.wanted -= 1  # it has done what it was to do
-                self._reason = self._reason or child.board.seen().why
+        elif code == EXIT_DONE and self._has_done_its_work(child):
+            group.wanted -= 1
+            self._reason = self._reason or child.board.seen().why
         child.kill()
+
+    def _has_done_its_work(self, child: Child) -> bool:
+        """Whether no other takes its place. (One that has run its --max-jobs is replaced where the
+        queues say how many there are to be.)"""
+        by_itself = child.told is None or child.told.what is What.WORK
+        return by_itself and (self._balancing is None or self._options.ends_when_empty)
 
     # balancing
 
