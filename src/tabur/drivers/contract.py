@@ -19,6 +19,7 @@ from tabur.model.outcome import Settled, Transition
 from tabur.model.records import (
     Attachment,
     Attempt,
+    Backlog,
     ClaimedJob,
     Crash,
     JobRecord,
@@ -240,6 +241,10 @@ class Inspection(Protocol):
 
     def queues(self) -> Sequence[QueueSize]:
         """Every queue that holds an unfinished job, by name."""
+
+    def backlog(self, queue: str, *, at_most: int) -> Backlog:
+        """What is pending on one queue, counted no further than `at_most`; the cost does not depend
+        on what else there is, so that a supervisor may ask every few seconds."""
 
     def attempts(self, job_id: bytes) -> Sequence[Attempt]:
         """Every ended attempt, oldest first."""
