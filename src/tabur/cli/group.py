@@ -25,6 +25,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     "Workers": {
         "queue:work": ("work:work", "Run jobs until stopped."),
         "queue:restart": ("queues:restart", "Let the workers stop after what they run."),
+        "health": ("health:health", "Tell whether the workers of this host are well, for probes."),
         "queue:hold": ("pausing:hold", "Let no worker take any job, as after a restore."),
         "queue:release-hold": ("pausing:release_hold", "End the hold."),
     },

@@ -171,6 +171,14 @@ class QueueSize(msgspec.Struct, frozen=True):
         return self.pending + self.scheduled + self.blocked + self.processing
 
 
+class Backlog(msgspec.Struct, frozen=True):
+    """What is pending on one queue. `oldest` is a moment in microseconds: when the first in its
+    line was dispatched."""
+
+    pending: int
+    oldest: int | None
+
+
 class WorkerRecord(msgspec.Struct, frozen=True):
     """A worker process as it made itself known. `beats` is a counter, not a time."""
 

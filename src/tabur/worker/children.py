@@ -43,6 +43,8 @@ class Child:
         """In the store; it claims nothing before that is done."""
         self.release: Release | None = None
         """Of what it held, once it is buried."""
+        self.surplus = False
+        """It is one too many: it finishes what runs, and no other takes its place."""
         self.told: Order | None = None
         self.crash: Crash | None = None
         self.code = 0
@@ -74,6 +76,7 @@ class Child:
             stdin=subprocess.PIPE,
             start_new_session=True,
         )
+        self.board.belongs_to(self._process.pid)
         self._send(msgspec.json.encode(hello))
 
     def record(self, *, supervisor: str, host: str, version: str, started_at: int) -> WorkerRecord:

@@ -134,9 +134,10 @@ class Upkeep:
             self.last_beat = now
 
     def look_at_signals(self) -> None:
-        signals = self._driver.control.signals()
-        self._moments.check(signals, self._driver.control)
-        self.signals = signals
+        control = self._driver.control
+        signals = control.signals()
+        held = self._moments.check(signals, control)
+        self.signals = control.signals() if held else signals
 
     # mending
 
