@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from sqlalchemy import create_engine, delete
+from sqlalchemy import create_engine, delete, update
 
 from servers.mariadb import MariaDBServer
 from tabur.drivers.database.driver import DatabaseDriver
-from tabur.drivers.database.schema import metadata
+from tabur.drivers.database.schema import metadata, signals
 from tabur.model.records import NewJob
 from tabur.testing.conformance import (
     ACROSS_PROCESSES,
+    FENCING,
     OBLIGATIONS,
     MakeDriver,
     Obligation,
@@ -52,6 +53,11 @@ def test_the_database_driver(obligation: Obligation, make_driver: MakeDriver) ->
     check(obligation, make_driver)
 
 
+@pytest.mark.parametrize("obligation", FENCING, ids=lambda each: each.__name__)
+def test_in_a_jobs_own_transaction(obligation: Obligation, make_driver: MakeDriver) -> None:
+    check(obligation, make_driver)
+
+
 @pytest.mark.parametrize("obligation", ACROSS_PROCESSES, ids=lambda each: each.__name__)
 def test_between_processes(
     obligation: Obligation,
@@ -67,4 +73,6 @@ def empty(url: str) -> None:
         for table in metadata.sorted_tables:
             if table.name not in ("tabur_schema", "job_signals"):
                 connection.execute(delete(table))
+        counted = signals.c.name.in_(("restart", "moment"))
+        connection.execute(update(signals).where(counted).values(value=0))
     engine.dispose()

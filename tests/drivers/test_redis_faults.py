@@ -243,6 +243,7 @@ def test_a_full_memory_refuses_new_jobs_and_lets_workers_drain(
     driver.workers.register(WorkerRecord("w1", "host", 1, 1))
     driver.workers.beat(["w1"])
     assert [each.beats for each in driver.workers.list()] == [1]
+    assert driver.control.advance() == driver.control.signals().moment
     (running,) = claim(driver, 1)
     report = ProgressWrite(running.id, running.token, Progress(done=1))
     driver.claiming.exchange(Exchange("w1", progress=[report]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from hypothesis import settings
-from sqlalchemy import create_engine, delete
+from sqlalchemy import create_engine, delete, update
 
 from servers.mariadb import MariaDBServer
 from tabur.drivers.database.driver import DatabaseDriver
@@ -26,6 +26,7 @@ def test_mariadb(mariadb_server: MariaDBServer) -> None:
         with engine.begin() as connection:
             for table in tables:
                 connection.execute(delete(table))
+            connection.execute(update(signals).where(signals.c.name == "moment").values(value=0))
         return driver
 
     machine = state_machine(emptied).TestCase

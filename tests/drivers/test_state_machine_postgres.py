@@ -11,7 +11,9 @@ from tabur.drivers.database.driver import DatabaseDriver
 from tabur.testing.conformance import Clock
 from tabur.testing.state_machine import state_machine
 
-TABLES = "job_records, job_ready, job_waiting, job_outcomes, job_progress, job_attachments"
+TABLES = (
+    "job_records, job_ready, job_waiting, job_outcomes, job_progress, job_attachments, job_pauses"
+)
 
 
 # Where it fails, finding the shortest story takes its time.
@@ -24,6 +26,7 @@ def test_postgres(postgres_server: PostgresServer) -> None:
         driver.migrate()
         with psycopg.connect(url.replace("+psycopg", "")) as connection:
             connection.execute(f"TRUNCATE {TABLES}")
+            connection.execute("UPDATE job_signals SET value = 0 WHERE name = 'moment'")
         return driver
 
     machine = state_machine(emptied).TestCase

@@ -23,8 +23,10 @@ from tests.worker.workshop import CEILING, Workshop, reaches, until
 ABOUT = About(os.getpid(), "shop:jobs", "database", ("default",), 1, 1.0)
 
 
-def supervisor(shop: Workshop, said: list[str]) -> Supervisor:
-    options = WorkOptions(output="quiet", grace=1.0)
+def supervisor(
+    shop: Workshop, said: list[str], *, beat: float = 5.0, lost: float = 30.0
+) -> Supervisor:
+    options = WorkOptions(output="quiet", grace=1.0, beat=beat, lost=lost)
     return Supervisor(
         f"{shop.name}:jobs",
         shop.jobs.driver,
@@ -33,6 +35,7 @@ def supervisor(shop: Workshop, said: list[str]) -> Supervisor:
         prune=lambda: None,
         say=said.append,
         folder=RunFolder(shop.folder / "run", ABOUT),
+        store="jobs",
     )
 
 

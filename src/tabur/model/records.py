@@ -171,6 +171,14 @@ class QueueSize(msgspec.Struct, frozen=True):
         return self.pending + self.scheduled + self.blocked + self.processing
 
 
+class Backlog(msgspec.Struct, frozen=True):
+    """What is pending on one queue. `oldest` is a moment in microseconds: when the first in its
+    line was dispatched."""
+
+    pending: int
+    oldest: int | None
+
+
 class WorkerRecord(msgspec.Struct, frozen=True):
     """A worker process as it made itself known. `beats` is a counter, not a time."""
 
@@ -194,6 +202,9 @@ class Pause(msgspec.Struct, frozen=True):
     until: int | None = None
     """None: until somebody resumes it."""
     reason: str | None = None
+
+    def lasts(self, now: int) -> bool:
+        return self.until is None or self.until > now
 
 
 ALL_QUEUES = "*"

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from tabur.drivers.contract import CancelAnswer
 from tabur.model.outcome import Cancel, Dispatch, Ending, FollowUp, Settled, Transition, Unblock
-from tabur.model.records import ClaimedJob, Crash, NewJob, Progress
+from tabur.model.records import ClaimedJob, Crash, Hold, NewJob, Pause, Progress
 from tabur.model.states import FINISHED, Isolation, State
 
 
@@ -40,6 +40,9 @@ class Model:
         self.clock = clock
         self.jobs: dict[bytes, ModelJob] = {}
         self.step = 0
+        self.pauses: dict[str, Pause] = {}
+        self.hold: Hold | None = None
+        self.moment = 0
 
     def in_state(self, *states: State) -> list[ModelJob]:
         return [job for job in self.jobs.values() if job.state in states]
@@ -165,6 +168,10 @@ class Model:
             if job.state is State.SCHEDULED:
                 self.see_promoted(job)
             job.state, job.token, job.worker = State.PROCESSING, token, worker
+
+    def lasting_pauses(self) -> dict[str, Pause]:
+        now = self.clock()
+        return {queue: each for queue, each in self.pauses.items() if each.lasts(now)}
 
     def next_due(self) -> int | None:
         return min(

@@ -23,7 +23,16 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from tabur.drivers.contract import Exchange, Filter, ProgressWrite
 from tabur.model.ids import new_id, new_token
 from tabur.model.outcome import Cancel, Dispatch, Ending, FollowUp, Transition, Unblock
-from tabur.model.records import Attachment, ClaimedJob, Crash, NewJob, Progress
+from tabur.model.records import (
+    ALL_QUEUES,
+    Attachment,
+    ClaimedJob,
+    Crash,
+    Hold,
+    NewJob,
+    Pause,
+    Progress,
+)
 from tabur.model.states import FINISHED, MOVES, Isolation, State
 from tabur.testing.conformance.subject import CRASH, Clock, MakeDriver
 from tabur.testing.model import Model, ModelJob
@@ -45,6 +54,7 @@ _slots = st.sampled_from(
 _isolations = st.sampled_from([*[Isolation.THREAD] * 4, *Isolation])
 _delays = st.sampled_from([None, None, None, 1, 30, 60])
 _queues = st.sampled_from(["a", "a", "a", "b"])
+_resting = st.sampled_from([*QUEUES, ALL_QUEUES])
 _blockers = st.sampled_from([0, 0, 0, 0, 1, 2])
 _orders = st.permutations(QUEUES).map(tuple) | st.sampled_from([("a",), ("b",)])
 
@@ -172,6 +182,31 @@ class DriverMachine(RuleBasedStateMachine):
         for job in cleared:
             self.model.cancel(job.new.id)
 
+    @rule(queue=_resting, seconds=st.none() | st.integers(1, 90))
+    def pause(self, queue: str, seconds: int | None) -> None:
+        until = None if seconds is None else self.clock.ahead(seconds)
+        self.driver.control.pause(Pause(queue, 0, until))
+        self.model.pauses[queue] = Pause(queue, self.clock(), until)
+
+    @rule(queue=_resting)
+    def resume(self, queue: str) -> None:
+        rested = queue in self.model.lasting_pauses()
+        assert self.driver.control.resume(queue) is rested
+        self.model.pauses.pop(queue, None)
+
+    @rule(reason=st.none() | st.sampled_from(["restored", "moved"]))
+    def hold(self, reason: str | None) -> None:
+        """Hold, or release."""
+        before = self.model.hold
+        if reason is not None:
+            self.driver.control.hold(reason)
+            self.model.hold = before or Hold(self.clock(), reason)
+        else:
+            assert self.driver.control.release_hold() is (before is not None)
+            self.model.hold = None
+            if before is not None:
+                self.model.moment = self.clock()
+
     @rule(seconds=st.integers(1, 90))
     def let_time_pass(self, seconds: int) -> None:
         self.clock.advance(seconds)
@@ -184,6 +219,7 @@ class DriverMachine(RuleBasedStateMachine):
         self.every_job_stands_as_in_the_model()
         self.each_is_counted_once()
         self.history_holds_each_ended_attempt_once()
+        self.signals_are_as_they_were_given()
 
     def every_job_stands_as_in_the_model(self) -> None:
         for job_id, job in self.model.jobs.items():
@@ -215,6 +251,11 @@ class DriverMachine(RuleBasedStateMachine):
         for job_id, job in self.model.jobs.items():
             endings = [each.ending for each in self.driver.inspection.attempts(job_id)]
             assert endings == job.endings
+
+    def signals_are_as_they_were_given(self) -> None:
+        signals = self.driver.control.signals()
+        assert {each.queue: each for each in signals.pauses} == self.model.lasting_pauses()
+        assert (signals.hold, signals.moment) == (self.model.hold, self.model.moment)
 
     # helpers, in the order in which the steps call them
 

@@ -16,7 +16,6 @@ import traceback
 from collections.abc import Mapping
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from random import uniform
 from time import monotonic
 from typing import Any
 
@@ -53,6 +52,8 @@ LOOK_AT_MEMORY = 1.0
 SWITCH = 0.0005
 #: Seconds that a job has to end after it was told that its time is over.
 OBEY = 1.5
+#: Why a process ends that is one too many.
+NOT_NEEDED = "not needed any more"
 #: Jobs named when a stop waits for them.
 NAMED = 5
 
@@ -72,7 +73,7 @@ class Child:
         processes = ProcessSlots(sizes[Isolation.PROCESS], hello.app, self._done, reporter)
         processes.warm(hello.warm)
         runtime = load_app(hello.app).runtime_of(hello.connection)
-        self._reporter = reporter.inner = StoreReporter(runtime)
+        self._reporter = reporter.inner = StoreReporter(runtime, hello.worker)
         self._pump = Pump(
             runtime,
             options,
@@ -87,10 +88,7 @@ class Child:
             Isolation.PROCESS: processes,
         }
         self._worker = threading.Thread(target=self._work, name="tabur-io", daemon=True)
-        self._ends_at = (
-            monotonic() + options.max_time * uniform(1.0, 1.1) if options.max_time else None
-        )
-        self._memory = options.memory * uniform(0.95, 1.0) if options.memory else None
+        self._ends_at = monotonic() + options.max_time if options.max_time else None
         self._stopping = False
         self._grace_ends: float | None = None
 
@@ -144,6 +142,12 @@ class Child:
         self._pump.stop(reason)
         self._slots[Isolation.PROCESS].stop_soon()
 
+    def _drain(self) -> None:
+        """As `_stop`, but nothing is cut off, and no job is asked to come to an end."""
+        self._stopping = True
+        self._board.does(Doing.ENDING, NOT_NEEDED)
+        self._pump.stop(NOT_NEEDED)
+
     def _obey(self, pause: float) -> None:
         """Do what the supervisor says within `pause` seconds."""
         try:
@@ -156,6 +160,8 @@ class Child:
                 if self._worker.ident is None:
                     self._board.does(Doing.WORKING)
                     self._worker.start()
+            case Order(What.DRAIN):
+                self._drain()
             case Order(What.STOP):
                 self._stop("interrupted")
                 self._say_what_runs()
@@ -219,7 +225,8 @@ class Child:
     def _look_at_limits(self, now: float) -> None:
         if self._ends_at is not None and now > self._ends_at:
             self._stop("max time")
-        if self._memory is not None and not self._stopping and _rss_mb() > self._memory:
+        limit = self._options.memory
+        if limit and not self._stopping and _rss_mb() > limit:
             self._code = self._code or EXIT_MEMORY
             self._stop("memory")
 

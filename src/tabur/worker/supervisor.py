@@ -9,7 +9,8 @@ from __future__ import annotations
 import signal
 import socket
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from random import random
 from time import monotonic, sleep
 
 from tabur.drivers.contract import Driver
@@ -17,8 +18,10 @@ from tabur.model.clock import now_us
 from tabur.model.ids import new_worker_id
 from tabur.model.records import ALL_QUEUES, Crash, ErrorInfo, Pause
 from tabur.model.states import Isolation
+from tabur.worker.balancing import Balancing, Lookout, Manned
 from tabur.worker.board import Doing
 from tabur.worker.children import Child, Life
+from tabur.worker.flow import Meter
 from tabur.worker.folder import RunFolder
 from tabur.worker.moments import Moments
 from tabur.worker.notify import Notifier
@@ -47,13 +50,29 @@ class Group:
         self.left_behind = 0
         """Jobs that the last dead one held."""
 
+    @property
+    def staying(self) -> list[Child]:
+        """Those that count: not who is replaced or on its way out."""
+        return [child for child in self.children if child.stays and not child.surplus]
+
+    def let_go(self) -> None:
+        """Choose who is one too many: who runs least, and of those the youngest."""
+        least = sorted(
+            (child for child in self.staying if child.lives),
+            key=lambda child: (child.board.seen().running, -child.started),
+        )
+        for child in least[: max(0, len(self.staying) - self.wanted)]:
+            child.surplus = True
+
 
 class Supervisor:
     """Runs `options.processes` children of the app at `spec` until told to stop.
 
     It imports no job code itself: whoever starts it has found the app and gives its driver, whether
     some job wants a process of its own (`warm`), what to do once an hour (`prune`), and where to
-    `say` what happens. `version` is that of the app's code.
+    `say` what happens. `store` names the store among all that this host may know, `version` is that
+    of the app's code; `slots` says for each queue that is balanced how many of its jobs one process
+    runs at once.
     """
 
     def __init__(
@@ -66,7 +85,9 @@ class Supervisor:
         prune: Callable[[], object],
         say: Callable[[str], None],
         folder: RunFolder,
+        store: str,
         version: str = "",
+        slots: Mapping[str, int] | None = None,
     ) -> None:
         self._spec = spec
         self._driver = driver
@@ -77,12 +98,16 @@ class Supervisor:
         self._version = version
         self._host = socket.gethostname()
         self._id = new_worker_id(self._host)
-        self._groups = [Group(options.queues, options.processes)]
+        self._groups = [Group(queues, wanted) for queues, wanted in options.groups.items()]
+        self._balancing: Balancing | None = None
+        if options.balance is not None:
+            lookout = Lookout(driver, options.balance.limits, supervisor=self._id)
+            self._balancing = Balancing(lookout, options.balance, slots=slots or {}, say=say)
         self._upkeep = Upkeep(
             driver,
             options,
-            alive=lambda: [child.worker for child in self._children if child.lives],
-            moments=Moments(folder.base, str(driver.check().get("store", ""))),
+            alive=lambda: [child.worker for child in self._children if child.is_known],
+            moments=Moments(folder.base, store),
             prune=prune,
             say=say,
         )
@@ -107,19 +132,27 @@ class Supervisor:
         signals = self._upkeep.signals
         assert signals is not None
         self._restarts = signals.restarts
+        if self._balancing is not None:
+            self._balancing.lookout.start()
         try:
             self._look()
-            while self._children:
+            while self._children or self._waits_for_work():
                 sleep(LOOK)
                 self._look()
         finally:
             for child in self._children:
                 child.kill()
             self._upkeep.stop()
+            if self._balancing is not None:
+                self._balancing.lookout.stop()
             self._folder.remove()
         if self._options.output == "lines":
             self._say(f"Stopped: {self._reason}.")
         return self._code
+
+    def _waits_for_work(self) -> bool:
+        """Whether it goes on without children: where none is needed just now."""
+        return self._balancing is not None and not (self._signals or self._options.ends_when_empty)
 
     # from signal handlers
 
@@ -147,6 +180,9 @@ class Supervisor:
         for group in self._groups:
             for child in list(group.children):
                 self._watch(group, child, now)
+        if self._balancing is not None and not self._signals:
+            self._balance(self._balancing)
+        for group in self._groups:
             self._keep_up(group, now)
         reap_orphans({child.pid for child in self._children})
         self._folder.board.looked(now)
@@ -197,7 +233,8 @@ class Supervisor:
                     child.life = Life.BURIED
                     child.release = Release(child.worker, child.crash)
                     self._upkeep.owe(child.release)
-                    self._rest(group, child, now)
+                    if not child.surplus:
+                        self._rest(group, child, now)
             case Life.BURIED:
                 assert child.release is not None
                 # Who is told twice to end does not wait for a store: others find it lost.
@@ -225,7 +262,7 @@ class Supervisor:
             if child.kill_by is None or (self._signals > 1 and child.kill_by > latest):
                 child.kill_by = latest
         elif child.registration is not None and child.registration.done:
-            child.tell(self._told_paused)
+            child.tell(Order(What.DRAIN) if child.surplus else self._told_paused)
 
     def _drift(self, child: Child, now: float) -> None:
         """The store takes no beat: what runs here is ended before others may take it over."""
@@ -244,10 +281,35 @@ class Supervisor:
         elif code == EXIT_BROKEN:
             self._code = EXIT_BROKEN
             self.stop("it cannot work, as said above")
-        elif code == EXIT_DONE:
-            group.wanted -= 1  # it has done what it was to do
+        elif code == EXIT_DONE and self._has_done_its_work(child):
+            group.wanted -= 1
             self._reason = self._reason or child.board.seen().why
         child.kill()
+
+    def _has_done_its_work(self, child: Child) -> bool:
+        """Whether no other takes its place. (One that has run its --max-jobs is replaced where the
+        queues say how many there are to be.)"""
+        by_itself = child.told is None or child.told.what is What.WORK
+        return by_itself and (self._balancing is None or self._options.ends_when_empty)
+
+    # balancing
+
+    def _balance(self, balancing: Balancing) -> None:
+        by_queue = {group.queues[0]: group for group in self._groups}
+        changes = balancing.decide(
+            {
+                queue: Manned(
+                    group.wanted,
+                    {each.worker: _meter(each) for each in group.children if each.lives},
+                )
+                for queue, group in by_queue.items()
+            },
+            ending=sum(len(group.children) - len(group.staying) for group in self._groups),
+            paused=self._told_paused.leave,
+        )
+        for queue, wanted in changes.items():
+            by_queue[queue].wanted = wanted
+            by_queue[queue].let_go()
 
     # starting
 
@@ -263,7 +325,7 @@ class Supervisor:
         if self._signals or adrift or now < group.not_before:
             return
         slots = self._options.slots()
-        while sum(child.stays for child in group.children) < group.wanted:
+        while len(group.staying) < group.wanted:
             child = Child(
                 host=self._host,
                 folder=self._folder.path,
@@ -274,7 +336,7 @@ class Supervisor:
             warm = min(max(group.left_behind, self._warm), slots[Isolation.PROCESS])
             group.left_behind = 0
             group.children.append(child)
-            options = self._options.for_queues(group.queues)
+            options = self._options.for_child(group.queues, random())
             child.start(
                 Hello(
                     self._spec,
@@ -292,6 +354,11 @@ class Supervisor:
                 )
             )
             self._upkeep.owe(child.registration)
+
+
+def _meter(child: Child) -> Meter:
+    board = child.board.seen()
+    return Meter(board.started, board.ended, board.busy)
 
 
 def _paused(pauses: Sequence[Pause]) -> str:

@@ -119,29 +119,41 @@ class Upkeep:
     def beat(self) -> None:
         """One round: a beat where it is time for one, and a look at the signals."""
         now = self._clock()
-        if now - self._beaten >= self._options.beat:
+        due = now - self._beaten >= self._options.beat
+        alive = list(self._alive()) if due else []
+        if due:
             self._beaten = now
-            alive = list(self._alive())
-            if alive and self._driver.workers.beat(alive) < len(alive):
-                known = {each.id for each in self._driver.workers.list()}
-                self.expelled = frozenset(alive) - known
-            self.last_beat = now
-        if now - self._looked_at_signals >= LOOK_AT_SIGNALS:
+        if alive and self._driver.workers.beat(alive) < len(alive):
+            known = {each.id for each in self._driver.workers.list()}
+            self.expelled = frozenset(alive) - known
+        # With nobody to beat for, the signals tell whether the store answers.
+        if now - self._looked_at_signals >= LOOK_AT_SIGNALS or (due and not alive):
             self._looked_at_signals = now
             self.look_at_signals()
+        if due:
+            self.last_beat = now
 
     def look_at_signals(self) -> None:
-        signals = self._driver.control.signals()
-        self._moments.check(signals, self._driver.control)
-        self.signals = signals
+        control = self._driver.control
+        signals = control.signals()
+        held = self._moments.check(signals, control)
+        self.signals = control.signals() if held else signals
 
     # mending
 
     def mend(self) -> None:
         """One round: what is owed, then what is to be done from time to time."""
         while self._duties:
-            self._duties[0].perform(self._driver)
-            self._duties.popleft().done = True
+            duty = self._duties.popleft()
+            try:
+                duty.perform(self._driver)
+            except StoreError:
+                self._duties.appendleft(duty)  # in their order: nothing is released too early
+                raise
+            except Exception:
+                self._duties.append(duty)  # one that cannot be done keeps no other from it
+                raise
+            duty.done = True
         now = self._clock()
         if now - self._observed_at >= self._options.beat:
             self._observed_at = now

@@ -16,7 +16,7 @@ class MemoryControl:
         store = self._store
         with store.lock:
             now = store.clock()
-            pauses = tuple(each for each in store.pauses.values() if _lasts(each, now))
+            pauses = tuple(each for each in store.pauses.values() if each.lasts(now))
             return Signals(now, store.restarts, store.moment, pauses, store.hold)
 
     def restart(self) -> int:
@@ -31,7 +31,7 @@ class MemoryControl:
     def resume(self, queue: str) -> bool:
         with self._store.lock:
             pause = self._store.pauses.pop(queue, None)
-            return pause is not None and _lasts(pause, self._store.clock())
+            return pause is not None and pause.lasts(self._store.clock())
 
     def hold(self, reason: str) -> None:
         with self._store.lock:
@@ -49,7 +49,3 @@ class MemoryControl:
         with self._store.lock:
             self._store.moment = max(self._store.moment, self._store.clock())
             return self._store.moment
-
-
-def _lasts(pause: Pause, now: int) -> bool:
-    return pause.until is None or pause.until > now

@@ -11,6 +11,7 @@ from tabur.drivers.redis.layout import (
     DataErrors,
     claimed_job,
     packed_calling_back,
+    packed_crash,
     packed_file,
     packed_head,
     packed_job,
@@ -31,7 +32,7 @@ from tabur.model.outcome import (
     Unblock,
     unstorable,
 )
-from tabur.model.records import Attachment, ClaimedJob
+from tabur.model.records import Attachment, ClaimedJob, Crash
 from tabur.model.states import FINISHED, Isolation
 
 _ANSWERS = {ord("d"): Settled.DONE, ord("s"): Settled.STALE, ord("u"): Settled.UNKNOWN}
@@ -61,10 +62,14 @@ class RedisClaiming:
         )
 
     def release_token(self, token: bytes) -> int:
-        return self._release(token, "token", crashed=False)
+        return self._release(token, "token")
 
-    def release_worker(self, worker: str, *, crashed: bool) -> int:
-        return self._release(worker, "worker", crashed=crashed)
+    def release_worker(self, worker: str, *, crash: Crash | None = None) -> int:
+        if crash is None:
+            return self._release(worker, "worker")
+        whom = "all" if crash.blamed is None else "some"
+        before, behind = packed_crash(worker, crash.error)
+        return self._release(worker, "worker", whom, before, behind, *(crash.blamed or ()))
 
     def held(self, worker: str) -> Sequence[tuple[bytes, bytes]]:
         words = iter(self._link.run(scripts.HELD, self._now(), worker, again=True))
@@ -91,9 +96,9 @@ class RedisClaiming:
         )
         return answer
 
-    def _release(self, name: Word, of: str, *, crashed: bool) -> int:
+    def _release(self, name: Word, of: str, whom: str = "none", *crash: Word) -> int:
         reason = packed_reason(CALLED_BACK)
-        released: int = self._link.run(scripts.RELEASE, self._now(), name, of, int(crashed), reason)
+        released: int = self._link.run(scripts.RELEASE, self._now(), name, of, reason, whom, *crash)
         return released
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from tabur.drivers.contract import (
     Claiming,
+    Control,
     Dispatching,
     Inspection,
     Listener,
@@ -15,6 +16,7 @@ from tabur.drivers.contract import (
 )
 from tabur.drivers.redis.address import Address, Server
 from tabur.drivers.redis.claiming import RedisClaiming
+from tabur.drivers.redis.control import RedisControl
 from tabur.drivers.redis.dispatching import RedisDispatching
 from tabur.drivers.redis.durability import make_durability
 from tabur.drivers.redis.inspection import RedisInspection
@@ -56,6 +58,7 @@ class RedisDriver:
         self.claiming: Claiming = RedisClaiming(link, now)
         self.transfer: Transfer = RedisTransfer(link, keys, now)
         self.workers: Workers = RedisWorkers(link, keys)
+        self.control: Control = RedisControl(link, keys, now)
         self.inspection: Inspection = inspection
 
     def listen(self) -> Listener:

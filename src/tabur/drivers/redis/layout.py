@@ -19,8 +19,10 @@ from tabur.model.records import (
     Attempt,
     ClaimedJob,
     ErrorInfo,
+    Hold,
     JobRecord,
     NewJob,
+    Pause,
     Progress,
 )
 from tabur.model.states import FINISHED, Isolation, State
@@ -114,6 +116,13 @@ def packed_outcome(move: Transition) -> bytes:
     return _OUTCOME.pack(ending, move.ended_at, move.token, move.attempts) + rest
 
 
+def packed_crash(worker: str, error: ErrorInfo) -> tuple[bytes, bytes]:
+    """The client's part of the outcome of a claim whose process died under it: what stands before
+    and behind the moment of the claim, which the script has, in eight bytes as in `work`."""
+    before = b"".join((_ARRAY_OF_4, _encode(worker), _UINT_64))
+    return before, _encode(error) + _encode(None)
+
+
 def packed_calling_back(move: Transition, reason: str) -> bytes:
     """The outcome of a move that would have its job run again, if it was called back."""
     rest = _encode((move.worker, move.started_at, _cancelled(reason), move.result))
@@ -140,7 +149,21 @@ def packed_progress(made: Progress) -> bytes:
     )
 
 
+def packed_pause(until: int | None, reason: str | None) -> bytes:
+    """All but the moment at which it begins."""
+    return _encode((until, reason))
+
+
 # reading
+
+
+def pause(queue: bytes, packed: bytes) -> Pause:
+    return Pause(queue.decode(), _since(packed), *_pause.decode(packed[8:]))
+
+
+def hold(packed: bytes) -> Hold:
+    _, reason = _pause.decode(packed[8:])
+    return Hold(_since(packed), reason or "")
 
 
 def job_record(
@@ -283,6 +306,10 @@ def _standing(work: bytes) -> dict[str, Any]:
     return given
 
 
+def _since(packed: bytes) -> int:
+    return int.from_bytes(packed[:8], "big")
+
+
 def _cancelled(reason: str) -> ErrorInfo:
     return ErrorInfo("JobCancelled", reason)
 
@@ -295,6 +322,8 @@ _STAND = struct.Struct(">QIIII")
 _COUNTERS = struct.Struct(">III")
 _HEAD = struct.Struct(">16s16sccIIIQ")
 _OUTCOME = struct.Struct(">cQ16sI")
+#: How msgpack begins four values, and a number of eight bytes.
+_ARRAY_OF_4, _UINT_64 = b"\x94", b"\xcf"
 _LENGTH = struct.Struct(">I")
 #: Rank of priority 0.
 _MIDDLE = 2**31 - 1
@@ -314,6 +343,7 @@ _ENDING = {
     Ending.CANCELLED: b"x",
     Ending.RETRIED: b"r",
     Ending.RELEASED: b"l",
+    Ending.CRASHED: b"d",
 }
 _ENDINGS = {packed: ending for ending, packed in _ENDING.items()}
 
@@ -321,4 +351,5 @@ _encode = msgspec.msgpack.Encoder().encode
 _about = msgspec.msgpack.Decoder(tuple[str, int, bytes | None, str | None, str | None, str | None])
 _rest = msgspec.msgpack.Decoder(tuple[str | None, int | None, ErrorInfo | None, bytes | None])
 _progress = msgspec.msgpack.Decoder(Progress)
+_pause = msgspec.msgpack.Decoder(tuple[int | None, str | None])
 _file = msgspec.msgpack.Decoder(Attachment)

@@ -1,4 +1,4 @@
-"""Who works, and the signals to all of them."""
+"""Who works."""
 
 from __future__ import annotations
 
@@ -21,7 +21,6 @@ class RedisWorkers:
     def __init__(self, link: Link, keys: Keys) -> None:
         self._link = link
         self._known, self._beats = keys["workers"], keys["beats"]
-        self._epoch, self._wake = keys["epoch"], keys["wake"]
 
     def register(self, worker: WorkerRecord) -> None:
         packed = msgspec.msgpack.encode(worker)
@@ -48,14 +47,6 @@ class RedisWorkers:
         keys = (self._known, self._beats)
         removed: int = self._link.run(scripts.REMOVE, worker, still, keys=keys)
         return removed > 0
-
-    def restart(self) -> int:
-        epoch: int = self._link.ask("INCR", self._epoch)
-        self._link.ask("PUBLISH", self._wake, "")
-        return epoch
-
-    def epoch(self) -> int:
-        return int(self._link.ask("GET", self._epoch) or 0)
 
 
 def _pairs(flat: Sequence[bytes]) -> dict[bytes, bytes]:

@@ -11,7 +11,9 @@ from tabur.testing.conformance import (
     across_processes,
     claiming,
     concurrency,
+    controlling,
     dispatching,
+    fencing,
     following,
     inspecting,
     moving,
@@ -48,6 +50,7 @@ OBLIGATIONS = _obligations(
     releasing,
     inspecting,
     working,
+    controlling,
     transferring,
     waking,
     payloads,
@@ -56,6 +59,10 @@ OBLIGATIONS = _obligations(
 
 #: What a driver owes besides where several processes share its store; needs `dispatch_elsewhere`.
 ACROSS_PROCESSES = _obligations(across_processes)
+
+
+#: What a driver owes besides that is `Fencing`.
+FENCING = _obligations(fencing)
 
 
 def check(

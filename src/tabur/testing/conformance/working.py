@@ -1,19 +1,40 @@
-"""Workers: who works, beats, and the signal to stop."""
+"""Workers: who works, and beats."""
 
 from __future__ import annotations
 
+from tabur.model.ids import new_worker_id
 from tabur.model.records import WorkerRecord
-from tabur.testing.conformance.subject import Subject
+from tabur.model.states import Isolation
+from tabur.testing.conformance.subject import CRASH, Subject
 
 
 def a_worker_is_listed_as_it_made_itself_known(store: Subject) -> None:
     workers = [
-        WorkerRecord("w1", "host-1", 41, 1_000, queues=("high", "default"), supervisor="s1"),
+        WorkerRecord(
+            *("w1", "host-1", 41, 1_000),
+            queues=("high", "default"),
+            supervisor="s1",
+            version="2026.11-7f3a",
+        ),
         WorkerRecord("w2", "host-2", 42, 2_000),
     ]
     for each in workers:
         store.driver.workers.register(each)
     assert sorted(store.driver.workers.list(), key=lambda each: each.id) == workers
+
+
+def the_longest_name_of_a_worker_is_kept_whole(store: Subject) -> None:
+    worker, supervisor = (new_worker_id("bénévole-" * 9) for _ in range(2))
+    assert len(worker) == 40
+    store.driver.workers.register(WorkerRecord(worker, "h", 1, 1, supervisor=supervisor))
+    store.put()
+    claimed = store.claim_one(worker=worker)
+    assert store.find(claimed.id).worker == worker
+    store.driver.workers.beat([worker])
+    (seen,) = store.driver.workers.list()
+    assert (seen.id, seen.supervisor, seen.beats) == (worker, supervisor, 1)
+    assert store.driver.claiming.release_worker(worker, crash=CRASH) == 1
+    assert [each.worker for each in store.driver.inspection.attempts(claimed.id)] == [worker]
 
 
 def registering_again_replaces(store: Subject) -> None:
@@ -25,15 +46,37 @@ def registering_again_replaces(store: Subject) -> None:
 def beats_are_counted_one_by_one(store: Subject) -> None:
     for name in ("w1", "w2", "w3"):
         store.driver.workers.register(WorkerRecord(name, "host", 1, 1))
-    store.driver.workers.beat(["w1", "w2"])
-    store.driver.workers.beat(["w1"])
+    assert store.driver.workers.beat(["w1", "w2"]) == 2
+    assert store.driver.workers.beat(["w1"]) == 1
     beats = {each.id: each.beats for each in store.driver.workers.list()}
     assert beats == {"w1": 2, "w2": 1, "w3": 0}
 
 
 def a_removed_worker_is_not_brought_back_by_a_beat(store: Subject) -> None:
     store.driver.workers.register(WorkerRecord("w1", "host", 1, 1))
-    store.driver.workers.remove("w1")
-    store.driver.workers.remove("w1")
-    store.driver.workers.beat(["w1", "never there"])
+    store.driver.workers.register(WorkerRecord("w2", "host", 2, 2))
+    assert store.driver.workers.remove("w1")
+    assert not store.driver.workers.remove("w1")
+    assert store.driver.workers.beat(["w1", "w2", "never there"]) == 1, "who is not known is told"
+    assert [each.id for each in store.driver.workers.list()] == ["w2"]
+
+
+def a_worker_that_has_beaten_meanwhile_is_not_removed(store: Subject) -> None:
+    store.driver.workers.register(WorkerRecord("w1", "host", 1, 1))
+    assert not store.driver.workers.remove("w1", beats=1)
+    store.driver.workers.beat(["w1"])
+    assert not store.driver.workers.remove("w1", beats=0)
+    assert store.driver.workers.remove("w1", beats=1)
     assert list(store.driver.workers.list()) == []
+
+
+def who_holds_something_is_told_whether_registered_or_not(store: Subject) -> None:
+    assert list(store.driver.claiming.holders()) == []
+    store.driver.workers.register(WorkerRecord("w1", "host", 1, 1))
+    store.put_many(3)
+    store.claim(worker="w1", slots={Isolation.THREAD: 2})
+    store.claim(worker="nobody")
+    store.claim(worker="w3")
+    assert sorted(store.driver.claiming.holders()) == ["nobody", "w1"]
+    assert store.driver.claiming.release_worker("nobody") == 1
+    assert list(store.driver.claiming.holders()) == ["w1"]

@@ -1,0 +1,2 @@
+-- Answers the moment.
+return advance()

@@ -1,0 +1,102 @@
+"""What arrives on a queue and how long a job takes, from the counters of its processes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from tabur.model.scaling import weight
+
+#: Seconds that the mean of arrivals remembers: what waits is seen at once anyway.
+ARRIVALS_MEMORY = 20.0
+#: Seconds for which one look at a burst is not taken for a rate that will last.
+YOUNG = 5.0
+#: Jobs that the mean of their duration remembers.
+SERVICE_MEMORY = 50.0
+
+
+class Meter(msgspec.Struct, frozen=True):
+    """What a process has done since its start. `busy`: seconds that the ended jobs ran, summed."""
+
+    started: int = 0
+    ended: int = 0
+    busy: float = 0.0
+
+
+class Flow:
+    """One queue, looked at now and then. `arrivals` a second, below zero where a backlog goes that
+    others work off.
+
+    What arrived is what was started and what the backlog grew by. Of several supervisors each knows
+    what it has started itself, and takes its share of what the backlog grew by. Where the backlog
+    was not counted to its end, it is taken not to have grown: then it asks for the maximum anyway.
+    """
+
+    def __init__(self) -> None:
+        self.arrivals = 0.0
+        self._service: float | None = None
+        self._meters: Mapping[str, Meter] = {}
+        self._pending: int | None = None
+        self._began: float | None = None
+        self._looked = 0.0
+        self._quiet_since: float | None = None
+        """Since when jobs run and none has ended."""
+
+    @property
+    def service(self) -> float | None:
+        """Mean seconds that a job runs; None before anything is known.
+
+        While none ends, they last at least as long as that: ten reports that take ten minutes are
+        not taken for ten mails until the first one is done.
+        """
+        quiet = 0.0 if self._quiet_since is None else self._looked - self._quiet_since
+        return quiet if quiet > (self._service or 0.0) else self._service
+
+    def look(
+        self,
+        meters: Mapping[str, Meter],
+        pending: int,
+        *,
+        now: float,
+        counted: bool = True,
+        shared_by: int = 1,
+    ) -> None:
+        """`meters` by worker; who is not among them has ended, who is new began at zero. `now` in
+        seconds, monotonic; `counted`: `pending` is all that waits; `shared_by`: supervisors."""
+        before = [self._meters.get(worker, _NOTHING) for worker in meters]
+        since = [_since(each, past) for each, past in zip(meters.values(), before, strict=True)]
+        self._meters = dict(meters)
+        self._learn(sum(each.ended for each in since), sum(each.busy for each in since))
+        if self._began is None:
+            self._began = now
+        elif now > self._looked:
+            grown = pending - self._pending if counted and self._pending is not None else 0
+            self._take_in(sum(each.started for each in since) + grown / shared_by, now)
+        running = sum(each.started - each.ended for each in meters.values())
+        if running <= 0 or any(each.ended for each in since):
+            self._quiet_since = None
+        elif self._quiet_since is None:
+            self._quiet_since = now
+        self._pending, self._looked = pending if counted else None, now
+
+    def _learn(self, ended: int, busy: float) -> None:
+        if ended <= 0:
+            return
+        each = max(0.0, busy) / ended
+        known = each if self._service is None else self._service
+        self._service = known + (each - known) * weight(ended, SERVICE_MEMORY)
+
+    def _take_in(self, arrived: float, now: float) -> None:
+        """A young mean remembers less: a supervisor that starts under load soon knows it."""
+        assert self._began is not None
+        span, age = now - self._looked, max(now - self._began, YOUNG)
+        share = min(1.0, weight(span, ARRIVALS_MEMORY) / weight(age, ARRIVALS_MEMORY))
+        self.arrivals += (arrived / span - self.arrivals) * share
+
+
+def _since(now: Meter, before: Meter) -> Meter:
+    return Meter(now.started - before.started, now.ended - before.ended, now.busy - before.busy)
+
+
+_NOTHING = Meter()
