@@ -136,7 +136,7 @@ class Supervisor:
             self._balancing.lookout.start()
         try:
             self._look()
-            while self._children or self._waits_for_work():
+            while self._children or self._goes_on():
                 sleep(LOOK)
                 self._look()
         finally:
@@ -150,9 +150,12 @@ class Supervisor:
             self._say(f"Stopped: {self._reason}.")
         return self._code
 
-    def _waits_for_work(self) -> bool:
-        """Whether it goes on without children: where none is needed just now."""
-        return self._balancing is not None and not (self._signals or self._options.ends_when_empty)
+    def _goes_on(self) -> bool:
+        """Without children: where none is needed just now, or none may start yet."""
+        if self._signals:
+            return False
+        by_need = self._balancing is not None and not self._options.ends_when_empty
+        return by_need or any(group.wanted > 0 for group in self._groups)
 
     # from signal handlers
 
