@@ -25,8 +25,7 @@ class Meter(msgspec.Struct, frozen=True):
 
 
 class Flow:
-    """One queue, looked at now and then. `arrivals` a second, below zero where a backlog goes that
-    others work off.
+    """One queue, looked at now and then.
 
     What arrived is what was started and what the backlog grew by. Of several supervisors each knows
     what it has started itself, and takes its share of what the backlog grew by. Where the backlog
@@ -34,14 +33,23 @@ class Flow:
     """
 
     def __init__(self) -> None:
-        self.arrivals = 0.0
+        self._arrivals = 0.0
         self._service: float | None = None
         self._meters: Mapping[str, Meter] = {}
         self._pending: int | None = None
         self._began: float | None = None
         self._looked = 0.0
+        self._running = 0
         self._quiet_since: float | None = None
         """Since when jobs run and none has ended."""
+
+    @property
+    def arrivals(self) -> float:
+        """Jobs a second; below zero where a backlog goes that others work off."""
+        if self._quiet > (self._service or 0.0):
+            # So long as none ends, no more can be at work than those that run.
+            return min(self._arrivals, self._running / self._quiet)
+        return self._arrivals
 
     @property
     def service(self) -> float | None:
@@ -50,8 +58,7 @@ class Flow:
         While none ends, they last at least as long as that: ten reports that take ten minutes are
         not taken for ten mails until the first one is done.
         """
-        quiet = 0.0 if self._quiet_since is None else self._looked - self._quiet_since
-        return quiet if quiet > (self._service or 0.0) else self._service
+        return self._quiet if self._quiet > (self._service or 0.0) else self._service
 
     def look(
         self,
@@ -73,8 +80,8 @@ class Flow:
         elif now > self._looked:
             grown = pending - self._pending if counted and self._pending is not None else 0
             self._take_in(sum(each.started for each in since) + grown / shared_by, now)
-        running = sum(each.started - each.ended for each in meters.values())
-        if running <= 0 or any(each.ended for each in since):
+        self._running = sum(each.started - each.ended for each in meters.values())
+        if self._running <= 0 or any(each.ended for each in since):
             self._quiet_since = None
         elif self._quiet_since is None:
             self._quiet_since = now
@@ -92,7 +99,11 @@ class Flow:
         assert self._began is not None
         span, age = now - self._looked, max(now - self._began, YOUNG)
         share = min(1.0, weight(span, ARRIVALS_MEMORY) / weight(age, ARRIVALS_MEMORY))
-        self.arrivals += (arrived / span - self.arrivals) * share
+        self._arrivals += (arrived / span - self._arrivals) * share
+
+    @property
+    def _quiet(self) -> float:
+        return 0.0 if self._quiet_since is None else self._looked - self._quiet_since
 
 
 def _since(now: Meter, before: Meter) -> Meter:
