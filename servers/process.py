@@ -74,6 +74,15 @@ class Server(ABC):
         """SIGKILL to every process of it; `restart` brings it back."""
         self._end(signal.SIGKILL)
 
+    def pause(self) -> None:
+        """SIGSTOP to every process of it: connections stay, and nobody is answered."""
+        self._signal_all(signal.SIGSTOP)
+        self._signal_all(signal.SIGSTOP)  # what the first process had just started
+
+    def go_on(self) -> None:
+        """SIGCONT: it goes on where `pause` has stopped it."""
+        self._signal_all(signal.SIGCONT)
+
     def stop(self) -> None:
         """Ends it and removes its folder. Stopping twice is fine."""
         self._end(self.immediate)
@@ -141,6 +150,9 @@ class Server(ABC):
                 self._process.kill()
                 self._process.wait()
         watcher.end_all(self.folder, signal.SIGKILL)  # children that a killed parent left
+
+    def _signal_all(self, how: signal.Signals) -> None:
+        watcher.send(watcher.processes_in(self.folder), how)
 
     def _spawn(self, command: Sequence[str | Path], log: IO[bytes]) -> subprocess.Popen[bytes]:
         account = self._account

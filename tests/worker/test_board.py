@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from math import inf
 from pathlib import Path
+from time import monotonic
 
 import pytest
 
-from tabur.worker.board import Board, Doing, Seen
+from tabur.worker.board import Board, Doing, Seen, read_board
 from tabur.worker.options import WorkOptions
 from tabur.worker.verdict import DEAF, EXIT_TIME, FROZEN, OVERDUE, Verdict, judged
 
@@ -30,9 +31,38 @@ def test_what_is_written_is_seen_by_others(board: Board) -> None:
     board.does(Doing.RETIRING, "timed out")
     board.counts(started=3, ended=2, busy=0.25)
     board.runs([A, B], [5.0, inf])
+    since = board.seen().since
     assert seen_elsewhere(board).seen() == Seen(
-        1.5, 2.5, 9.0, 0.25, 3, 2, Doing.RETIRING, 2, "timed out"
+        1.5, 2.5, 9.0, 0.25, 3, 2, Doing.RETIRING, 2, "timed out", since
     )
+    assert board.path is not None
+    assert read_board(board.path) == board.seen()
+
+
+def test_since_when_it_does_what_it_does(board: Board) -> None:
+    assert board.seen().since == 0.0
+    before = monotonic()
+    board.does(Doing.WORKING)
+    began = board.seen().since
+    assert before <= began <= monotonic()
+    board.does(Doing.WORKING, "still")
+    assert board.seen().since == began
+    board.does(Doing.ENDING)
+    assert board.seen().since > began
+
+
+def test_a_process_that_was_just_started_is_known_by_its_number(board: Board) -> None:
+    board.belongs_to(4711)
+    seen = board.seen()
+    assert seen.pid == 4711
+    assert 0 < seen.looked_at <= monotonic()
+    assert seen.turned_at == 0
+
+
+def test_what_is_no_board_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "x.board").write_bytes(b"short")
+    with pytest.raises(ValueError, match="no board"):
+        read_board(tmp_path / "x.board")
 
 
 def test_jobs_over_their_time_are_told_by_name(board: Board) -> None:
@@ -84,7 +114,7 @@ def test_a_frozen_process_dies_once_a_job_of_it_is_over_its_time_and_that_job_is
     found = verdict(looked=frozen, deadline=over)
     assert found is not None
     assert found.crash is not None
-    assert found.crash.blamed == {A}
+    assert found.crash.blamed == frozenset({A})
 
 
 def test_who_has_not_ended_in_time_dies_and_nobody_is_blamed() -> None:

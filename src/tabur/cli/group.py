@@ -25,9 +25,15 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     "Workers": {
         "queue:work": ("work:work", "Run jobs until stopped."),
         "queue:restart": ("queues:restart", "Let the workers stop after what they run."),
+        "health": ("health:health", "Tell whether the workers of this host are well, for probes."),
+        "queue:hold": ("pausing:hold", "Let no worker take any job, as after a restore."),
+        "queue:release-hold": ("pausing:release_hold", "End the hold."),
     },
     "Queues": {
         "queue:monitor": ("queues:monitor", "Show how full queues are; fails above a limit."),
+        "queue:pause": ("pausing:pause", "Let workers take nothing from a queue."),
+        "queue:resume": ("pausing:resume", "End a pause."),
+        "queue:continue": ("pausing:resume", "The same, as Laravel calls it."),
         "queue:clear": ("queues:clear", "Cancel all that waits on a queue."),
         "queue:move": ("move:move", "Move what waits to another connection."),
     },

@@ -107,7 +107,7 @@ def run(session: Session, connection: str | None, given: dict[str, Any]) -> NoRe
     app = open_at(spec)
     driver = _driver(app, connection_of(app, connection))
     options = _options(app, driver.name, given, verbose=session.verbose)
-    driver.check()
+    told = driver.check()
     if isinstance(driver, Relaying):
         driver.keep_relaying(RELAY)
     supervisor = Supervisor(
@@ -118,6 +118,7 @@ def run(session: Session, connection: str | None, given: dict[str, Any]) -> NoRe
         prune=lambda: prune(driver, [*app.drivers, driver], app.settings),
         say=_say,
         folder=_folder(app, spec, driver, options),
+        store=str(told["store"]),
         version=app.settings.version,
         slots=slots_by_queue(app, driver.name, options),
     )
@@ -149,8 +150,15 @@ def obey(supervisor: Supervisor) -> None:
 
 
 def _folder(app: Tabur, spec: str, driver: Driver, options: WorkOptions) -> RunFolder:
-    processes = sum(options.groups.values())
-    about = About(os.getpid(), spec, driver.name, options.queues, processes, options.sleep)
+    about = About(
+        os.getpid(),
+        spec,
+        driver.name,
+        options.queues,
+        sum(options.groups.values()),
+        pause=max(options.sleep, options.rest),
+        beat=options.beat,
+    )
     folder = RunFolder(app.settings.run, about)
     if not folder.is_seen:
         _say(

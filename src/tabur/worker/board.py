@@ -11,13 +11,15 @@ from collections.abc import Iterable
 from contextlib import suppress
 from enum import IntEnum
 from pathlib import Path
+from time import monotonic
 
 import msgspec
 
-#: looked, turned, ends_by, busy; started, ended, state, running; why it stops.
-_HEAD = struct.Struct("<4d4Q64s")
+#: looked, turned, ends_by, busy, since; started, ended, state, running, pid; why it stops.
+_HEAD = struct.Struct("<5d5Q64s")
 _MOMENT, _COUNT = struct.Struct("<d"), struct.Struct("<Q")
-_LOOKED, _TURNED, _ENDS_BY, _BUSY, _STARTED, _ENDED, _STATE, _RUNNING, _WHY = range(0, 72, 8)
+_LOOKED, _TURNED, _ENDS_BY, _BUSY, _SINCE = range(0, 40, 8)
+_STARTED, _ENDED, _STATE, _RUNNING, _PID, _WHY = range(40, 88, 8)
 _WIDEST_WHY = 64
 _ID = 16
 
@@ -52,6 +54,9 @@ class Seen(msgspec.Struct, frozen=True):
     running: int
     why: str = ""
     """Why it stops."""
+    since: float = 0.0
+    """When it began what it is about."""
+    pid: int = 0
 
 
 class Board:
@@ -72,7 +77,12 @@ class Board:
         self._slots = (len(self._map) - _HEAD.size) // (_ID + 8)
         self._deadlines_at = _HEAD.size + self._slots * _ID
 
-    # the process whose board it is
+    # the process whose board it is; `belongs_to` before it can speak for itself
+
+    def belongs_to(self, pid: int) -> None:
+        """It has just been started."""
+        _COUNT.pack_into(self._map, _PID, pid)
+        self.looked(monotonic())
 
     def looked(self, now: float) -> None:
         _MOMENT.pack_into(self._map, _LOOKED, now)
@@ -84,6 +94,8 @@ class Board:
         _MOMENT.pack_into(self._map, _ENDS_BY, moment)
 
     def does(self, doing: Doing, why: str = "") -> None:
+        if self.seen().doing is not doing:
+            _MOMENT.pack_into(self._map, _SINCE, monotonic())
         _COUNT.pack_into(self._map, _STATE, doing)
         if why:
             text = why.encode()[:_WIDEST_WHY]
@@ -107,9 +119,7 @@ class Board:
     # everybody else
 
     def seen(self) -> Seen:
-        *moments, started, ended, doing, running, why = _HEAD.unpack_from(self._map)
-        said = why.rstrip(b"\0").decode("utf-8", "replace")
-        return Seen(*moments, started, ended, Doing(doing), running, said)
+        return _seen(self._map)
 
     def overdue(self, before: float) -> frozenset[bytes]:
         """The jobs that had to be over at `before`."""
@@ -130,3 +140,30 @@ class Board:
         if self.path is not None:
             with suppress(OSError):
                 self.path.unlink()
+
+
+def read_board(path: Path) -> Seen:
+    """What stands on a board, for those who may only read it. Raises OSError, and ValueError for
+    what is no board."""
+    content = path.read_bytes()
+    if len(content) < _HEAD.size:
+        raise ValueError(f"{path} is no board.")
+    return _seen(content)
+
+
+def _seen(content: mmap.mmap | bytes) -> Seen:
+    looked, turned, ends_by, busy, since, *counts, why = _HEAD.unpack_from(content)
+    started, ended, doing, running, pid = counts
+    return Seen(
+        looked_at=looked,
+        turned_at=turned,
+        ends_by=ends_by,
+        busy=busy,
+        started=started,
+        ended=ended,
+        doing=Doing(doing),
+        running=running,
+        why=why.rstrip(b"\0").decode("utf-8", "replace"),
+        since=since,
+        pid=pid,
+    )

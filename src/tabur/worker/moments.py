@@ -33,10 +33,11 @@ class Moments:
         with suppress(OSError, ValueError):
             self._latest = int(self._file.read_text("ascii"))
 
-    def check(self, signals: Signals, control: Control) -> None:
-        """Put the store on hold where it has gone back. One that has no moment yet is a new one."""
-        gone_back = 0 < signals.moment < self._latest - TOLERATED
-        if gone_back and signals.hold is None:
+    def check(self, signals: Signals, control: Control) -> bool:
+        """Put the store on hold where it has gone back; answers whether it did. One that has no
+        moment yet is a new one."""
+        gone_back = 0 < signals.moment < self._latest - TOLERATED and signals.hold is None
+        if gone_back:
             now, then = (
                 datetime.fromtimestamp(moment / SECOND, UTC).strftime("%Y-%m-%d %H:%M:%S")
                 for moment in (self._latest, signals.moment)
@@ -47,6 +48,7 @@ class Moments:
             )
         elif signals.moment > self._latest:
             self.keep(signals.moment)
+        return gone_back
 
     def keep(self, moment: int) -> None:
         self._latest = moment

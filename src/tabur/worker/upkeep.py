@@ -134,17 +134,26 @@ class Upkeep:
             self.last_beat = now
 
     def look_at_signals(self) -> None:
-        signals = self._driver.control.signals()
-        self._moments.check(signals, self._driver.control)
-        self.signals = signals
+        control = self._driver.control
+        signals = control.signals()
+        held = self._moments.check(signals, control)
+        self.signals = control.signals() if held else signals
 
     # mending
 
     def mend(self) -> None:
         """One round: what is owed, then what is to be done from time to time."""
         while self._duties:
-            self._duties[0].perform(self._driver)
-            self._duties.popleft().done = True
+            duty = self._duties.popleft()
+            try:
+                duty.perform(self._driver)
+            except StoreError:
+                self._duties.appendleft(duty)  # in their order: nothing is released too early
+                raise
+            except Exception:
+                self._duties.append(duty)  # one that cannot be done keeps no other from it
+                raise
+            duty.done = True
         now = self._clock()
         if now - self._observed_at >= self._options.beat:
             self._observed_at = now
