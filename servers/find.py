@@ -22,6 +22,11 @@ PROGRAMS = {
         ("mariadb-install-db", "mysql_install_db"), "/usr/bin", "mariadb-server"
     ),
     "redis-server": Program(("redis-server", "valkey-server"), "/usr/bin", "redis-server"),
+    # For hosts on a network (servers/hosts.py).
+    "ip": Program(("ip",), "/usr/sbin", "iproute2"),
+    "unshare": Program(("unshare",), "/usr/bin", "util-linux"),
+    "nsenter": Program(("nsenter",), "/usr/bin", "util-linux"),
+    "libfaketime": Program(("libfaketimeMT.so.1",), "/usr/lib/*/faketime", "faketime"),
 }
 
 
