@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from time import monotonic
 
@@ -15,10 +16,10 @@ import msgspec
 
 from tabur.drivers.contract import Driver
 from tabur.errors import StoreError
-from tabur.model.records import ALL_QUEUES
+from tabur.model.records import ALL_QUEUES, Pace
 from tabur.model.scaling import Level, enough
 from tabur.worker.balance import Balancer
-from tabur.worker.flow import Flow, Meter
+from tabur.worker.flow import Flow, Meter, pace
 from tabur.worker.options import Balance
 
 _log = logging.getLogger("tabur.worker")
@@ -160,6 +161,16 @@ class Balancing:
         for change in plan.changes:
             self._say(str(change))
         return {change.queue: change.after for change in plan.changes}
+
+    def paces(self, workers: Mapping[str, str]) -> dict[str, Pace]:
+        """Of each worker, given its queue: an even part of what arrives there."""
+        sharing = Counter(workers.values())
+        levels = {each.queue: each for each in self.levels}
+        return {
+            worker: pace(levels[queue].arrivals / sharing[queue], levels[queue].service)
+            for worker, queue in workers.items()
+            if queue in levels
+        }
 
     def _level(self, queue: str, sight: Sight, paused: Collection[str]) -> Level:
         flow = self._flows[queue]

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from tabur.model.records import Pace
 from tabur.model.scaling import weight
 
 #: Seconds that the mean of arrivals remembers: what waits is seen at once anyway.
@@ -104,6 +105,29 @@ class Flow:
     @property
     def _quiet(self) -> float:
         return 0.0 if self._quiet_since is None else self._looked - self._quiet_since
+
+
+class Paces:
+    """How fast each process of a supervisor is, one by one."""
+
+    def __init__(self) -> None:
+        self._flows: dict[str, Flow] = {}
+
+    def look(self, meters: Mapping[str, Meter], *, now: float) -> dict[str, Pace]:
+        """By worker. What comes to it is what it starts: of the backlog it knows nothing."""
+        self._flows = {worker: self._flows.get(worker) or Flow() for worker in meters}
+        for worker, flow in self._flows.items():
+            flow.look({worker: meters[worker]}, 0, now=now)
+        return {worker: pace(flow.arrivals, flow.service) for worker, flow in self._flows.items()}
+
+
+def pace(rate: float, service: float | None) -> Pace:
+    """Rounded, so that one that hardly changes need not be told again."""
+    return Pace(_rounded(max(0.0, rate)), None if service is None else _rounded(service))
+
+
+def _rounded(value: float) -> float:
+    return float(f"{value:.3g}") if value >= 0.001 else 0.0
 
 
 def _since(now: Meter, before: Meter) -> Meter:
