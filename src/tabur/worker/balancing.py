@@ -9,18 +9,19 @@ from __future__ import annotations
 import logging
 import threading
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from time import monotonic
 
 import msgspec
 
 from tabur.drivers.contract import Driver
 from tabur.errors import StoreError
+from tabur.jobs.definition import JobDefinition
 from tabur.model.records import ALL_QUEUES, Pace
 from tabur.model.scaling import Level, enough
 from tabur.worker.balance import Balancer
 from tabur.worker.flow import Flow, Meter, pace
-from tabur.worker.options import Balance
+from tabur.worker.options import Balance, WorkOptions
 
 _log = logging.getLogger("tabur.worker")
 
@@ -183,3 +184,16 @@ class Balancing:
             shared_by=sight.sharers[queue],
             paused=queue in paused or ALL_QUEUES in paused,
         )
+
+
+def slots_by_queue(
+    jobs: Iterable[JobDefinition], options: WorkOptions, *, default: str
+) -> dict[str, int]:
+    """How many of the jobs that go to a queue by themselves one process runs at once: those of the
+    kind for which it has least room. `default`: the queue of jobs that name none."""
+    sizes = options.slots()
+    found: dict[str, int] = {}
+    for job in jobs:
+        queue, size = job.options.queue or default, sizes[job.isolation]
+        found[queue] = min(size, found.get(queue, size))
+    return {queue: found.get(queue, options.thread_slots) for queue in options.queues}
