@@ -57,8 +57,15 @@ def test_one_job_that_waits_is_worth_a_process_even_with_a_minimum_of_none() -> 
     assert wanted(level(), WIDE, 60) == 0
 
 
+def test_what_is_left_of_an_old_mean_is_no_need() -> None:
+    assert wanted(level(arrivals=0.4), WIDE, 60) == 0
+    assert wanted(level(arrivals=0.6), WIDE, 60) == 1
+    assert wanted(level(arrivals=0.4, pending=1), WIDE, 60) == 1
+
+
 def test_before_a_job_has_ended_a_second_is_assumed() -> None:
     assert need(level(pending=1_200, service=None), 60) == pytest.approx(2)
+    assert need(level(pending=3, arrivals=50.0, service=None), 1) == pytest.approx(0.3)
 
 
 def test_a_paused_queue_needs_none_however_many_wait() -> None:

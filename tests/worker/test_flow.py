@@ -111,6 +111,7 @@ def test_jobs_that_do_not_end_last_as_long_as_they_have_run() -> None:
     assert process.flow.service == pytest.approx(0.1)
     process.look(30, after=90.0)
     assert process.flow.service == pytest.approx(90)
+    assert process.flow.arrivals * 90 <= 10  # as many as run, and no more
     process.meter = Meter(15, 15, 0.5 + 10 * 100)
     process.look(30, after=10.0)
     assert process.flow.service == pytest.approx(0.1 + (100 - 0.1) * 0.18, rel=0.05)

@@ -29,8 +29,17 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "queue:hold": ("pausing:hold", "Let no worker take any job, as after a restore."),
         "queue:release-hold": ("pausing:release_hold", "End the hold."),
     },
+    "Horizon": {
+        "horizon": ("horizon:horizon", "Work all queues, each with the processes that it needs."),
+        "horizon:status": ("horizon:status", "Tell whether workers run, and on which queues."),
+        "horizon:supervisors": ("horizon:list_supervisors", "List the supervisors of all hosts."),
+        "horizon:pause": ("horizon:pause", "Let workers take nothing from any queue."),
+        "horizon:continue": ("horizon:resume", "End that."),
+        "horizon:terminate": ("horizon:terminate", "Let the workers stop after what they run."),
+    },
     "Queues": {
         "queue:monitor": ("queues:monitor", "Show how full queues are; fails above a limit."),
+        "queue:metrics": ("metrics:metrics", "Show how many processes each queue needs."),
         "queue:pause": ("pausing:pause", "Let workers take nothing from a queue."),
         "queue:resume": ("pausing:resume", "End a pause."),
         "queue:continue": ("pausing:resume", "The same, as Laravel calls it."),

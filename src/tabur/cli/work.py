@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from tabur.cli.balancing import balance, balancing_options, check_together, slots_by_queue
+from tabur.cli.balancing import balance, balancing_options, check_together
 from tabur.cli.group import Command, Session
 from tabur.cli.opening import connection_of, declared_queues, open_at
 from tabur.cli.values import COUNT, SECONDS, WAITS
@@ -19,6 +19,7 @@ from tabur.jobs.options import check_name
 from tabur.maintenance.retention import prune
 from tabur.model.retry import Policy
 from tabur.model.states import Isolation
+from tabur.worker.balancing import slots_by_queue
 from tabur.worker.folder import About, RunFolder
 from tabur.worker.load import find_app
 from tabur.worker.options import WorkOptions
@@ -120,7 +121,7 @@ def run(session: Session, connection: str | None, given: dict[str, Any]) -> NoRe
         folder=_folder(app, spec, driver, options),
         store=str(told["store"]),
         version=app.settings.version,
-        slots=slots_by_queue(app, driver.name, options),
+        slots=slots_by_queue(app.registry, options, default=app.settings.queue_on(driver.name)),
     )
     obey(supervisor)
     if options.output == "lines":

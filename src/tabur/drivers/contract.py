@@ -25,6 +25,7 @@ from tabur.model.records import (
     JobRecord,
     NewJob,
     Owner,
+    Pace,
     Pause,
     Progress,
     QueueSize,
@@ -191,6 +192,9 @@ class Workers(Protocol):
     def beat(self, workers: Sequence[str]) -> int:
         """Count one up on each; one that was removed meanwhile is not brought back. Answers how
         many of them are known."""
+
+    def tell(self, paces: Mapping[str, Pace]) -> None:
+        """Keep how fast workers are, until the next time; of one that was removed, nothing."""
 
     def list(self) -> Sequence[WorkerRecord]: ...
 

@@ -13,6 +13,9 @@ from tabur.errors import ConfigError
 TARGET = 60.0
 #: Seconds that a job is taken to last before the first one has ended.
 UNKNOWN_SERVICE = 1.0
+#: Where nothing waits, less than this share of a process is no need: a mean of arrivals never
+#: becomes quite zero.
+IDLE = 0.05
 #: Waiting jobs are counted no further, however many could still make a difference.
 MOST_COUNTED = 1_000_000
 #: 3 processes that are needed to the last digit are 3, not 4, for the sake of that digit.
@@ -68,15 +71,23 @@ def need(level: Level, target: float) -> float:
     """
     if level.paused:
         return 0.0  # more processes would wait as well
-    service = UNKNOWN_SERVICE if level.service is None else level.service
-    drained = level.pending / level.shared_by / target
-    return (max(0.0, level.arrivals) + drained) * service / level.slots
+    waiting = level.pending / level.shared_by
+    rate = max(0.0, level.arrivals) + waiting / target
+    if level.service is None:  # no more than one for each that waits, on a guess
+        return min(rate * UNKNOWN_SERVICE, waiting) / level.slots
+    return rate * level.service / level.slots
 
 
 def wanted(level: Level, limits: Limits, target: float) -> int:
-    """Processes for one queue within its limits; one at least where something waits."""
+    """Processes for one queue within its limits; one at least where something waits, and none,
+    where that is allowed, when hardly anything comes."""
     asked = min(need(level, target), float(limits.maximum))
-    least = max(limits.minimum, 1 if level.pending and not level.paused else 0)
+    if level.pending and not level.paused:
+        least = max(limits.minimum, 1)
+    else:
+        least = limits.minimum
+        if asked < IDLE:
+            return least
     return min(limits.maximum, max(least, ceil(asked - _ROUNDING)))
 
 

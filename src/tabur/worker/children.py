@@ -16,6 +16,7 @@ import msgspec
 from tabur.model.ids import new_worker_id
 from tabur.model.records import Crash, WorkerRecord
 from tabur.worker.board import Board, Doing
+from tabur.worker.flow import Meter
 from tabur.worker.protocol import Hello, Order, What
 from tabur.worker.upkeep import Registration, Release
 
@@ -69,6 +70,11 @@ class Child:
     def stays(self) -> bool:
         """Whether another in its place would be one too many: not if it is about to be replaced."""
         return not self.lives or self.board.seen().doing is not Doing.RETIRING
+
+    @property
+    def meter(self) -> Meter:
+        seen = self.board.seen()
+        return Meter(seen.started, seen.ended, seen.busy)
 
     def start(self, hello: Hello) -> None:
         self._process = subprocess.Popen(

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from tabur.model.records import Pace
 from tabur.model.scaling import weight
 
 #: Seconds that the mean of arrivals remembers: what waits is seen at once anyway.
@@ -25,8 +26,7 @@ class Meter(msgspec.Struct, frozen=True):
 
 
 class Flow:
-    """One queue, looked at now and then. `arrivals` a second, below zero where a backlog goes that
-    others work off.
+    """One queue, looked at now and then.
 
     What arrived is what was started and what the backlog grew by. Of several supervisors each knows
     what it has started itself, and takes its share of what the backlog grew by. Where the backlog
@@ -34,14 +34,23 @@ class Flow:
     """
 
     def __init__(self) -> None:
-        self.arrivals = 0.0
+        self._arrivals = 0.0
         self._service: float | None = None
         self._meters: Mapping[str, Meter] = {}
         self._pending: int | None = None
         self._began: float | None = None
         self._looked = 0.0
+        self._running = 0
         self._quiet_since: float | None = None
         """Since when jobs run and none has ended."""
+
+    @property
+    def arrivals(self) -> float:
+        """Jobs a second; below zero where a backlog goes that others work off."""
+        if self._quiet > (self._service or 0.0):
+            # So long as none ends, no more can be at work than those that run.
+            return min(self._arrivals, self._running / self._quiet)
+        return self._arrivals
 
     @property
     def service(self) -> float | None:
@@ -50,8 +59,7 @@ class Flow:
         While none ends, they last at least as long as that: ten reports that take ten minutes are
         not taken for ten mails until the first one is done.
         """
-        quiet = 0.0 if self._quiet_since is None else self._looked - self._quiet_since
-        return quiet if quiet > (self._service or 0.0) else self._service
+        return self._quiet if self._quiet > (self._service or 0.0) else self._service
 
     def look(
         self,
@@ -73,8 +81,8 @@ class Flow:
         elif now > self._looked:
             grown = pending - self._pending if counted and self._pending is not None else 0
             self._take_in(sum(each.started for each in since) + grown / shared_by, now)
-        running = sum(each.started - each.ended for each in meters.values())
-        if running <= 0 or any(each.ended for each in since):
+        self._running = sum(each.started - each.ended for each in meters.values())
+        if self._running <= 0 or any(each.ended for each in since):
             self._quiet_since = None
         elif self._quiet_since is None:
             self._quiet_since = now
@@ -92,7 +100,34 @@ class Flow:
         assert self._began is not None
         span, age = now - self._looked, max(now - self._began, YOUNG)
         share = min(1.0, weight(span, ARRIVALS_MEMORY) / weight(age, ARRIVALS_MEMORY))
-        self.arrivals += (arrived / span - self.arrivals) * share
+        self._arrivals += (arrived / span - self._arrivals) * share
+
+    @property
+    def _quiet(self) -> float:
+        return 0.0 if self._quiet_since is None else self._looked - self._quiet_since
+
+
+class Paces:
+    """How fast each process of a supervisor is, one by one."""
+
+    def __init__(self) -> None:
+        self._flows: dict[str, Flow] = {}
+
+    def look(self, meters: Mapping[str, Meter], *, now: float) -> dict[str, Pace]:
+        """By worker. What comes to it is what it starts: of the backlog it knows nothing."""
+        self._flows = {worker: self._flows.get(worker) or Flow() for worker in meters}
+        for worker, flow in self._flows.items():
+            flow.look({worker: meters[worker]}, 0, now=now)
+        return {worker: pace(flow.arrivals, flow.service) for worker, flow in self._flows.items()}
+
+
+def pace(rate: float, service: float | None) -> Pace:
+    """Rounded, so that one that hardly changes need not be told again."""
+    return Pace(_rounded(max(0.0, rate)), None if service is None else _rounded(service))
+
+
+def _rounded(value: float) -> float:
+    return float(f"{value:.3g}") if value >= 0.001 else 0.0
 
 
 def _since(now: Meter, before: Meter) -> Meter:

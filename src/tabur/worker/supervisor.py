@@ -16,12 +16,12 @@ from time import monotonic, sleep
 from tabur.drivers.contract import Driver
 from tabur.model.clock import now_us
 from tabur.model.ids import new_worker_id
-from tabur.model.records import ALL_QUEUES, Crash, ErrorInfo, Pause
+from tabur.model.records import ALL_QUEUES, Crash, ErrorInfo, Pace, Pause
 from tabur.model.states import Isolation
 from tabur.worker.balancing import Balancing, Lookout, Manned
 from tabur.worker.board import Doing
 from tabur.worker.children import Child, Life
-from tabur.worker.flow import Meter
+from tabur.worker.flow import Paces
 from tabur.worker.folder import RunFolder
 from tabur.worker.moments import Moments
 from tabur.worker.notify import Notifier
@@ -111,6 +111,8 @@ class Supervisor:
             prune=prune,
             say=say,
         )
+        self._paces = Paces()
+        self._measured = monotonic()
         self._notifier = Notifier()
         self._reason: str | None = None
         """Why it stops."""
@@ -147,7 +149,7 @@ class Supervisor:
                 self._balancing.lookout.stop()
             self._folder.remove()
         if self._options.output == "lines":
-            self._say(f"Stopped: {self._reason}.")
+            self._say(f"Stopped: {self._reason or 'nothing is left to run'}.")
         return self._code
 
     def _goes_on(self) -> bool:
@@ -187,6 +189,9 @@ class Supervisor:
             self._balance(self._balancing)
         for group in self._groups:
             self._keep_up(group, now)
+        if now - self._measured >= self._options.beat:
+            self._measured = now
+            self._upkeep.paces = self._measure(now)
         reap_orphans({child.pid for child in self._children})
         self._folder.board.looked(now)
         self._folder.board.turned(self._upkeep.last_beat)
@@ -302,8 +307,7 @@ class Supervisor:
         changes = balancing.decide(
             {
                 queue: Manned(
-                    group.wanted,
-                    {each.worker: _meter(each) for each in group.children if each.lives},
+                    group.wanted, {each.worker: each.meter for each in group.children if each.lives}
                 )
                 for queue, group in by_queue.items()
             },
@@ -313,6 +317,14 @@ class Supervisor:
         for queue, wanted in changes.items():
             by_queue[queue].wanted = wanted
             by_queue[queue].let_go()
+
+    def _measure(self, now: float) -> dict[str, Pace]:
+        alive = [child for child in self._children if child.lives]
+        paces = self._paces.look({child.worker: child.meter for child in alive}, now=now)
+        if self._balancing is not None:  # which knows what arrives as well
+            queues = {child.worker: child.queues[0] for child in alive}
+            paces |= self._balancing.paces(queues)
+        return paces
 
     # starting
 
@@ -357,11 +369,6 @@ class Supervisor:
                 )
             )
             self._upkeep.owe(child.registration)
-
-
-def _meter(child: Child) -> Meter:
-    board = child.board.seen()
-    return Meter(board.started, board.ended, board.busy)
 
 
 def _paused(pauses: Sequence[Pause]) -> str:
