@@ -2,6 +2,7 @@
 
 from tabur.app import Tabur
 from tabur.errors import (
+    ClaimLost,
     ConfigError,
     IdempotencyConflict,
     JobCancelled,
@@ -24,6 +25,7 @@ from tabur.model.retry import exponential
 from tabur.model.states import State
 
 __all__ = [
+    "ClaimLost",
     "ConfigError",
     "FunctionJob",
     "IdempotencyConflict",

@@ -19,13 +19,16 @@ from tabur.jobs.function import FunctionJob, JobDecorator
 from tabur.jobs.handle import JobHandle
 from tabur.jobs.job import Job, define_class
 from tabur.jobs.options import DeclaredOptions, check_name, declared
-from tabur.jobs.pending import Dispatcher, PendingJob
+from tabur.jobs.pending import Dispatcher, PendingJob, Sender
 from tabur.jobs.registry import Registry
 from tabur.jobs.scope import CurrentScope, Scope
+from tabur.jobs.sessions import Sessions
 from tabur.worker.runtime import Runtime
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
+    from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker
+    from sqlalchemy.orm import sessionmaker
 
     from tabur.dispatch.recording import FakeQueue
 
@@ -50,7 +53,8 @@ class Tabur:
         self._dispatcher: Dispatcher = StoreDispatcher(
             self._route, self._scope, code=self.settings.version
         )
-        self._sending: Dispatcher = _Switch(lambda: self._dispatcher)
+        self._sessions = Sessions(lambda: self._stores.get("database"))
+        self._sending: Sender = _Switch(lambda: self._dispatcher, self._sessions)
 
     @classmethod
     def from_env(cls, env_file: str | Path | None = ".env", **overrides: Any) -> Tabur:
@@ -182,6 +186,14 @@ class Tabur:
         for driver in drivers:
             driver.install(engine)
 
+    def use_sessions(
+        self, *sessions: sessionmaker[Any] | Engine | async_sessionmaker[Any] | AsyncEngine
+    ) -> None:
+        """Where `ctx.transaction()` gets its sessions from: one that is synchronous, one that is
+        not, or both. They must lead to the queue's own database. Call it where the app is made,
+        for workers import that too. Raises ConfigError."""
+        self._sessions.use(*sessions)
+
     def attachment_path(self, relative: str) -> Path:
         """Where a job's attachment lies; `relative` as `Attachment.path` gives it."""
         return self.settings.attachments / relative
@@ -194,11 +206,16 @@ class Tabur:
     def runtime_of(self, connection: str) -> Runtime:
         """What a worker of this connection needs."""
         return Runtime(
-            self.registry, self._scope, self.settings, lambda: self.driver_of(connection)
+            self.registry,
+            self._scope,
+            self.settings,
+            lambda: self.driver_of(connection),
+            self._sessions,
         )
 
     def close(self) -> None:
         """Close the stores' connections; the next use opens them again."""
+        self._sessions.close()
         self._stores.close()
 
     def _route(self, connection: str | None) -> Route:
@@ -241,8 +258,9 @@ class Tabur:
 class _Switch:
     """Stands between declared jobs and the dispatcher, which `fake()` exchanges."""
 
-    def __init__(self, current: Callable[[], Dispatcher]) -> None:
+    def __init__(self, current: Callable[[], Dispatcher], sessions: Sessions) -> None:
         self._current = current
+        self.sessions = sessions
 
     def dispatch(self, pending: PendingJob[R]) -> JobHandle[R]:
         return self._current().dispatch(pending)

@@ -10,6 +10,7 @@ TaburError
 ├── JobNotFinished         a result was asked for too early
 ├── JobFailed              a result was asked for and the job has failed
 ├── JobCancelled           its owner called the job back
+├── ClaimLost              another worker has the job now: the transaction was rolled back
 ├── DispatchWouldBlock     a dispatch that would wait for the caller's own open transaction
 └── StoreError
     ├── SchemaMissing      `tabur migrate` has not been run
@@ -99,6 +100,18 @@ class JobCancelled(TaburError):
 
     def __init__(self, job_id: str) -> None:
         super().__init__(f"Job {job_id} was cancelled.")
+        self.job_id = job_id
+
+
+class ClaimLost(TaburError):
+    """Raised in a job by `ctx.transaction()` and `ctx.checkpoint()`."""
+
+    def __init__(self, job_id: str) -> None:
+        super().__init__(
+            f"Job {job_id} was taken from this worker while it ran (it was thought to be dead): "
+            "it may run elsewhere by now, or have ended there. This transaction was rolled back, "
+            "and nothing of it was written. Let this error pass: the run is over."
+        )
         self.job_id = job_id
 
 

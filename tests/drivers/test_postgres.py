@@ -17,6 +17,7 @@ from tabur.model.records import NewJob
 from tabur.model.states import Isolation
 from tabur.testing.conformance import (
     ACROSS_PROCESSES,
+    FENCING,
     OBLIGATIONS,
     MakeDriver,
     Obligation,
@@ -46,6 +47,11 @@ def dispatch_elsewhere(url: str) -> Callable[[NewJob], None]:
 
 @pytest.mark.parametrize("obligation", OBLIGATIONS, ids=lambda each: each.__name__)
 def test_the_database_driver(obligation: Obligation, make_driver: MakeDriver) -> None:
+    check(obligation, make_driver)
+
+
+@pytest.mark.parametrize("obligation", FENCING, ids=lambda each: each.__name__)
+def test_in_a_jobs_own_transaction(obligation: Obligation, make_driver: MakeDriver) -> None:
     check(obligation, make_driver)
 
 

@@ -117,6 +117,21 @@ def test_a_job_that_kills_its_process_is_poison_after_three_and_harms_no_neighbo
     assert "killed by SIGSEGV" in worker.output
 
 
+@pytest.mark.parametrize(
+    ("job", "error"),
+    [("Deadly", "JobCrashed"), ("Endless", "JobTimedOut"), ("EndlessLight", "JobTimedOut")],
+)
+def test_failed_is_called_after_crashes_and_timeouts_too(
+    shop: Workshop, job: str, error: str
+) -> None:
+    handle = getattr(shop.module, job)().dispatch()
+    shop.worker()
+    with pytest.raises(JobFailed) as failed:
+        handle.wait(40)
+    assert failed.value.error_type.endswith(error)
+    assert shop.ledger("failed()") == [f"failed() {job} {error}"]
+
+
 # timeouts
 
 

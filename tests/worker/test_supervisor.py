@@ -35,6 +35,7 @@ def supervisor(
         prune=lambda: None,
         say=said.append,
         folder=RunFolder(shop.folder / "run", ABOUT),
+        store="jobs",
     )
 
 

@@ -137,7 +137,7 @@ def work(session: Session, /, connection: str | None, **given: Any) -> None:
     app = open_at(spec)
     driver = _driver(app, connection_of(app, connection))
     options = _options(app, driver.name, given, verbose=session.verbose)
-    driver.check()
+    told = driver.check()
     if isinstance(driver, Relaying):
         driver.keep_relaying(RELAY)
     supervisor = Supervisor(
@@ -148,6 +148,7 @@ def work(session: Session, /, connection: str | None, **given: Any) -> None:
         prune=lambda: prune(driver, [*app.drivers, driver], app.settings),
         say=_say,
         folder=_folder(app, spec, driver, options),
+        store=str(told["store"]),
         version=app.settings.version,
     )
     obey(supervisor)

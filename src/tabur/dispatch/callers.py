@@ -1,50 +1,14 @@
-"""Callers' own transactions: SQLAlchemy sessions and connections, synchronous and not."""
+"""What is to happen when a caller's own transaction has committed."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from tabur.errors import ConfigError
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
-    from sqlalchemy.ext.asyncio import AsyncConnection
     from sqlalchemy.orm import Session, SessionTransaction
-
-
-def is_async(session: Any) -> bool:
-    """Whether it is an AsyncSession or AsyncConnection; looked up without importing them."""
-    module = sys.modules.get("sqlalchemy.ext.asyncio")
-    return module is not None and isinstance(
-        session, module.AsyncSession | module.async_scoped_session | module.AsyncConnection
-    )
-
-
-def connection_of(session: Any) -> Connection:
-    """The connection on which a Session (or scoped_session) works, or the Connection itself."""
-    from sqlalchemy import Connection
-
-    if isinstance(session, Connection):
-        return session
-    try:
-        connection: Connection = session.connection()
-    except AttributeError:
-        raise ConfigError(
-            f"session={type(session).__name__}: a SQLAlchemy Session, Connection, AsyncSession or "
-            "AsyncConnection is needed."
-        ) from None
-    return connection
-
-
-async def async_connection_of(session: Any) -> AsyncConnection:
-    from sqlalchemy.ext.asyncio import AsyncConnection
-
-    if isinstance(session, AsyncConnection):
-        return session
-    connection: AsyncConnection = await session.connection()
-    return connection
 
 
 def sync_session(session: Any) -> Session:

@@ -16,6 +16,7 @@ from tabur.errors import ConfigError, StoreUnavailable
 from tabur.jobs.handle import JobHandle
 from tabur.jobs.pending import PendingJob
 from tabur.jobs.scope import CurrentScope
+from tabur.jobs.sessions import async_connection_of, connection_of, is_async
 from tabur.model.records import NewJob
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ class StoreDispatcher:
         session = pending.settings.session
         if session is None and pending.settings.after_commit:
             raise ConfigError("after_commit=True needs session=: whose commit is meant?")
-        if callers.is_async(session):
+        if is_async(session):
             raise ConfigError(
                 "The session is asynchronous: write await ….dispatch_async(), not ….dispatch()."
             )
@@ -51,11 +52,11 @@ class StoreDispatcher:
             return self._handle(pending, job, [driver])
         if pending.settings.after_commit:
             return self._send_after(session, route, pending, job)
-        return self._send_in(callers.connection_of(session), route, pending, job)
+        return self._send_in(connection_of(session), route, pending, job)
 
     async def dispatch_async(self, pending: PendingJob[R]) -> JobHandle[R]:
         session = pending.settings.session
-        if not callers.is_async(session):
+        if not is_async(session):
             import asyncio  # most who import tabur have no event loop; it takes 30 ms
 
             return await asyncio.to_thread(self.dispatch, pending)
@@ -63,7 +64,7 @@ class StoreDispatcher:
         job = self._job(pending, route)
         if pending.settings.after_commit:
             return self._send_after(callers.sync_session(session), route, pending, job)
-        connection = await callers.async_connection_of(session)
+        connection = await async_connection_of(session)
         return await connection.run_sync(lambda sync: self._send_in(sync, route, pending, job))
 
     def dispatch_many(self, pending: Iterable[PendingJob[Any]]) -> list[JobHandle[Any]]:
@@ -74,7 +75,7 @@ class StoreDispatcher:
         if len(sessions) > 1 or any(each.settings.after_commit for each in many):
             raise ConfigError("dispatch_many takes jobs of one session, and no after_commit.")
         session = next(iter(sessions.values()), None)
-        if callers.is_async(session):
+        if is_async(session):
             raise ConfigError("dispatch_many takes a Session or Connection, no asynchronous one.")
         groups: dict[Route, list[int]] = {}
         for n, each in enumerate(many):
@@ -87,7 +88,7 @@ class StoreDispatcher:
                 driver = route.send(jobs)
                 self._compare(group, jobs, driver)
             else:
-                driver = self._put(callers.connection_of(session), route, group, jobs)
+                driver = self._put(connection_of(session), route, group, jobs)
             for n, each, job in zip(places, group, jobs, strict=True):
                 handles[n] = self._handle(each, job, [driver])
         return [handles[n] for n in range(len(many))]

@@ -34,6 +34,7 @@ from tabur.model.states import Isolation, State
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
+    from sqlalchemy.ext.asyncio import AsyncEngine
 
 
 class CancelAnswer(StrEnum):
@@ -303,21 +304,38 @@ class Transactional(Protocol):
 
 
 @runtime_checkable
-class Settling(Protocol):
-    """A driver whose store may be the database in which jobs write: the end of a job then commits
-    with what it wrote."""
+class Fencing(Protocol):
+    """A driver whose jobs may settle in a transaction of their own data, fenced by their token:
+    what they wrote and their end commit together or, where the claim has moved on, not at all.
+    The first three raise ConfigError where `connection` leads to another database."""
+
+    def begin_in(self, connection: Connection) -> None:
+        """Begin to write in the transaction that has just begun on `connection`: where an engine
+        has one writer, it is this one from here on. Locks nothing of the queue elsewhere. Raises
+        ConfigError where the connection commits each statement by itself."""
 
     def settle_in(self, connection: Connection, move: Transition) -> bool:
         """As a settle of `Claiming.exchange`, of a job that has completed, in the transaction that
-        is open on `connection`: what the job wrote there and its end commit or vanish together.
-        False where the claim has moved on; then nothing was changed, and the caller must roll back.
-        Raises ConfigError where it is another database."""
+        is open on `connection`. Wakes workers once it has committed, where follow-ups made
+        something claimable. False where the claim has moved on; then nothing was changed, and the
+        caller must roll back."""
 
     def checkpoint_in(
         self, connection: Connection, job_id: bytes, token: bytes, cursor: bytes
     ) -> bool:
         """Keep `cursor` with a running job in the transaction that is open on `connection`. False
         as in `settle_in`; until the transaction ends, nobody can take the claim away."""
+
+    def is_settled(self, job_id: bytes, token: bytes) -> bool:
+        """Whether a `settle_in` under this token has committed: for a commit that brought no
+        answer. Waits for one whose transaction is still open."""
+
+    def make_engine(self) -> Engine:
+        """A new engine on this database for jobs' transactions, prepared as by `install`. Raises
+        ConfigError where no client for it is installed."""
+
+    def make_async_engine(self) -> AsyncEngine:
+        """As `make_engine`. Its connections are of use on any event loop, and keep none open."""
 
 
 @runtime_checkable

@@ -5,26 +5,50 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator, Sized
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeVar, overload
 
 from tabur.errors import JobCancelled, TaburError
+from tabur.jobs.transaction import (
+    Backing,
+    JobTransaction,
+    OwnSettle,
+    checkpoint,
+    checkpoint_async,
+)
 from tabur.model.clock import to_us
+from tabur.model.codec import decode_cursor
 from tabur.model.ids import id_text
 from tabur.model.records import ClaimedJob, Progress
 
 if TYPE_CHECKING:
+    from contextlib import AbstractAsyncContextManager, AbstractContextManager
     from datetime import timedelta
 
+    from sqlalchemy import Connection, Engine
+    from sqlalchemy.ext.asyncio import (
+        AsyncConnection,
+        AsyncEngine,
+        AsyncSession,
+        async_sessionmaker,
+    )
+    from sqlalchemy.orm import Session, sessionmaker
+
 T = TypeVar("T")
+S = TypeVar("S", bound="Session")
+A = TypeVar("A", bound="AsyncSession")
 
 NO_PROGRESS = Progress()
+_UNREAD = object()
 MAX_ATTACHMENT = 100 * 1024 * 1024
 _log = logging.getLogger("tabur.job")
 
 
 class Reporter(Protocol):
     """Where a run's reports go; the worker implements it. None of it waits for the store but
-    `attach`."""
+    `attach`. `backing` is what a transaction of the job's own needs."""
+
+    @property
+    def backing(self) -> Backing: ...
 
     def progress(self, ctx: JobContext) -> None:
         """`ctx.last_progress` has changed."""
@@ -65,12 +89,26 @@ class GaveUp(TaburError):
 class JobContext:
     """The running job, given to a function or `handle` that asks for it."""
 
-    __slots__ = ("_job", "_reporter", "last_progress")
+    __slots__ = (
+        "_cursor",
+        "_job",
+        "_reporter",
+        "_result",
+        "last_progress",
+        "own_settle",
+        "started_at",
+    )
 
     def __init__(self, job: ClaimedJob, reporter: Reporter) -> None:
         self._job = job
         self._reporter = reporter
+        self._cursor: Any = _UNREAD
+        self._result: Any = None
         self.last_progress = NO_PROGRESS
+        self.own_settle: OwnSettle | None = None
+        """For the worker: how far the run has settled itself; None: it has not tried."""
+        self.started_at = 0
+        """Microseconds; for the worker."""
 
     @property
     def job(self) -> ClaimedJob:
@@ -166,11 +204,86 @@ class JobContext:
         At most 100 MiB. Raises PayloadError for more, and JobCancelled where the claim has moved
         on: another worker has this job now.
         """
+        if self.own_settle is not None:
+            self.own_settle.check("ctx.attach()")
         if name is None:
             if isinstance(content, bytes):
                 raise TypeError("attach(bytes) needs name=, such as 'report.csv'")
             name = content.name
         return self._reporter.attach(self, content, name, media_type)
+
+    @property
+    def backing(self) -> Backing:
+        """For transactions: the store that the claim is in, and the application's sessions."""
+        return self._reporter.backing
+
+    @property
+    def result(self) -> Any:
+        """The job's result, where it does not return one. In `transaction()` it has to be set here,
+        to be kept with the job's end. As JSON, 64 KiB at most."""
+        return self._result
+
+    @result.setter
+    def result(self, value: Any) -> None:
+        if self.own_settle is not None and self.own_settle.completed is not None:
+            self.own_settle.check("ctx.result")
+        self._result = value
+
+    @overload
+    def transaction(self) -> JobTransaction: ...
+    @overload
+    def transaction(self, sessions: sessionmaker[S]) -> AbstractContextManager[S, None]: ...
+    @overload
+    def transaction(self, sessions: Engine) -> AbstractContextManager[Session, None]: ...
+    @overload
+    def transaction(
+        self, sessions: async_sessionmaker[A]
+    ) -> AbstractAsyncContextManager[A, None]: ...
+    @overload
+    def transaction(
+        self, sessions: AsyncEngine
+    ) -> AbstractAsyncContextManager[AsyncSession, None]: ...
+
+    def transaction(self, sessions: Any = None) -> Any:
+        """A transaction that ends with the job's own end: `with ctx.transaction() as session:`, or
+        `async with`. When the block is left, the job is completed (with `ctx.result`) and all that
+        was written is committed, in one: no kill and no lost answer comes between. Where the claim
+        has moved on, all is rolled back and ClaimLost raised. So its rows are there exactly once.
+
+        Sessions come from `sessions`, else from `jobs.use_sessions(…)`, else from an engine on
+        DATABASE_URL. What the block raises rolls back and passes on, `ctx.release()`, `ctx.fail()`
+        and timeouts too. What follows the block cannot undo it and is only logged.
+
+        Raises ConfigError where the queue is not in the session's database, TaburError for a second
+        one. On `sync` and `memory`, and by `.run()`, there is no claim to lose: the session is
+        committed, and the job's end recorded after it.
+        """
+        return JobTransaction(self, sessions)
+
+    def checkpoint(self, session: Session | Connection, *, cursor: Any) -> None:
+        """Keep `cursor` with the job in the transaction that is open on `session`: the next attempt
+        finds it as `ctx.cursor`, and what else the transaction wrote, or neither. Call it last,
+        then commit; it locks the claim until then. Where the claim has moved on it rolls back and
+        raises ClaimLost.
+
+        A cursor is of JSON's own types, 64 KiB at most (PayloadError). Raises ConfigError and
+        TaburError as `transaction` does.
+        """
+        checkpoint(self, session, cursor)
+
+    async def checkpoint_async(
+        self, session: AsyncSession | AsyncConnection, *, cursor: Any
+    ) -> None:
+        """As `checkpoint`, for an AsyncSession or AsyncConnection."""
+        await checkpoint_async(self, session, cursor)
+
+    @property
+    def cursor(self) -> Any:
+        """What the last checkpoint of an attempt before left; None where there was none. Read from
+        the store when first asked for."""
+        if self._cursor is _UNREAD:
+            self._cursor = decode_cursor(self.backing.cursor(self._job.id))
+        return self._cursor
 
     @property
     def cancelled(self) -> bool:

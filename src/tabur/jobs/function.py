@@ -19,7 +19,7 @@ from typing import (
 from tabur.jobs.context import JobContext
 from tabur.jobs.definition import JobDefinition
 from tabur.jobs.options import NO_SETTINGS, DispatchKeywords, DispatchSettings
-from tabur.jobs.pending import Dispatcher, PendingJob
+from tabur.jobs.pending import PendingJob, Sender
 
 if TYPE_CHECKING:
     from tabur.jobs.handle import JobHandle
@@ -34,7 +34,7 @@ class FunctionJob(Generic[P, R]):
     def __init__(
         self,
         definition: JobDefinition,
-        dispatcher: Dispatcher,
+        dispatcher: Sender,
         function: Callable[..., Any],
         settings: DispatchSettings = NO_SETTINGS,
     ) -> None:

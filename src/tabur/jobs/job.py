@@ -11,7 +11,7 @@ from tabur.errors import ConfigError
 from tabur.jobs.context import JobContext
 from tabur.jobs.definition import JobDefinition, argument_types, result_type_of
 from tabur.jobs.options import DeclaredOptions, DispatchKeywords, declared
-from tabur.jobs.pending import Dispatcher, PendingJob
+from tabur.jobs.pending import PendingJob, Sender
 from tabur.model.codec import REQUIRED
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class Job(Generic[R]):
 
     __tabur_declared__: ClassVar[DeclaredOptions] = {}
     __tabur_definition__: ClassVar[JobDefinition | None] = None
-    __tabur_dispatcher__: ClassVar[Dispatcher | None] = None
+    __tabur_dispatcher__: ClassVar[Sender | None] = None
 
     def __init_subclass__(cls, **options: Unpack[DeclaredOptions]) -> None:
         super().__init_subclass__()

@@ -11,6 +11,8 @@ import msgspec
 from tabur.jobs.context import JobContext
 from tabur.jobs.definition import JobDefinition
 from tabur.jobs.options import NO_SETTINGS, DispatchKeywords, DispatchSettings
+from tabur.jobs.sessions import Sessions
+from tabur.jobs.transaction import Backing
 from tabur.model.clock import now_us
 from tabur.model.ids import new_id
 from tabur.model.records import ClaimedJob
@@ -32,6 +34,12 @@ class Dispatcher(Protocol):
     def dispatch_async(self, pending: PendingJob[R]) -> Awaitable[JobHandle[R]]: ...
 
 
+class Sender(Dispatcher, Protocol):
+    """A dispatcher that stays the same for the life of an app, and its sessions."""
+
+    sessions: Sessions
+
+
 class PendingJob(Generic[R_co]):
     """One job with its arguments. A value: dispatching it twice makes two jobs."""
 
@@ -41,7 +49,7 @@ class PendingJob(Generic[R_co]):
         self,
         definition: JobDefinition,
         arguments: dict[str, Any],
-        dispatcher: Dispatcher,
+        dispatcher: Sender,
         settings: DispatchSettings = NO_SETTINGS,
     ) -> None:
         self.definition = definition
@@ -107,7 +115,7 @@ def _detached(pending: PendingJob[Any]) -> JobContext:
         user=settings.user,
         locale=settings.locale,
     )
-    return JobContext(job, _Nobody())
+    return JobContext(job, _Nobody(pending._dispatcher.sessions))
 
 
 class _Nobody:
@@ -115,7 +123,8 @@ class _Nobody:
 
     stopping = False
 
-    def __init__(self) -> None:
+    def __init__(self, sessions: Sessions) -> None:
+        self.backing = Backing(None, sessions)
         self._attached = 0
 
     def progress(self, ctx: JobContext) -> None:

@@ -20,6 +20,7 @@ from tabur.model.text import storable
 
 MAX_PAYLOAD = 1024 * 1024
 MAX_RESULT = 64 * 1024
+MAX_CURSOR = 64 * 1024
 MAX_ERROR = 16 * 1024
 
 
@@ -80,24 +81,39 @@ class ArgumentCodec:
             raise PayloadError(f"{self.name}: {_reason(error)}") from None
 
 
-def encode_result(value: Any) -> bytes | None:
-    """A job's return value as JSON; None for None. Raises PayloadError."""
+def encode_result(value: Any, what: str = "The job did its work, but its result") -> bytes | None:
+    """A job's result as JSON; None for None. `what` begins the error's text. Raises
+    PayloadError."""
     if value is None:
         return None
-    try:
-        if type(value) not in _PLAIN:
-            _refuse_unfaithful(value, "the result")
-        raw = _result_encoder.encode(value)
-    except (TypeError, ValueError, RecursionError, OverflowError) as error:
-        raise PayloadError(
-            f"The job did its work, but its result cannot be kept: {_reason(error)}"
-        ) from None
+    raw = _encode_small(value, what, "the result")
     if len(raw) > MAX_RESULT:
         raise PayloadError(
-            f"The job did its work, but its result takes {len(raw):,} bytes, and {MAX_RESULT:,} "
-            "are allowed. Return a summary and ctx.attach() the rest."
+            f"{what} takes {len(raw):,} bytes, and {MAX_RESULT:,} are allowed. Return a summary "
+            "and ctx.attach() the rest."
         )
     return raw
+
+
+def encode_cursor(value: Any) -> bytes:
+    """A checkpoint's cursor as JSON. It must come back as it went in: what changes would be found
+    out by the attempt after a crash. Raises PayloadError."""
+    raw = _encode_small(value, "The cursor", "the cursor")
+    if len(raw) > MAX_CURSOR:
+        raise PayloadError(
+            f"The cursor takes {len(raw):,} bytes, and {MAX_CURSOR:,} are allowed. Keep the last "
+            "key or position in it, and the rest in a table."
+        )
+    if (back := msgspec.json.decode(raw)) != value:
+        raise PayloadError(
+            f"The cursor is kept as JSON: {value!r:.200} would come back as {back!r:.200}. Give "
+            "numbers, texts, and lists and dicts of them."
+        )
+    return raw
+
+
+def decode_cursor(raw: bytes | None) -> Any:
+    return None if raw is None else msgspec.json.decode(raw)
 
 
 def decode_result(raw: bytes | None) -> Any:
@@ -119,6 +135,15 @@ def describe(error: BaseException) -> ErrorInfo:
         message=storable(message or type(error).__name__, limit=2_000),
         traceback=storable(trace, limit=MAX_ERROR - 3_000),
     )
+
+
+def _encode_small(value: Any, what: str, name: str) -> bytes:
+    try:
+        if type(value) not in _PLAIN:
+            _refuse_unfaithful(value, name)
+        return _result_encoder.encode(value)
+    except (TypeError, ValueError, RecursionError, OverflowError) as error:
+        raise PayloadError(f"{what} cannot be kept: {_reason(error)}") from None
 
 
 def _refuse_type(kind: Any, where: str) -> None:

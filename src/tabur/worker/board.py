@@ -155,15 +155,15 @@ def _seen(content: mmap.mmap | bytes) -> Seen:
     looked, turned, ends_by, busy, since, *counts, why = _HEAD.unpack_from(content)
     started, ended, doing, running, pid = counts
     return Seen(
-        looked,
-        turned,
-        ends_by,
-        busy,
-        started,
-        ended,
-        Doing(doing),
-        running,
-        why.rstrip(b"\0").decode("utf-8", "replace"),
-        since,
-        pid,
+        looked_at=looked,
+        turned_at=turned,
+        ends_by=ends_by,
+        busy=busy,
+        started=started,
+        ended=ended,
+        doing=Doing(doing),
+        running=running,
+        why=why.rstrip(b"\0").decode("utf-8", "replace"),
+        since=since,
+        pid=pid,
     )

@@ -18,6 +18,8 @@ class Start(msgspec.Struct, frozen=True, tag=True):
 
     job: ClaimedJob
     timeout: float
+    worker: str = ""
+    connection: str = ""
 
 
 class CancelRun(msgspec.Struct, frozen=True, tag=True):

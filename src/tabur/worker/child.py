@@ -16,7 +16,6 @@ import traceback
 from collections.abc import Mapping
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from random import uniform
 from time import monotonic
 from typing import Any
 
@@ -72,7 +71,7 @@ class Child:
         processes = ProcessSlots(sizes[Isolation.PROCESS], hello.app, self._done, reporter)
         processes.warm(hello.warm)
         runtime = load_app(hello.app).runtime_of(hello.connection)
-        self._reporter = reporter.inner = StoreReporter(runtime)
+        self._reporter = reporter.inner = StoreReporter(runtime, hello.worker)
         self._pump = Pump(
             runtime,
             options,
@@ -87,10 +86,7 @@ class Child:
             Isolation.PROCESS: processes,
         }
         self._worker = threading.Thread(target=self._work, name="tabur-io", daemon=True)
-        self._ends_at = (
-            monotonic() + options.max_time * uniform(1.0, 1.1) if options.max_time else None
-        )
-        self._memory = options.memory * uniform(0.95, 1.0) if options.memory else None
+        self._ends_at = monotonic() + options.max_time if options.max_time else None
         self._stopping = False
         self._grace_ends: float | None = None
 
@@ -219,7 +215,8 @@ class Child:
     def _look_at_limits(self, now: float) -> None:
         if self._ends_at is not None and now > self._ends_at:
             self._stop("max time")
-        if self._memory is not None and not self._stopping and _rss_mb() > self._memory:
+        limit = self._options.memory
+        if limit and not self._stopping and _rss_mb() > limit:
             self._code = self._code or EXIT_MEMORY
             self._stop("memory")
 

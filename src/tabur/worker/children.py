@@ -58,6 +58,12 @@ class Child:
         return self.life is Life.RUNNING
 
     @property
+    def is_known(self) -> bool:
+        """Whether the store is to hear of it: from its registration until nothing of it runs."""
+        registered = self.registration is not None and self.registration.done
+        return registered and self.life is not Life.BURIED
+
+    @property
     def stays(self) -> bool:
         """Whether another in its place would be one too many: not if it is about to be replaced."""
         return not self.lives or self.board.seen().doing is not Doing.RETIRING

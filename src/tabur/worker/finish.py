@@ -14,6 +14,8 @@ from tabur.errors import PayloadError
 from tabur.jobs.context import JobContext
 from tabur.jobs.definition import JobDefinition
 from tabur.jobs.scope import CurrentScope, Scope
+from tabur.jobs.transaction import own_settle_of
+from tabur.model.clock import now_us
 from tabur.model.codec import describe
 from tabur.model.decide import decide
 from tabur.model.outcome import Ended, Outcome, Transition
@@ -86,6 +88,13 @@ def refused(job: ClaimedJob, why: Refused, reporter: StoreReporter) -> Finished:
     )
 
 
+def handed_back(job: ClaimedJob, reporter: StoreReporter) -> Finished:
+    """A job that was claimed and is not to be started here."""
+    outcome = Outcome(Ended.HANDED_BACK, None, now_us())
+    ctx = JobContext(job, reporter)
+    return Finished(job, outcome, _NO_POLICY, ctx=ctx, definition=None, error=None)
+
+
 def call_failed(finished: Finished, scope: CurrentScope) -> None:
     """Call the job's `failed(ctx, error)`, if it has one. What goes wrong in it is logged and
     changes nothing."""
@@ -99,6 +108,7 @@ def call_failed(finished: Finished, scope: CurrentScope) -> None:
         arguments = definition.codec.decode(job.payload)
     except PayloadError:
         return  # no job can be made of what cannot be decoded
+    own_settle_of(finished.ctx).failed = True
     try:
         with scope.entered(Scope(job.tenant, job.user, job.locale)):
             answer = definition.failed(finished.ctx, arguments, error)

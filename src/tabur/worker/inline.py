@@ -28,7 +28,7 @@ _ONE_OF_EACH = dict.fromkeys(Isolation, 1)
 def drain(runtime: Runtime) -> None:
     """Run all that waits, in this thread, until nothing does. Back-off is not waited for. Errors
     of jobs are recorded and logged, not raised: dispatch behaves as on every other connection."""
-    reporter = StoreReporter(runtime)
+    reporter = StoreReporter(runtime, WORKER)
     while True:
         claim = Exchange(
             worker=WORKER,
@@ -48,7 +48,8 @@ def drain(runtime: Runtime) -> None:
                 call_failed(finished, runtime.scope)
             if finished.error is not None:
                 _log.error("%s %s", job.name, finished.ctx.job_id, exc_info=finished.error)
-            runtime.driver.claiming.exchange(Exchange(worker=WORKER, settle=[move]))
+            if not finished.outcome.settled:
+                runtime.driver.claiming.exchange(Exchange(worker=WORKER, settle=[move]))
             if isinstance(finished.error, KeyboardInterrupt | SystemExit):
                 raise finished.error  # meant for this thread, not for the job alone
 

@@ -19,6 +19,7 @@ import msgspec
 
 from tabur.errors import JobCancelled, PayloadError
 from tabur.jobs.context import JobContext
+from tabur.jobs.transaction import Backing
 from tabur.model.clock import now_us
 from tabur.model.ids import id_text
 from tabur.worker.channel import (
@@ -42,8 +43,9 @@ from tabur.worker.stacks import dump_stacks_on_signal
 class _ParentReporter:
     """Reports by message; the parent holds the token and writes to the store."""
 
-    def __init__(self, channel: Channel) -> None:
+    def __init__(self, channel: Channel, backing: Backing) -> None:
         self._channel = channel
+        self.backing = backing
         self.called_back = False
         self.stopping = False
         self.attached: SimpleQueue[Attached] = SimpleQueue()
@@ -76,16 +78,18 @@ def main() -> None:
     channel, hello = _open()
     dump_stacks_on_signal()
     sys.path[:0] = [path for path in hello["paths"] if path not in sys.path]
-    runtime: Runtime = load_app(hello["app"]).runtime
+    app = load_app(hello["app"])
     _tell(channel, Ready())
     starts: SimpleQueue[Start] = SimpleQueue()
-    reporter = _ParentReporter(channel)
+    reporter = _ParentReporter(channel, Backing(app.runtime.open, app.runtime.sessions))
     threading.Thread(
         target=_listen, args=(channel, starts, reporter), name="tabur-parent", daemon=True
     ).start()
     while True:
         start = starts.get()
         reporter.called_back = False
+        runtime = app.runtime_of(start.connection or app.connection)
+        reporter.backing = Backing(runtime.open, runtime.sessions, start.worker)
         outcome = _work(runtime, start, reporter)
         _tell(channel, Ended(outcome))
 

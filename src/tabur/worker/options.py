@@ -58,9 +58,17 @@ class WorkOptions(msgspec.Struct, frozen=True):
         """Seconds without a beat after which a worker ends its jobs."""
         return self.lost * ADRIFT
 
-    def for_queues(self, queues: tuple[str, ...]) -> WorkOptions:
-        """The same for other queues."""
-        return self if queues == self.queues else msgspec.structs.replace(self, queues=queues)
+    def for_child(self, queues: tuple[str, ...], random: float) -> WorkOptions:
+        """What one child is to keep to. Its limits are wider or narrower by up to a tenth, as
+        `random` in [0, 1) says: children that began together do not all end together."""
+        alone = self.processes == 1
+        return msgspec.structs.replace(
+            self,
+            queues=queues,
+            max_jobs=self.max_jobs if alone else int(self.max_jobs * (1 + random / 10)),
+            max_time=self.max_time * (1 + random / 10),
+            memory=int(self.memory * (1 - random / 20)),
+        )
 
     def slots(self) -> dict[Isolation, int]:
         """How many jobs of each isolation one child runs at once."""

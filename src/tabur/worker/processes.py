@@ -168,7 +168,9 @@ class JobProcess:
             run.deadline = monotonic() + run.timeout + (0.0 if self._loaded else LOADING)
         run.handle = self
         try:
-            self.channel.send(Start(run.job, run.timeout))
+            backing = reporter.backing
+            start = Start(run.job, run.timeout, backing.worker, backing.connection)
+            self.channel.send(start)
             while (message := self.channel.receive()) is not None:
                 match message:
                     case Ready():
@@ -181,7 +183,8 @@ class JobProcess:
                     case Attach():
                         self.channel.send(_attach(run, message, reporter))
                     case Ended(outcome):
-                        return interrupted(run) if run.is_ending else outcome
+                        ending = run.is_ending and not outcome.settled
+                        return interrupted(run) if ending else outcome
         except OSError:
             pass  # its end of the pipe is closed: it is gone
         finally:

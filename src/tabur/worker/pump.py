@@ -24,7 +24,7 @@ from tabur.model.outcome import Ending, Outcome, Settled, Transition
 from tabur.model.records import ALL_QUEUES, ClaimedJob
 from tabur.model.states import Isolation
 from tabur.worker.board import Board
-from tabur.worker.finish import Finished, call_failed, ended, refused
+from tabur.worker.finish import Finished, call_failed, ended, handed_back, refused
 from tabur.worker.options import WorkOptions
 from tabur.worker.reports import StoreReporter
 from tabur.worker.run import Refused, Run, prepare
@@ -320,7 +320,9 @@ class Pump:
                 )
         if ends:
             self._observer.settled(ends)
-        if answer.claimed:
+        if answer.claimed and self._stopping:
+            self._hand_back(answer.claimed)
+        elif answer.claimed:
             self._start(answer.claimed, answer.now)
         if self._options.rest and ends:
             sleep(self._options.rest)
@@ -351,6 +353,14 @@ class Pump:
         finished = refused(job, self._patience.judged(job, why), self._reporter)
         move = finished.transition(self._worker, self._store_time(), self._reporter)
         self._call_failed(finished, move)
+
+    def _hand_back(self, claimed: Sequence[ClaimedJob]) -> None:
+        """What came while we were told to stop: others may start it at once."""
+        for job in claimed:
+            finished = handed_back(job, self._reporter)
+            move = finished.transition(self._worker, self._store_time(), self._reporter)
+            self._hooks_running[move.id] = move.token
+            self._hooked.append((finished, move))
 
     def _show(self) -> None:
         """What others may see of us."""

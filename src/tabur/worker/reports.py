@@ -11,6 +11,7 @@ from uuid import uuid4
 from tabur.drivers.contract import ProgressWrite
 from tabur.errors import JobCancelled, PayloadError
 from tabur.jobs.context import MAX_ATTACHMENT, NO_PROGRESS, JobContext
+from tabur.jobs.transaction import Backing
 from tabur.model.ids import id_text
 from tabur.model.records import Attachment, Progress
 from tabur.model.text import storable
@@ -20,9 +21,10 @@ from tabur.worker.runtime import Runtime
 class StoreReporter:
     """Buffers progress until the worker's next turn; writes files at once."""
 
-    def __init__(self, runtime: Runtime) -> None:
+    def __init__(self, runtime: Runtime, worker: str = "") -> None:
         self._runtime = runtime
         self.stopping = False
+        self.backing = Backing(runtime.open, runtime.sessions, worker)
         self._lock = threading.Lock()
         self._changed: dict[bytes, JobContext] = {}
         self._cancelling: frozenset[bytes] = frozenset()

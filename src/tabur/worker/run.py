@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from math import inf
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,8 @@ from tabur.worker.options import WorkOptions
 
 if TYPE_CHECKING:
     from tabur.jobs.registry import Registry
+
+_log = logging.getLogger("tabur.worker")
 
 
 class JobTimedOut(TaburError):
@@ -61,7 +64,6 @@ class Run:
         "handle",
         "job",
         "policy",
-        "started_at",
         "timed_out",
         "timeout",
     )
@@ -82,7 +84,6 @@ class Run:
         self.policy = policy
         self.timeout = timeout
         self.ctx = JobContext(job, reporter)
-        self.started_at = 0
         self.deadline: float | None = None
         """On the monotonic clock; set when it starts."""
         self.timed_out = False
@@ -98,6 +99,14 @@ class Run:
         if self.deadline is not None:
             return self.deadline
         return now + self.timeout if self.timeout and not self.started_at else inf
+
+    @property
+    def started_at(self) -> int:
+        return self.ctx.started_at
+
+    @started_at.setter
+    def started_at(self, moment: int) -> None:
+        self.ctx.started_at = moment
 
     @property
     def is_ending(self) -> bool:
@@ -153,8 +162,17 @@ def prepare(
 
 def completed(run: Run, value: Any) -> Outcome:
     """The outcome of a run that came to its end."""
+    if (own := _own_end(run)) is not None:
+        if value is not None and own.ended is Ended.COMPLETED and value != run.ctx.result:
+            _log.warning(
+                "%s %s: what it returned is not kept, since it had completed in ctx.transaction(); "
+                "set ctx.result inside the block",
+                run.job.name,
+                run.ctx.job_id,
+            )
+        return own
     try:
-        result = encode_result(value)
+        result = encode_result(run.ctx.result if value is None else value)
     except PayloadError as error:
         run.error = error
         return Outcome(
@@ -165,14 +183,24 @@ def completed(run: Run, value: Any) -> Outcome:
 
 def stopped(run: Run, error: BaseException) -> Outcome:
     """The outcome of a run that ended with an exception."""
+    if (own := _own_end(run)) is not None:
+        if own.ended is Ended.COMPLETED:
+            _log.warning(
+                "%s %s completed in its own transaction; what followed raised",
+                run.job.name,
+                run.ctx.job_id,
+                exc_info=error,
+            )
+        if isinstance(error, KeyboardInterrupt | SystemExit):
+            run.error = error
+        return own
     now = now_us()
     if run.is_ending and not isinstance(error, Exception):
         return interrupted(run)
     match error:
-        case ReleaseJob() if run.ctx.stopping:
-            return Outcome(Ended.HANDED_BACK, run.started_at, now, delay=error.delay)
         case ReleaseJob():
-            return Outcome(Ended.RELEASED, run.started_at, now, delay=error.delay)
+            ended = Ended.HANDED_BACK if run.ctx.stopping else Ended.RELEASED
+            return Outcome(ended, run.started_at, now, delay=error.delay)
         case FailJob():
             run.error = error.error
             return Outcome(Ended.GAVE_UP, run.started_at, now, error=describe(error.error))
@@ -189,12 +217,27 @@ def stopped(run: Run, error: BaseException) -> Outcome:
 def interrupted(run: Run, *, retry_after: int = 0) -> Outcome:
     """The outcome of a run that was ended from outside; tried again after `retry_after`
     microseconds at the earliest."""
+    if (own := _own_end(run)) is not None:
+        return own
     now = now_us()
     if run.cut_off and not run.timed_out:
         return Outcome(Ended.HANDED_BACK, run.started_at, now)
     run.error = JobTimedOut(run.timeout)
     info = describe(run.error)
     return Outcome(Ended.TIMED_OUT, run.started_at, now, error=info, delay=retry_after)
+
+
+def _own_end(run: Run) -> Outcome | None:
+    """The outcome of a run that has settled itself, or has found out that it is not its to settle;
+    None for all others."""
+    own = run.ctx.own_settle
+    if own is None:
+        return None
+    if own.lost:
+        # As if it had not been claimed. A failure would call the job's failed(), while another
+        # worker may have completed it.
+        return Outcome(Ended.HANDED_BACK, run.started_at, now_us())
+    return own.completed
 
 
 def _refusal(error: TaburError, now: int) -> Outcome:

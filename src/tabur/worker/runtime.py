@@ -9,6 +9,7 @@ from tabur.config import Settings
 from tabur.drivers.contract import Driver
 from tabur.jobs.registry import Registry
 from tabur.jobs.scope import CurrentScope
+from tabur.jobs.sessions import Sessions
 
 
 @dataclass(frozen=True)
@@ -17,6 +18,7 @@ class Runtime:
     scope: CurrentScope
     settings: Settings
     open: Callable[[], Driver]
+    sessions: Sessions
 
     @property
     def driver(self) -> Driver:

@@ -10,6 +10,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Sequence
+from random import random
 from time import monotonic, sleep
 
 from tabur.drivers.contract import Driver
@@ -53,7 +54,8 @@ class Supervisor:
 
     It imports no job code itself: whoever starts it has found the app and gives its driver, whether
     some job wants a process of its own (`warm`), what to do once an hour (`prune`), and where to
-    `say` what happens. `version` is that of the app's code.
+    `say` what happens. `store` names the store among all that this host may know, `version` is that
+    of the app's code.
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class Supervisor:
         prune: Callable[[], object],
         say: Callable[[str], None],
         folder: RunFolder,
+        store: str,
         version: str = "",
     ) -> None:
         self._spec = spec
@@ -81,8 +84,8 @@ class Supervisor:
         self._upkeep = Upkeep(
             driver,
             options,
-            alive=lambda: [child.worker for child in self._children if child.lives],
-            moments=Moments(folder.base, str(driver.check().get("store", ""))),
+            alive=lambda: [child.worker for child in self._children if child.is_known],
+            moments=Moments(folder.base, store),
             prune=prune,
             say=say,
         )
@@ -274,7 +277,7 @@ class Supervisor:
             warm = min(max(group.left_behind, self._warm), slots[Isolation.PROCESS])
             group.left_behind = 0
             group.children.append(child)
-            options = self._options.for_queues(group.queues)
+            options = self._options.for_child(group.queues, random())
             child.start(
                 Hello(
                     self._spec,

@@ -143,8 +143,16 @@ class Upkeep:
     def mend(self) -> None:
         """One round: what is owed, then what is to be done from time to time."""
         while self._duties:
-            self._duties[0].perform(self._driver)
-            self._duties.popleft().done = True
+            duty = self._duties.popleft()
+            try:
+                duty.perform(self._driver)
+            except StoreError:
+                self._duties.appendleft(duty)  # in their order: nothing is released too early
+                raise
+            except Exception:
+                self._duties.append(duty)  # one that cannot be done keeps no other from it
+                raise
+            duty.done = True
         now = self._clock()
         if now - self._observed_at >= self._options.beat:
             self._observed_at = now

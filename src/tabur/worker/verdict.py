@@ -46,7 +46,7 @@ def judged(
             f"it is frozen, with {len(late)} of its jobs over their time",
             Crash(ErrorInfo("JobCrashed", _FROZEN), blamed=late),
         )
-    deaf = max(DEAF, 2 * options.lost, 2 * options.rest)
+    deaf = max(DEAF, 2 * options.lost, 2 * options.rest, 2 * options.sleep)
     if board.turned_at and now - board.turned_at > deaf and now - last_beat < deaf / 4:
         return Verdict(f"the store has not answered it for {deaf:.0f} s, and answers others")
     return None

@@ -1,4 +1,4 @@
-"""Inserts in a caller's own transaction, by whatever client the caller's engine uses."""
+"""What is done in callers' own transactions, by whatever client a caller's engine uses."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import Any
 from sqlalchemy import Connection, insert
 from sqlalchemy.exc import DBAPIError
 
-from tabur.drivers.database.rows import RECORD, WAIT, WORK, record_row, split
+from tabur.drivers.database.rows import RECORD, WAIT, WORK, Rows, record_row, split
 from tabur.drivers.database.schema import ready, records, waiting
+from tabur.drivers.database.statements import Row
 from tabur.drivers.database.store import Store
 from tabur.errors import SchemaMissing
 from tabur.model.ids import made_from_key
@@ -50,6 +51,47 @@ class CallersTransaction:
         kept = {"preserve_rowcount": True}  # else some clients forget it
         done = connection.execute(self._insert_unless_known, row, execution_options=kept)
         return done.rowcount == 1
+
+
+def rows_of_callers(store: Store) -> Rows:
+    """The moves of single rows, each on a caller's connection in place of a cursor of ours."""
+    return Rows(_OnConnections(store))
+
+
+class _OnConnections:
+    """Makes statements for callers' connections."""
+
+    def __init__(self, store: Store) -> None:
+        self.hot = store.hot
+        self.ignoring_known = store.ignoring_known
+        self.replacing = store.replacing
+
+    def prepare(self, statement: Any, *names: str) -> _OnConnection:
+        return _OnConnection(statement, names)
+
+
+class _OnConnection:
+    """A statement that SQLAlchemy compiles for each client, and caches."""
+
+    __slots__ = ("_names", "_statement")
+
+    def __init__(self, statement: Any, names: Sequence[str]) -> None:
+        # Else some clients forget how many rows an insert has brought in.
+        self._statement = statement.execution_options(preserve_rowcount=True)
+        self._names = names
+
+    def run(self, place: Connection, *values: object) -> int:
+        return self.many(place, [values])
+
+    def one(self, place: Connection, *values: object) -> Row | None:
+        found = place.execute(self._statement, dict(zip(self._names, values, strict=True))).first()
+        return None if found is None else tuple(found)
+
+    def many(self, place: Connection, rows: Sequence[Row]) -> int:
+        if not rows:
+            return 0
+        given = _dicts(self._names, rows)
+        return place.execute(self._statement, given[0] if len(given) == 1 else given).rowcount
 
 
 def _dicts(names: Sequence[str], rows: Any) -> list[dict[str, Any]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.engine import URL, make_url
@@ -22,6 +22,7 @@ from tabur.drivers.database import migrations, schema
 from tabur.drivers.database.claiming import DatabaseClaiming
 from tabur.drivers.database.control import DatabaseControl
 from tabur.drivers.database.dispatching import DatabaseDispatching
+from tabur.drivers.database.fencing import DatabaseFencing
 from tabur.drivers.database.inspection import DatabaseInspection
 from tabur.drivers.database.rows import Rows
 from tabur.drivers.database.store import Store
@@ -29,7 +30,11 @@ from tabur.drivers.database.transfer import DatabaseTransfer
 from tabur.drivers.database.workers import DatabaseWorkers
 from tabur.errors import ConfigError
 from tabur.model.clock import now_us
+from tabur.model.outcome import Transition
 from tabur.model.records import NewJob
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncEngine  # it takes 60 ms, and greenlet
 
 
 class DatabaseDriver:
@@ -47,12 +52,33 @@ class DatabaseDriver:
         self.workers: Workers = DatabaseWorkers(self._store)
         self.control: Control = DatabaseControl(self._store)
         self.inspection: Inspection = DatabaseInspection(self._store)
+        self._fencing = DatabaseFencing(self._store, rows)
 
     def dispatch_in(self, connection: Connection, jobs: Sequence[NewJob]) -> None:
         self._dispatching.dispatch_in(connection, jobs)
 
     def install(self, engine: Engine) -> None:
         self._store.install(engine)
+
+    def begin_in(self, connection: Connection) -> None:
+        self._fencing.begin_in(connection)
+
+    def settle_in(self, connection: Connection, move: Transition) -> bool:
+        return self._fencing.settle_in(connection, move)
+
+    def checkpoint_in(
+        self, connection: Connection, job_id: bytes, token: bytes, cursor: bytes
+    ) -> bool:
+        return self._fencing.checkpoint_in(connection, job_id, token, cursor)
+
+    def is_settled(self, job_id: bytes, token: bytes) -> bool:
+        return self._fencing.is_settled(job_id, token)
+
+    def make_engine(self) -> Engine:
+        return self._store.make_engine()
+
+    def make_async_engine(self) -> AsyncEngine:
+        return self._store.make_async_engine()
 
     def listen(self) -> Listener:
         return self._store.listen()

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from sqlalchemy import bindparam, delete, insert, select, update
 
-from tabur.drivers.database.schema import outcomes, progress, ready, records, waiting
-from tabur.drivers.database.statements import ONE, ZERO, Prepared
-from tabur.drivers.database.store import Store
+from tabur.drivers.database.schema import (
+    cursors,
+    outcomes,
+    progress,
+    ready,
+    records,
+    waiting,
+)
+from tabur.drivers.database.statements import ONE, ZERO, Statement
+from tabur.drivers.database.store import Hot
 from tabur.model.outcome import Cancel, Dispatch, Ending, FollowUp, Transition, Unblock
 from tabur.model.records import ErrorInfo, NewJob, Progress, encode
 from tabur.model.states import FINISHED, Isolation
@@ -23,13 +30,26 @@ LARGEST = 2**63 - 1
 _LOOKS = 3
 
 
+class Source(Protocol):
+    """Whose statements they are: a store's, for its own cursors, or those of callers'
+    connections."""
+
+    hot: Hot
+
+    def prepare(self, statement: Any, *names: str) -> Statement: ...
+
+    def ignoring_known(self, insert: Any) -> Any: ...
+
+    def replacing(self, insert: Any) -> Any: ...
+
+
 class Rows:
     """Inserts, deletes and moves of single rows, on whatever cursor it is given.
 
     Rows are locked before they are judged: what is read here is still so when it is changed.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Source) -> None:
         self._hot = store.hot
         self.insert_record = store.prepare(store.ignoring_known(insert(records)), *RECORD)
         self.insert_ready = insert_ready(store)
@@ -57,7 +77,8 @@ class Rows:
         self.delete_progress = store.prepare(
             delete(progress).where(progress.c.id == P("job")), "job"
         )
-        self.insert_progress = store.prepare(insert(progress), *names(progress))
+        self.replace_progress = store.prepare(store.replacing(insert(progress)), *names(progress))
+        self.replace_cursor = store.prepare(store.replacing(insert(cursors)), *names(cursors))
         self.mark_cancelling = store.prepare(
             update(ready).where(ready.c.id == P("job")).values(cancelling=ONE), "job"
         )
@@ -120,8 +141,7 @@ class Rows:
         return woken
 
     def put_progress(self, cursor: Any, job_id: bytes, made: Progress) -> None:
-        self.delete_progress.run(cursor, job_id)
-        self.insert_progress.run(cursor, *progress_row(job_id, made))
+        self.replace_progress.run(cursor, *progress_row(job_id, made))
 
     def follow_up(self, cursor: Any, follow_up: FollowUp, now: int) -> bool:
         match follow_up:
@@ -181,15 +201,15 @@ WAIT = (*WORK, "due_at", "blockers")
 OUTCOME = tuple(name for name in names(outcomes) if name != "seq")
 
 
-def insert_ready(store: Store) -> Prepared:
+def insert_ready(store: Source) -> Statement:
     return store.prepare(insert(ready).values({name: P(name) for name in WORK}), *WORK)
 
 
-def insert_waiting(store: Store) -> Prepared:
+def insert_waiting(store: Source) -> Statement:
     return store.prepare(insert(waiting).values({name: P(name) for name in WAIT}), *WAIT)
 
 
-def insert_outcome(store: Store) -> Prepared:
+def insert_outcome(store: Source) -> Statement:
     return store.prepare(insert(outcomes).values({name: P(name) for name in OUTCOME}), *OUTCOME)
 
 

@@ -13,8 +13,21 @@ ONE: ColumnElement[int] = literal_column("1")
 Row = tuple[Any, ...]
 
 
+class Statement(Protocol):
+    """A statement that is made once. `place` is where it runs: a cursor of ours, or a caller's
+    connection. Values are given in the order of the names that it was made with."""
+
+    def run(self, place: Any, *values: object) -> int:
+        """Answers how many rows it changed."""
+
+    def one(self, place: Any, *values: object) -> Row | None: ...
+
+    def many(self, place: Any, rows: Sequence[Row]) -> int:
+        """Once for each row; answers how many it changed in all."""
+
+
 class Prepared:
-    """A statement as text; its rows are plain tuples."""
+    """A statement as text, for our own cursors; its rows are plain tuples."""
 
     __slots__ = ("sql",)
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import ClauseElement, Connection, Dialect, Engine
 
@@ -14,6 +14,9 @@ from tabur.drivers.contract import Exchange, Listener
 from tabur.drivers.database.statements import Keyed, Prepared
 from tabur.model.outcome import Transition
 from tabur.model.records import ClaimedJob, NewJob
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncEngine
 
 T = TypeVar("T")
 
@@ -131,11 +134,29 @@ class Store(ABC):
         """A Core insert that changes nothing, and fails nothing, where the id is known."""
 
     @abstractmethod
+    def replacing(self, insert: Any) -> Any:
+        """A Core insert that takes the place of the row of the same id. (Not a delete before it:
+        under MySQL's REPEATABLE READ two callers would lock the same gap, and each other out.)"""
+
+    @abstractmethod
     def wake_on_commit(self, connection: Connection) -> None:
         """Tell listeners when the caller's transaction has committed."""
 
     def install(self, engine: Engine) -> None:  # noqa: B027  # most engines need nothing
         """Prepare a caller's engine for living beside the queue."""
+
+    @abstractmethod
+    def begin_in(self, connection: Connection) -> None:
+        """Begin to write in a caller's transaction, which is open and may have read. Raises
+        ConfigError where the connection commits each statement by itself."""
+
+    @abstractmethod
+    def make_engine(self) -> Engine:
+        """A new engine on this database, for callers: a small pool, `install` done."""
+
+    @abstractmethod
+    def make_async_engine(self) -> AsyncEngine:
+        """As `make_engine`; its connections are not kept, for each belongs to an event loop."""
 
     @abstractmethod
     def describe(self) -> Mapping[str, Any]:
@@ -196,6 +217,11 @@ class Hot(ABC):
 
     def put_back(self) -> None:  # noqa: B027  # only some keep a hint
         """Something became claimable at a place before the last claim."""
+
+
+def all_but_id(columns: Any) -> dict[str, Any]:
+    """What a replaced row takes from the new one."""
+    return {name: column for name, column in columns.items() if name != "id"}
 
 
 _NO_TABLES = ("no such table", "does not exist", "doesn't exist")

@@ -26,6 +26,7 @@ from tabur.testing.conformance.subject import (  # noqa: E402  # rewritten first
 )
 from tabur.testing.conformance.suite import (  # noqa: E402  # rewritten first
     ACROSS_PROCESSES,
+    FENCING,
     OBLIGATIONS,
     Obligation,
     check,
@@ -34,6 +35,7 @@ from tabur.testing.conformance.suite import (  # noqa: E402  # rewritten first
 __all__ = [
     "ACROSS_PROCESSES",
     "CRASH",
+    "FENCING",
     "OBLIGATIONS",
     "Clock",
     "MakeDriver",

@@ -13,6 +13,7 @@ from tabur.testing.conformance import (
     concurrency,
     controlling,
     dispatching,
+    fencing,
     following,
     inspecting,
     moving,
@@ -58,6 +59,10 @@ OBLIGATIONS = _obligations(
 
 #: What a driver owes besides where several processes share its store; needs `dispatch_elsewhere`.
 ACROSS_PROCESSES = _obligations(across_processes)
+
+
+#: What a driver owes besides that is `Fencing`.
+FENCING = _obligations(fencing)
 
 
 def check(

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError, TimeoutError
 
+from tabur.drivers.database.engines import make_engine
 from tabur.drivers.database.store import Store, Transaction
 from tabur.drivers.database.stores.clock import StoreClock
 from tabur.errors import ConfigError, SchemaMissing, StoreError, StoreUnavailable, StoreUnreachable
@@ -144,6 +145,24 @@ class NetworkStore(Store):
             self._same[engine] = known
         return known
 
+    def begin_in(self, connection: Connection) -> None:
+        """Nothing: what it writes is locked as it is written."""
+        if _commits_each(connection):
+            raise ConfigError(
+                "The session's connection commits each statement by itself (isolation_level="
+                "'AUTOCOMMIT'), so that nothing could be rolled back: give sessions of another "
+                "engine."
+            )
+
+    def make_engine(self) -> Engine:
+        return make_engine(self._url, self._connect_callers())
+
+    def _connect_callers(self) -> Mapping[str, Any]:
+        """How callers' connections are opened: as ours, but with transactions, one statement at a
+        time, and no hurry."""
+        ours = ("autocommit", "client_flag", "read_timeout", "write_timeout")
+        return {name: value for name, value in self._connect.items() if name not in ours}
+
     def close(self) -> None:
         self._engine.dispose()
 
@@ -251,6 +270,13 @@ def missing_client(url: URL, extra: str) -> ConfigError:
 def run_on(connection: Connection, query: str) -> Any:
     """The first value that a caller's connection answers, by whatever client it uses."""
     return connection.execute(text(query)).scalar()
+
+
+def _commits_each(connection: Connection) -> bool:
+    detect = getattr(connection.dialect, "detect_autocommit_setting", None)  # SQLAlchemy 2.0.43
+    if detect is not None:
+        return bool(detect(connection.connection.dbapi_connection))
+    return connection.get_isolation_level() == "AUTOCOMMIT"
 
 
 def _first_line(error: object) -> str:

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Dialect, bindparam
+from sqlalchemy.dialects.mysql import insert as insert_or
 from sqlalchemy.dialects.mysql.pymysql import MySQLDialect_pymysql
 from sqlalchemy.engine import URL
 
 from tabur.drivers.contract import Listener
+from tabur.drivers.database.engines import make_async_engine
 from tabur.drivers.database.statements import Keyed, Prepared
-from tabur.drivers.database.store import Words
+from tabur.drivers.database.store import Words, all_but_id
 from tabur.drivers.database.stores.mysql.client import (
     client_flags,
     client_for,
@@ -24,6 +26,9 @@ from tabur.drivers.database.stores.mysql.hot import MySQLHot
 from tabur.drivers.database.stores.network import CONNECT_PATIENCE, Fate, NetworkStore, run_on
 from tabur.drivers.database.stores.polling import PollingListener
 from tabur.errors import StoreUnavailable
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncEngine
 
 #: Seconds that an answer may take, that a statement waits for a lock, and a migration for another.
 ANSWER_PATIENCE, LOCK_PATIENCE, MIGRATION_PATIENCE = 60, 10, 50
@@ -82,11 +87,20 @@ class MySQLStore(NetworkStore):
     def ignoring_known(self, insert: Any) -> Any:
         return insert.prefix_with("IGNORE")
 
+    def replacing(self, insert: Any) -> Any:
+        new = insert_or(insert.table)
+        return new.on_duplicate_key_update(all_but_id(new.inserted))
+
     def listen(self) -> Listener:
         return PollingListener(lambda: self.worked)
 
     def wake_on_commit(self, connection: Connection) -> None:
         """Who waits looks by itself."""
+
+    def make_async_engine(self) -> AsyncEngine:
+        connect = {"charset": "utf8mb4", "connect_timeout": CONNECT_PATIENCE}
+        clients = {"asyncmy": "asyncmy", "aiomysql": "aiomysql"}
+        return make_async_engine(self._url, connect, clients=clients)
 
     def views(self, queries: Mapping[str, str]) -> Sequence[str]:
         return [f"CREATE VIEW {name} AS {query}" for name, query in queries.items()]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from time import monotonic
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import ARRAY, Connection, Dialect, any_, bindparam
 from sqlalchemy.dialects.postgresql import insert as insert_or
@@ -13,8 +13,9 @@ from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.engine import URL
 
 from tabur.drivers.contract import Listener
+from tabur.drivers.database.engines import make_async_engine
 from tabur.drivers.database.statements import Keyed, Prepared
-from tabur.drivers.database.store import Transaction, Words
+from tabur.drivers.database.store import Transaction, Words, all_but_id
 from tabur.drivers.database.stores.network import (
     CONNECT_PATIENCE,
     Fate,
@@ -26,6 +27,9 @@ from tabur.drivers.database.stores.polling import PollingListener
 from tabur.drivers.database.stores.postgres.hot import PostgresHot
 from tabur.drivers.database.stores.postgres.listener import NotifyListener
 from tabur.model.records import NewJob
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncEngine
 
 try:
     import psycopg
@@ -160,6 +164,10 @@ class PostgresStore(NetworkStore):
     def ignoring_known(self, insert: Any) -> Any:
         return insert_or(insert.table).on_conflict_do_nothing()
 
+    def replacing(self, insert: Any) -> Any:
+        new = insert_or(insert.table)
+        return new.on_conflict_do_update(index_elements=["id"], set_=all_but_id(new.excluded))
+
     def listen(self) -> Listener:
         if self._pooler:
             return PollingListener(lambda: self.worked)
@@ -168,6 +176,9 @@ class PostgresStore(NetworkStore):
     def wake_on_commit(self, connection: Connection) -> None:
         if not self._pooler:
             run_on(connection, NOTIFY)
+
+    def make_async_engine(self) -> AsyncEngine:
+        return make_async_engine(self._url, self._connect_callers(), clients={"psycopg": "psycopg"})
 
     def after_tables(self) -> Sequence[str]:
         """A claim finds its rows by their place in the heap (ctid), so that their number needs no

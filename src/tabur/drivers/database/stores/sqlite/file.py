@@ -15,6 +15,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.engine import URL
+from sqlalchemy.exc import OperationalError
 
 from tabur.errors import (
     ConfigError,
@@ -26,6 +27,9 @@ from tabur.errors import (
 
 #: Seconds a write waits for another process's before it gives up.
 LOCK_TIMEOUT = 30.0
+#: Seconds that a thread with a transaction of its own open waits for the others of its process:
+#: who holds them up for longer waits for that transaction.
+OWN_PATIENCE = 1.0
 
 
 class SqliteFile:
@@ -57,6 +61,10 @@ class SqliteFile:
     def __str__(self) -> str:
         return f"sqlite:///{self.path}"
 
+    @property
+    def url(self) -> URL:
+        return URL.create("sqlite", database=str(self.path))
+
     def connect(self, *, create: bool = False) -> sqlite3.Connection:
         """A new connection with what every one needs. Raises SchemaMissing where there is no file
         and none may be made."""
@@ -83,7 +91,7 @@ class SqliteFile:
         me = threading.get_ident()
         if self._writing_thread == me:
             raise AssertionError("a write transaction inside another")
-        with self._write_lock:
+        with self._turn():
             self._writing_thread = me
             try:
                 if self._writer is None:
@@ -147,6 +155,37 @@ class SqliteFile:
         event.listen(engine, "connect", _prepare)
         event.listen(engine, "begin", _began)
 
+    def begin_in(self, connection: Connection) -> None:
+        """Be the one writer from here on. A transaction that begins with a read and finds at its
+        first write that another has written since is refused, and no patience helps it. Python's
+        client begins none before a first write (or, told so, at once, or never): all the same, it
+        is open from here on, and ends with the caller's commit."""
+        raw = connection.connection.driver_connection
+        begun = getattr(raw, "in_transaction", False)
+        try:
+            connection.exec_driver_sql(_TAKE_THE_LOCK if begun else "BEGIN IMMEDIATE")
+        except OperationalError as error:
+            if not isinstance(error.orig, sqlite3.OperationalError):
+                raise
+            raise self._not_to_write(error.orig) from error
+        _began(connection)
+
+    def _not_to_write(self, error: sqlite3.OperationalError) -> StoreError:
+        """Why a caller's transaction may not write."""
+        if error.sqlite_errorcode == sqlite3.SQLITE_BUSY_SNAPSHOT:
+            return StoreUnavailable(
+                f"{self}: this transaction began with a read, and another has written since, so "
+                "that SQLite lets it write no more. Let it begin with a write, or with "
+                "ctx.checkpoint()."
+            )
+        if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY:
+            return StoreUnavailable(
+                f"{self}: another transaction has held the file's one write lock for longer than "
+                "this session's connection waits (30 s after jobs.install(engine), else 5 s). Keep "
+                "transactions short."
+            )
+        return self._translated(error)
+
     def _set_up(self, connection: sqlite3.Connection) -> None:
         """The pragmas. A new file is switched to WAL by whoever opens it first, and SQLite does not
         let a second one wait for that: it answers at once that the file is locked."""
@@ -163,6 +202,18 @@ class SqliteFile:
                     raise
             time.sleep(0.01 * random.random())
 
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """This process's turn to write."""
+        if not self._write_lock.acquire(timeout=OWN_PATIENCE):
+            if _own_transaction_open(self.path):
+                raise _would_block()
+            self._write_lock.acquire()
+        try:
+            yield
+        finally:
+            self._write_lock.release()
+
     def _begin(self, cursor: sqlite3.Cursor) -> None:
         deadline = 0.0
         pause = 0.0001
@@ -174,11 +225,7 @@ class SqliteFile:
                 if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
                     raise
                 if _own_transaction_open(self.path):
-                    raise DispatchWouldBlock(
-                        "This would wait for your own open transaction on the same SQLite file. "
-                        "Write options(session=session).dispatch(…), so that the job commits with "
-                        "it, or dispatch after the commit."
-                    ) from None
+                    raise _would_block() from None
                 now = time.monotonic()
                 deadline = deadline or now + LOCK_TIMEOUT
                 if now > deadline:
@@ -199,6 +246,14 @@ class SqliteFile:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         advice = _ADVICE.get(code, "")
         return StoreUnavailable(f"{self}: {text}. {advice}".rstrip())
+
+
+def _would_block() -> DispatchWouldBlock:
+    return DispatchWouldBlock(
+        "This would wait for your own open transaction on the same SQLite file. Write "
+        "options(session=session).dispatch(…), so that the job commits with it, or dispatch after "
+        "the commit."
+    )
 
 
 def _text(raw: bytes) -> str:
@@ -222,7 +277,10 @@ _ADVICE = {
     sqlite3.SQLITE_CORRUPT: "The file is damaged: restore it from a backup.",
 }
 
-#: Connections of installed engines on which this thread or coroutine has begun a transaction.
+#: A write that changes nothing takes the lock as BEGIN IMMEDIATE does.
+_TAKE_THE_LOCK = "UPDATE job_ready SET cancelling = cancelling WHERE 0"
+
+#: Connections of callers' engines on which this thread or coroutine has begun a transaction.
 _begun: ContextVar[tuple[weakref.ref[Connection], ...]] = ContextVar("tabur_begun", default=())
 
 

@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import Connection, Engine, bindparam, event
 from sqlalchemy.dialects.sqlite import insert as insert_or
@@ -14,11 +14,15 @@ from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.engine import URL
 
 from tabur.drivers.contract import Listener
+from tabur.drivers.database.engines import make_async_engine, make_engine
 from tabur.drivers.database.statements import Keyed, Prepared
-from tabur.drivers.database.store import Store, Transaction, Words
+from tabur.drivers.database.store import Store, Transaction, Words, all_but_id
 from tabur.drivers.database.stores.sqlite.file import SqliteFile
 from tabur.drivers.database.stores.sqlite.hot import SqliteHot
 from tabur.drivers.database.stores.sqlite.wake import Bell, DatabaseListener
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncEngine
 
 T = TypeVar("T")
 
@@ -69,6 +73,10 @@ class SqliteStore(Store):
     def ignoring_known(self, insert: Any) -> Any:
         return insert_or(insert.table).on_conflict_do_nothing()
 
+    def replacing(self, insert: Any) -> Any:
+        new = insert_or(insert.table)
+        return new.on_conflict_do_update(index_elements=["id"], set_=all_but_id(new.excluded))
+
     def listen(self) -> Listener:
         return DatabaseListener(self._file, self._bells)
 
@@ -80,6 +88,19 @@ class SqliteStore(Store):
 
     def install(self, engine: Engine) -> None:
         self._file.install(engine)
+
+    def begin_in(self, connection: Connection) -> None:
+        self._file.begin_in(connection)
+
+    def make_engine(self) -> Engine:
+        engine = make_engine(self._file.url, {})
+        self.install(engine)
+        return engine
+
+    def make_async_engine(self) -> AsyncEngine:
+        engine = make_async_engine(self._file.url, {}, clients={"aiosqlite": "aiosqlite"})
+        self.install(engine.sync_engine)
+        return engine
 
     def describe(self) -> Mapping[str, Any]:
         with self._file.read() as connection:
