@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from contextlib import suppress
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
@@ -172,6 +173,8 @@ def obey(supervisor: Supervisor) -> None:
         supervisor.resume()
 
     handlers = dict.fromkeys(("SIGTERM", "SIGINT", "SIGQUIT", "SIGBREAK"), stop)
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        handlers["SIGHUP"] = stop  # the terminal is gone; under nohup it is ignored
     for name, handler in (handlers | {"SIGUSR2": pause, "SIGCONT": resume}).items():
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), handler)
@@ -251,4 +254,5 @@ def _announce(app: Tabur, options: WorkOptions, name: str | None) -> None:
 
 
 def _say(text: str) -> None:
-    click.echo(f"  {text}", err=True)
+    with suppress(OSError):  # the terminal is gone
+        click.echo(f"  {text}", err=True)

@@ -17,6 +17,7 @@ from tabur.model.ids import new_worker_id
 from tabur.model.records import Crash, WorkerRecord
 from tabur.worker.board import Board, Doing
 from tabur.worker.protocol import Hello, Order, What
+from tabur.worker.stacks import stacks_later
 from tabur.worker.upkeep import Registration, Release
 
 
@@ -43,6 +44,7 @@ class Child:
         """In the store; it claims nothing before that is done."""
         self.release: Release | None = None
         """Of what it held, once it is buried."""
+        self.buried_at = 0.0
         self.told: Order | None = None
         self.crash: Crash | None = None
         self.code = 0
@@ -69,11 +71,12 @@ class Child:
         return not self.lives or self.board.seen().doing is not Doing.RETIRING
 
     def start(self, hello: Hello) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tabur.worker.child"],
-            stdin=subprocess.PIPE,
-            start_new_session=True,
-        )
+        with stacks_later():
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "tabur.worker.child"],
+                stdin=subprocess.PIPE,
+                start_new_session=True,
+            )
         self.board.belongs_to(self._process.pid)
         self._send(msgspec.json.encode(hello))
 
