@@ -57,6 +57,8 @@ def check_jobs(report: Report, run: Run, count: Count, *, apart: Collection[int]
         "settled in the store otherwise than they ended", abs(run.completed() - len(count.ended))
     )
     report.none("tracebacks of workers", run.said("Traceback"))
+    if tracebacks := [part for each in run.workers for part in each.log.split("Traceback")[1:]]:
+        report.figures["the first traceback"] = tracebacks[0][:2000]
     report.figures |= {
         "offered": count.offered,
         **{f"dispatch {verdict}": jobs for verdict, jobs in sorted(count.verdicts.items())},
