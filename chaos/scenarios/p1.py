@@ -30,7 +30,24 @@ class _Poison(NamedTuple):
     says: str
     kills: bool
 
+    @property
+    def shares(self) -> bool:
+        """It begins in a process that others share, and may once be the victim of one of them."""
+        return self.isolation is not Isolation.PROCESS
 
+    @property
+    def histories(self) -> list[list[str]]:
+        """What may have become of its attempts, one after the other."""
+        if self.kills:
+            return [[*[Ending.CRASHED] * (CRASHES_UNTIL_POISON - 1), Ending.FAILED]]
+        unharmed: list[str] = [Ending.FAILED]
+        return [unharmed, [Ending.CRASHED, Ending.FAILED]] if self.shares else [unharmed]
+
+
+_STATE = "poison that has not failed"
+_HISTORY = "poison with another history than it should have"
+_RUNS = "poison with a crash or an end that was no run of it"
+_REASON = "poison that failed without its reason"
 _KIND = {
     "poison_alone": Isolation.PROCESS,
     "poison_thread": Isolation.THREAD,
@@ -116,25 +133,18 @@ class P1(OnEachStore):
         for number, (job, kind) in poison.items():
             found = run.driver.inspection.find(job)
             attempts = run.driver.inspection.attempts(job)
-            expected = CRASHES_UNTIL_POISON if kind.kills else 1
-            assert found is not None
-            wrong["poison that has not failed"] += found.state is not State.FAILED
-            wrong["poison that was run another number of times than it is given"] += (
-                len(runs.get(number, [])) != expected
-            )
             endings = [attempt.ending for attempt in attempts]
-            crashed = [Ending.CRASHED] * (expected - 1)
-            wrong["poison with another history"] += endings != [*crashed, Ending.FAILED]
-            reasons = [attempt for attempt in attempts if _tells(attempt, kind)]
-            wrong["poison without its reason, at each attempt"] += len(reasons) != len(attempts)
-            if len(reasons) != len(attempts) or endings != [*crashed, Ending.FAILED]:
+            tell = [_tells(attempt, kind) for attempt in attempts]
+            failures = {
+                _STATE: found is None or found.state is not State.FAILED,
+                _HISTORY: endings not in kind.histories,
+                _RUNS: len(runs.get(number, [])) != len(endings),
+                _REASON: not (tell and tell[-1] and (kind.shares or all(tell))),
+            }
+            wrong.update(what for what, is_wrong in failures.items() if is_wrong)
+            if any(failures.values()):
                 report.figures[f"seen of {kind.name} that {kind.how}"] = str(attempts)
-        for what in (
-            "poison that has not failed",
-            "poison that was run another number of times than it is given",
-            "poison with another history",
-            "poison without its reason, at each attempt",
-        ):
+        for what in (_STATE, _HISTORY, _RUNS, _REASON):
             report.none(what, wrong[what])
         killers = sum(kind.kills for _, kind in poison.values())
         report.figures["of which kill their process"] = killers
