@@ -203,3 +203,41 @@ def test_what_cannot_be_is_said(shop: Workshop, options: tuple[str, ...], said: 
         else 1,
     )
     assert said in " ".join(output.split())
+
+
+# horizon
+
+
+def test_horizon_works_all_queues_of_the_app_and_is_ended_by_its_command(shop: Workshop) -> None:
+    worker = shop.worker("--max-processes=3", *BRISK, command="horizon")
+    shop.module.mail.dispatch(n=1)
+    shop.module.quick.dispatch(n=1)
+    shop.noted("done")
+    shop.noted("quick")
+    assert "Horizon is running" in shop.run("horizon:status")
+    shop.run("horizon:pause")
+    until(lambda: "Paused: all queues" in worker.output)
+    shop.module.mail.dispatch(n=2)
+    shop.run("horizon:continue")
+    shop.noted("done", 2)
+    shop.run("horizon:terminate", "--wait")
+    worker.ended()
+    assert "Horizon is inactive" in shop.run("horizon:status", code=2)
+
+
+def test_how_fast_workers_are_can_be_told_from_everywhere(
+    shop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TABUR_BEAT", "0.2")
+    shop.worker("--queue=mail", "--processes=2", "--concurrency=1")
+    for n in range(40):
+        shop.module.mail.dispatch(n=n)
+
+    def told() -> bool:
+        (mail,) = shop.jobs.scaling(queues=["mail"], concurrency=1)
+        return mail.service is not None and bool(mail.arrivals) and mail.processes == 2
+
+    until(told)
+    (mail,) = shop.jobs.scaling(queues=["mail"], concurrency=1)
+    assert mail.service is not None
+    assert 0.2 <= mail.service < 1.0

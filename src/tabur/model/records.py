@@ -181,10 +181,12 @@ class Backlog(msgspec.Struct, frozen=True):
 
 class Pace(msgspec.Struct, frozen=True):
     """How fast a worker process is, as its supervisor has seen it lately. `rate`: jobs a second
-    that come to it; `service`: mean seconds that one runs, None before any is known."""
+    that come to it; `service`: mean seconds that one runs, None before any is known; `running`:
+    jobs that ran just then."""
 
     rate: float
     service: float | None = None
+    running: int = 0
 
 
 class WorkerRecord(msgspec.Struct, frozen=True):

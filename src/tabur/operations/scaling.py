@@ -73,6 +73,7 @@ def _scale(
         0,
         arrivals=arrivals or 0.0,
         service=service,
+        running=0 if arrivals is None else _running(own),
         slots=slots,
         paused=_is_paused(queue, signals),
     )
@@ -97,6 +98,10 @@ def _arrivals(workers: Sequence[WorkerRecord]) -> float | None:
     if any(len(each.queues) > 1 for each in workers):
         return None
     return sum(each.pace.rate for each in workers if each.pace is not None)
+
+
+def _running(workers: Iterable[WorkerRecord]) -> int:
+    return sum(each.pace.running for each in workers if each.pace is not None)
 
 
 def _service(workers: Iterable[WorkerRecord]) -> float | None:

@@ -163,13 +163,17 @@ class Balancing:
             self._say(str(change))
         return {change.queue: change.after for change in plan.changes}
 
-    def paces(self, workers: Mapping[str, str]) -> dict[str, Pace]:
+    def paces(self, workers: Mapping[str, tuple[str, Meter]]) -> dict[str, Pace]:
         """Of each worker, given its queue: an even part of what arrives there."""
-        sharing = Counter(workers.values())
+        sharing = Counter(queue for queue, _ in workers.values())
         levels = {each.queue: each for each in self.levels}
         return {
-            worker: pace(levels[queue].arrivals / sharing[queue], levels[queue].service)
-            for worker, queue in workers.items()
+            worker: pace(
+                levels[queue].arrivals / sharing[queue],
+                levels[queue].service,
+                meter.started - meter.ended,
+            )
+            for worker, (queue, meter) in workers.items()
             if queue in levels
         }
 
@@ -180,6 +184,7 @@ class Balancing:
             sight.pending[queue],
             arrivals=flow.arrivals,
             service=flow.service,
+            running=flow.running,
             slots=self._slots[queue],
             shared_by=sight.sharers[queue],
             paused=queue in paused or ALL_QUEUES in paused,

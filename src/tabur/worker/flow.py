@@ -7,10 +7,11 @@ from collections.abc import Mapping
 import msgspec
 
 from tabur.model.records import Pace
-from tabur.model.scaling import weight
+from tabur.model.scaling import LONG_SERVICE, weight
 
-#: Seconds that the mean of arrivals remembers: what waits is seen at once anyway.
-ARRIVALS_MEMORY = 20.0
+#: Seconds that the mean of arrivals remembers: what waits is seen at once anyway, and of longer
+#: jobs those that run are counted.
+ARRIVALS_MEMORY = LONG_SERVICE
 #: Seconds for which one look at a burst is not taken for a rate that will last.
 YOUNG = 5.0
 #: Jobs that the mean of their duration remembers.
@@ -40,7 +41,7 @@ class Flow:
         self._pending: int | None = None
         self._began: float | None = None
         self._looked = 0.0
-        self._running = 0
+        self.running = 0
         self._quiet_since: float | None = None
         """Since when jobs run and none has ended."""
 
@@ -49,7 +50,7 @@ class Flow:
         """Jobs a second; below zero where a backlog goes that others work off."""
         if self._quiet > (self._service or 0.0):
             # So long as none ends, no more can be at work than those that run.
-            return min(self._arrivals, self._running / self._quiet)
+            return min(self._arrivals, self.running / self._quiet)
         return self._arrivals
 
     @property
@@ -81,8 +82,8 @@ class Flow:
         elif now > self._looked:
             grown = pending - self._pending if counted and self._pending is not None else 0
             self._take_in(sum(each.started for each in since) + grown / shared_by, now)
-        self._running = sum(each.started - each.ended for each in meters.values())
-        if self._running <= 0 or any(each.ended for each in since):
+        self.running = sum(each.started - each.ended for each in meters.values())
+        if self.running <= 0 or any(each.ended for each in since):
             self._quiet_since = None
         elif self._quiet_since is None:
             self._quiet_since = now
@@ -118,12 +119,16 @@ class Paces:
         self._flows = {worker: self._flows.get(worker) or Flow() for worker in meters}
         for worker, flow in self._flows.items():
             flow.look({worker: meters[worker]}, 0, now=now)
-        return {worker: pace(flow.arrivals, flow.service) for worker, flow in self._flows.items()}
+        return {
+            worker: pace(flow.arrivals, flow.service, flow.running)
+            for worker, flow in self._flows.items()
+        }
 
 
-def pace(rate: float, service: float | None) -> Pace:
+def pace(rate: float, service: float | None, running: int) -> Pace:
     """Rounded, so that one that hardly changes need not be told again."""
-    return Pace(_rounded(max(0.0, rate)), None if service is None else _rounded(service))
+    told = None if service is None else _rounded(service)
+    return Pace(_rounded(max(0.0, rate)), told, running)
 
 
 def _rounded(value: float) -> float:

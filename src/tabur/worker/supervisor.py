@@ -339,8 +339,9 @@ class Supervisor:
         alive = [child for child in self._children if child.lives]
         paces = self._paces.look({child.worker: child.meter for child in alive}, now=now)
         if self._balancing is not None:  # which knows what arrives as well
-            queues = {child.worker: child.queues[0] for child in alive}
-            paces |= self._balancing.paces(queues)
+            paces |= self._balancing.paces(
+                {child.worker: (child.queues[0], child.meter) for child in alive}
+            )
         return paces
 
     # starting
