@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
@@ -144,6 +145,8 @@ def obey(supervisor: Supervisor) -> None:
         supervisor.resume()
 
     handlers = dict.fromkeys(("SIGTERM", "SIGINT", "SIGQUIT", "SIGBREAK"), stop)
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        handlers["SIGHUP"] = stop  # the terminal is gone; under nohup it is ignored
     for name, handler in (handlers | {"SIGUSR2": pause, "SIGCONT": resume}).items():
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), handler)
@@ -228,4 +231,5 @@ def _announce(app: Tabur, options: WorkOptions, name: str | None) -> None:
 
 
 def _say(text: str) -> None:
-    click.echo(f"  {text}", err=True)
+    with suppress(OSError):  # the terminal is gone
+        click.echo(f"  {text}", err=True)

@@ -61,10 +61,12 @@ NAMED = 5
 class Child:
     """The main thread of a child: obeys the supervisor and watches deadlines."""
 
-    def __init__(self, hello: Hello, board: Board) -> None:
+    def __init__(self, hello: Hello, board: Board, orders: int) -> None:
+        """`orders`: the file descriptor that they come from."""
         options = self._options = hello.options
         sizes = options.slots()
         self._code = EXIT_DONE
+        self._source = orders
         self._orders: SimpleQueue[Order | None] = SimpleQueue()
         """What the supervisor says; None when there is something else to look at."""
         self._board = board
@@ -94,7 +96,6 @@ class Child:
 
     def run(self) -> int:
         """Until the pump has ended, or the grace is over. Answers the exit code."""
-        dump_stacks_on_signal(self._dump_processes)
         threading.Thread(target=self._listen, name="tabur-supervisor", daemon=True).start()
         looked_at_memory = 0.0
         while not self._is_over():
@@ -109,6 +110,12 @@ class Child:
                 self._cut_off()
                 break
         return self._code
+
+    def dump_processes(self) -> None:
+        """Let the processes of jobs print their stacks."""
+        processes = self._slots[Isolation.PROCESS]
+        assert isinstance(processes, ProcessSlots)
+        processes.dump()
 
     def _is_over(self) -> bool:
         began = self._worker.ident is not None
@@ -170,7 +177,7 @@ class Child:
                 self._grace_ends = monotonic()
 
     def _listen(self) -> None:
-        with os.fdopen(0, "rb", closefd=False) as orders:
+        with os.fdopen(self._source, "rb") as orders:
             for line in orders:
                 self._orders.put(msgspec.json.decode(line, type=Order))
         # The supervisor is gone, nobody beats: others will soon take what runs here.
@@ -191,11 +198,6 @@ class Child:
             f"  Waiting up to {self._options.grace:g} s for {len(runs)} {jobs}: {named}{more}. "
             "A second signal ends them now; they run again.\n"
         )
-
-    def _dump_processes(self) -> None:
-        processes = self._slots[Isolation.PROCESS]
-        assert isinstance(processes, ProcessSlots)
-        processes.dump()
 
     def _end_overdue(self, now: float) -> None:
         for run in list(self._pump.running.values()):
@@ -251,11 +253,20 @@ class _Reporter:
 
 def main() -> None:
     # The supervisor decides what a signal means; a stray one must not end a job half done.
+    # By a handler: to be ignored is inherited, and what a job starts could not be ended.
     for each in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(each, signal.SIG_IGN)
+        signal.signal(each, _pass_over)
+    child: Child | None = None
+
+    def dump_processes() -> None:
+        if child is not None:
+            child.dump_processes()
+
+    dump_stacks_on_signal(dump_processes)
+    orders = _take_input()
     line = b""
     while not line.endswith(b"\n"):  # by bytes: what follows is read elsewhere
-        byte = os.read(0, 1)
+        byte = os.read(orders, 1)
         if not byte:
             return
         line += byte
@@ -264,7 +275,8 @@ def main() -> None:
     sys.path[:0] = [path for path in hello.paths if path not in sys.path]
     board = Board(Path(hello.board))
     try:
-        code = Child(hello, board).run()
+        child = Child(hello, board, orders)
+        code = child.run()
     except TaburError as error:
         _say(error)
         code = EXIT_BROKEN
@@ -274,6 +286,19 @@ def main() -> None:
     board.does(Doing.ENDED)
     # Threads that do not end must not hold the process.
     os._exit(code)
+
+
+def _pass_over(number: int, frame: Any) -> None:
+    pass
+
+
+def _take_input() -> int:
+    """Standard input under another number: what jobs start would read the orders away."""
+    orders = os.dup(0)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    return orders
 
 
 def _say(error: BaseException) -> None:

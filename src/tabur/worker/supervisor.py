@@ -27,7 +27,16 @@ from tabur.worker.moments import Moments
 from tabur.worker.notify import Notifier
 from tabur.worker.options import WorkOptions
 from tabur.worker.orphans import reap_orphans
-from tabur.worker.protocol import EXIT_BROKEN, EXIT_DONE, Hello, Order, What, said
+from tabur.worker.protocol import (
+    EXIT_BROKEN,
+    EXIT_DONE,
+    EXIT_MEMORY,
+    EXIT_STUCK,
+    Hello,
+    Order,
+    What,
+    said,
+)
 from tabur.worker.upkeep import Registration, Release, Upkeep
 from tabur.worker.verdict import EXIT_TIME, Verdict, judged
 
@@ -35,6 +44,8 @@ from tabur.worker.verdict import EXIT_TIME, Verdict, judged
 LOOK = 0.1
 #: A child that lived shorter than this is started again with a growing pause (seconds).
 SHORT_LIFE, FIRST_PAUSE, LONGEST_PAUSE = 5.0, 0.5, 30.0
+#: Seconds that the store has, after a second signal, to take back what a dead child held.
+LAST_WORD = 2.0
 
 
 class Group:
@@ -119,6 +130,7 @@ class Supervisor:
         self._signals = 0
         self._paused_here = False
         self._dump_wanted = False
+        self._to_dump: list[Child] = []
         self._restarts = 0
         self._told_paused = Order(What.WORK)
         self._code = EXIT_DONE
@@ -130,15 +142,15 @@ class Supervisor:
     def run(self) -> int:
         """Work until stopped or nothing is left to do. Answers the exit code; raises StoreError
         where the store cannot be used at all."""
-        self._upkeep.start()
-        signals = self._upkeep.signals
-        assert signals is not None
-        self._restarts = signals.restarts
-        if self._balancing is not None:
-            self._balancing.lookout.start()
         try:
+            self._upkeep.start()
+            signals = self._upkeep.signals
+            assert signals is not None
+            self._restarts = signals.restarts
+            if self._balancing is not None:
+                self._balancing.lookout.start()
             self._look()
-            while self._children or self._waits_for_work():
+            while self._children or self._goes_on():
                 sleep(LOOK)
                 self._look()
         finally:
@@ -152,9 +164,12 @@ class Supervisor:
             self._say(f"Stopped: {self._reason or 'nothing is left to run'}.")
         return self._code
 
-    def _waits_for_work(self) -> bool:
-        """Whether it goes on without children: where none is needed just now."""
-        return self._balancing is not None and not (self._signals or self._options.ends_when_empty)
+    def _goes_on(self) -> bool:
+        """Without children: where none is needed just now, or none may start yet."""
+        if self._signals:
+            return False
+        by_need = self._balancing is not None and not self._options.ends_when_empty
+        return by_need or any(group.wanted > 0 for group in self._groups)
 
     # from signal handlers
 
@@ -216,10 +231,11 @@ class Supervisor:
             self._say(_paused(pauses) if pauses else "Nothing is paused any more.")
         if self._dump_wanted:
             self._dump_wanted = False
-            for child in self._children:
-                # Before it is up, the signal would end it.
-                if child.lives and child.board.seen().looked_at:
-                    child.signal(signal.SIGUSR1)
+            self._to_dump = [child for child in self._children if child.lives]
+        if self._to_dump:  # one at a time: they write to one place
+            child = self._to_dump.pop(0)
+            self._say(f"Stacks of the worker process {child.pid}:")
+            child.signal(signal.SIGUSR1)
 
     def _watch(self, group: Group, child: Child, now: float) -> None:
         match child.life:
@@ -238,12 +254,14 @@ class Supervisor:
                     child.life = Life.BURIED
                     child.release = Release(child.worker, child.crash)
                     self._upkeep.owe(child.release)
+                    child.buried_at = now
                     if not child.surplus:
-                        self._rest(group, child, now)
+                        self._rest(group, child.started, now)
             case Life.BURIED:
                 assert child.release is not None
-                # Who is told twice to end does not wait for a store: others find it lost.
-                if child.release.done or self._signals > 1:
+                # Who is told twice to end does not wait long for a store: others find it lost.
+                hurried = self._signals > 1 and now - child.buried_at > LAST_WORD
+                if child.release.done or hurried:
                     group.left_behind = child.release.released
                     group.children.remove(child)
 
@@ -286,6 +304,8 @@ class Supervisor:
         elif code == EXIT_BROKEN:
             self._code = EXIT_BROKEN
             self.stop("it cannot work, as said above")
+        elif code in (EXIT_STUCK, EXIT_MEMORY):
+            self._say(f"A worker process is replaced: {child.board.seen().why}.")
         elif code == EXIT_DONE and self._has_done_its_work(child):
             group.wanted -= 1
             self._reason = self._reason or child.board.seen().why
@@ -326,9 +346,9 @@ class Supervisor:
 
     # starting
 
-    def _rest(self, group: Group, child: Child, now: float) -> None:
+    def _rest(self, group: Group, started: float, now: float) -> None:
         """The next one starts at once, unless lives have been short."""
-        if now - child.started >= SHORT_LIFE:
+        if now - started >= SHORT_LIFE:
             group.pause = 0.0
         group.not_before = now + group.pause
         group.pause = min(max(group.pause * 2, FIRST_PAUSE), LONGEST_PAUSE)
@@ -339,34 +359,41 @@ class Supervisor:
             return
         slots = self._options.slots()
         while len(group.staying) < group.wanted:
-            child = Child(
-                host=self._host,
-                folder=self._folder.path,
-                queues=group.queues,
-                slots=sum(slots.values()),
-            )
             # What ran in the dead one runs in processes of their own now.
             warm = min(max(group.left_behind, self._warm), slots[Isolation.PROCESS])
+            try:
+                child = self._start(group, slots=sum(slots.values()), warm=warm)
+            except OSError as error:  # no memory, no process number, no place on the disk
+                self._rest(group, now, now)
+                self._say(f"No worker process can be started, trying again: {error}.")
+                return
             group.left_behind = 0
             group.children.append(child)
-            options = self._options.for_child(group.queues, random())
-            child.start(
-                Hello(
-                    self._spec,
-                    self._driver.name,
-                    sys.path,
-                    child.worker,
-                    options,
-                    board=str(child.board.path),
-                    warm=warm,
-                )
-            )
             child.registration = Registration(
                 child.record(
                     supervisor=self._id, host=self._host, version=self._version, started_at=now_us()
                 )
             )
             self._upkeep.owe(child.registration)
+
+    def _start(self, group: Group, *, slots: int, warm: int) -> Child:
+        child = Child(host=self._host, folder=self._folder.path, queues=group.queues, slots=slots)
+        try:
+            child.start(
+                Hello(
+                    self._spec,
+                    self._driver.name,
+                    sys.path,
+                    child.worker,
+                    self._options.for_child(group.queues, random()),
+                    board=str(child.board.path),
+                    warm=warm,
+                )
+            )
+        except OSError:
+            child.board.remove()
+            raise
+        return child
 
 
 def _paused(pauses: Sequence[Pause]) -> str:
