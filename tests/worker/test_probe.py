@@ -12,6 +12,7 @@ from pathlib import Path
 from time import monotonic
 
 import pytest
+from msgspec.structs import replace
 
 from tabur.worker.board import Board, Doing
 from tabur.worker.folder import About, RunFolder
@@ -24,10 +25,12 @@ LATE = WITHIN + 5
 class Supervisor:
     """As one leaves word: `looked`, `answered` and those of children are seconds ago."""
 
-    def __init__(self, base: Path, *, pause: float = 1.0, host: str | None = None) -> None:
-        about = About(os.getpid(), "shop:jobs", "database", ("default",), 2, pause=pause)
+    def __init__(
+        self, base: Path, *, processes: int = 2, pause: float = 1.0, host: str | None = None
+    ) -> None:
+        about = About(os.getpid(), "shop:jobs", "database", ("default",), processes, pause)
         if host is not None:
-            about = About(os.getpid(), "shop:jobs", "database", ("default",), 2, pause, host=host)
+            about = replace(about, host=host)
         self.folder = RunFolder(base, about)
         self.looked(0.1)
 
@@ -155,6 +158,14 @@ def test_an_app_may_take_minutes_to_load(supervisor: Supervisor) -> None:
     assert one(supervisor).unready == "no process has begun to work"
     supervisor.child(Doing.STARTING, looked=LOADING + 5, polled=None)
     assert one(supervisor).processes[0].wrong == "has been loading the app for 305 s"
+
+
+def test_a_supervisor_that_needs_no_process_just_now_is_ready(tmp_path: Path) -> None:
+    idle = Supervisor(tmp_path, processes=0)
+    assert look(idle).ready
+    idle.child(Doing.STARTING, looked=1, polled=None)
+    assert not look(idle).ready
+    idle.folder.remove()
 
 
 def test_who_stops_is_alive_and_not_ready(supervisor: Supervisor) -> None:

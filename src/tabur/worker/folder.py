@@ -35,7 +35,8 @@ def _boot() -> str:
 
 
 class About(msgspec.Struct, frozen=True):
-    """What a supervisor says of itself. `processes`: how many children it keeps."""
+    """What a supervisor says of itself. `processes`: how many children it keeps;
+    where queues are balanced, at least."""
 
     pid: int
     app: str

@@ -152,6 +152,8 @@ def _unready(
         return f"the store has not answered {silent}"
     if any(each.doing in (Doing.WORKING, Doing.RETIRING) and each.turned_at for each in children):
         return None
+    if not children and not about.processes:
+        return None  # none is needed just now
     if children and all(each.doing >= Doing.ENDING for each in children):
         return "it is stopping"
     return "no process has begun to work"
