@@ -16,7 +16,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from chaos.app import heavy, jobs, light, writer
+from chaos.app import heavy, jobs, light
+from chaos.claiming import writer
 from chaos.ledger import DONE, REFUSED, UNCLEAR, UNKNOWN, Dispatch
 from chaos.numbering import STRETCH, is_heavy
 from tabur import PendingJob

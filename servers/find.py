@@ -25,6 +25,11 @@ PROGRAMS = {
     "redis-server": Program(("redis-server", "valkey-server"), "/usr/bin", "redis-server"),
     "supervisord": Program(("supervisord",), "/usr/bin", "supervisor"),
     "supervisorctl": Program(("supervisorctl",), "/usr/bin", "supervisor"),
+    # For hosts on a network (servers/hosts.py).
+    "ip": Program(("ip",), "/usr/sbin", "iproute2"),
+    "unshare": Program(("unshare",), "/usr/bin", "util-linux"),
+    "nsenter": Program(("nsenter",), "/usr/bin", "util-linux"),
+    "libfaketime": Program(("libfaketimeMT.so.1",), "/usr/lib/*/faketime", "faketime"),
 }
 
 

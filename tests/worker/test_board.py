@@ -114,7 +114,7 @@ def test_a_frozen_process_dies_once_a_job_of_it_is_over_its_time_and_that_job_is
     found = verdict(looked=frozen, deadline=over)
     assert found is not None
     assert found.crash is not None
-    assert found.crash.blamed == {A}
+    assert found.crash.blamed == frozenset({A})
 
 
 def test_who_has_not_ended_in_time_dies_and_nobody_is_blamed() -> None:

@@ -88,10 +88,11 @@ def test_claims_of_a_worker_that_nobody_knows_are_found_too() -> None:
 def test_it_tells_at_which_beat_a_worker_stood_still() -> None:
     scene = Scene()
     scene.look(after=5, beat=True)
+    looks = []
     for _ in range(7):
         scene.now += 5
-        lost = scene.observed.lost(except_for=[])
-    assert lost == [Lost("other", 1)]
+        looks.append(scene.observed.lost(except_for=[]))
+    assert looks[-1] == [Lost("other", 1)]
     scene.driver.workers.beat(["other"])
     assert not scene.driver.workers.remove("other", beats=1), "it has just beaten"
     assert scene.driver.workers.remove("other", beats=2)

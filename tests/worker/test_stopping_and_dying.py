@@ -89,6 +89,18 @@ def test_jobs_of_a_killed_child_run_again_soon_and_uncharged(shop: Workshop) -> 
         handle.cancel()
 
 
+def test_a_worker_whose_children_die_young_goes_on(shop: Workshop) -> None:
+    """The next one starts after a pause, in which there is none at all."""
+    worker = shop.worker()
+    for _ in range(3):
+        (child,) = until(shop.children)
+        os.kill(child.pid, signal.SIGKILL)
+        until(lambda gone=child.id: gone not in {each.id for each in shop.children()})
+    shop.module.quick.dispatch(n=1)
+    shop.noted("quick")
+    assert worker.process.poll() is None
+
+
 def test_what_a_killed_supervisor_leaves_stops_by_itself(shop: Workshop) -> None:
     shop.module.patient_alone.dispatch()
     worker = shop.worker("--grace=0.2")

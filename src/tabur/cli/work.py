@@ -6,19 +6,21 @@ import os
 import signal
 import sys
 from contextlib import suppress
-from math import isfinite
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from tabur.cli.balancing import balance, balancing_options, check_together
 from tabur.cli.group import Command, Session
 from tabur.cli.opening import connection_of, declared_queues, open_at
+from tabur.cli.values import COUNT, SECONDS, WAITS
 from tabur.drivers.contract import Driver, Relaying
 from tabur.errors import ConfigError
 from tabur.jobs.options import check_name
 from tabur.maintenance.retention import prune
-from tabur.model.retry import Backoff, Policy, parse_backoff
+from tabur.model.retry import Policy
 from tabur.model.states import Isolation
+from tabur.worker.balancing import slots_by_queue
 from tabur.worker.folder import About, RunFolder
 from tabur.worker.load import find_app
 from tabur.worker.options import WorkOptions
@@ -30,50 +32,13 @@ if TYPE_CHECKING:
 
 #: Seconds between two looks into the outbox, for what its dispatcher did not live to relay.
 RELAY = 1.0
-_LONGEST = 10 * 365 * 86_400.0
-
-
-class _Seconds(click.ParamType[float]):
-    name = "seconds"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        try:
-            seconds = float(value)
-        except ValueError:
-            seconds = -1.0
-        if not isfinite(seconds) or not 0 <= seconds <= _LONGEST:
-            self.fail(f"{value!r} is no number of seconds, such as 30 or 0.5.", param, ctx)
-        return seconds
-
-
-class _Waits(click.ParamType[Backoff]):
-    name = "seconds,…"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> Backoff:
-        try:
-            waits = [float(part) for part in str(value).split(",")]
-            return parse_backoff(waits if len(waits) > 1 else waits[0])
-        except (ValueError, ConfigError):
-            self.fail(f"{value!r} is not understood; write 30, or a list: 30,60,120.", param, ctx)
-
-
-SECONDS, WAITS, COUNT = _Seconds(), _Waits(), click.IntRange(0, 10**9)
 
 
 @click.command("queue:work", cls=Command)
 @click.argument("connection", required=False)
 @click.option("--queue", metavar="NAME,…", help="Queues in strict order: high,default.")
-@click.option(
-    "--processes",
-    type=click.IntRange(1, 256),
-    default=1,
-    show_default=True,
-    help="Worker processes.",
-)
+@click.option("--processes", type=click.IntRange(1, 256), help="Worker processes. [1]")
+@balancing_options
 @click.option(
     "--concurrency",
     type=click.IntRange(1, 10_000),
@@ -134,6 +99,12 @@ def work(session: Session, /, connection: str | None, **given: Any) -> None:
     again. USR2: claim nothing, until CONT. USR1: print the stacks of all threads. With -v each line
     also has the job's id, connection, queue and the memory in use.
     """
+    check_together(given)
+    run(session, connection, given)
+
+
+def run(session: Session, connection: str | None, given: dict[str, Any]) -> NoReturn:
+    """Work as the options say that were `given`; ends the process."""
     spec = find_app(session.app)
     app = open_at(spec)
     driver = _driver(app, connection_of(app, connection))
@@ -151,6 +122,7 @@ def work(session: Session, /, connection: str | None, **given: Any) -> None:
         folder=_folder(app, spec, driver, options),
         store=str(told["store"]),
         version=app.settings.version,
+        slots=slots_by_queue(app.registry, options, default=app.settings.queue_on(driver.name)),
     )
     obey(supervisor)
     if options.output == "lines":
@@ -187,7 +159,7 @@ def _folder(app: Tabur, spec: str, driver: Driver, options: WorkOptions) -> RunF
         spec,
         driver.name,
         options.queues,
-        options.processes,
+        sum(options.groups.values()),
         pause=max(options.sleep, options.rest),
         beat=options.beat,
     )
@@ -217,10 +189,13 @@ def _driver(app: Tabur, connection: str) -> Driver:
 def _options(app: Tabur, connection: str, given: dict[str, Any], *, verbose: bool) -> WorkOptions:
     concurrency = given["concurrency"]
     queues: str = given["queue"] or app.settings.queue_on(connection)
-    names = [name.strip() for name in queues.split(",")]
+    names = [check_name(name.strip(), "--queue") for name in queues.split(",")]
+    balanced = balance(names, given) if given["balance"] == "auto" else None
     return WorkOptions(
-        queues=tuple(dict.fromkeys(check_name(name, "--queue") for name in names)),
-        processes=1 if given["once"] else given["processes"],
+        queues=tuple(dict.fromkeys(names if balanced is None else balanced.limits)),
+        processes=1 if given["once"] else given["processes"] or 1,
+        divided=given["balance"] == "simple",
+        balance=balanced,
         async_slots=concurrency or 100,
         thread_slots=concurrency or 10,
         policy=Policy(tries=given["tries"], backoff=given["backoff"]),
@@ -246,6 +221,8 @@ def _announce(app: Tabur, options: WorkOptions, name: str | None) -> None:
     queues = ",".join(options.queues)
     called = f" as [{name}]" if name else ""
     _say(f"Processing jobs from the [{queues}] {'queues' if ',' in queues else 'queue'}{called}.")
+    if options.balance is not None:
+        _say(f"Balancing: {options.balance}.")
     declared = declared_queues(app)
     for queue in options.queues:
         if queue not in declared:

@@ -51,8 +51,13 @@ def new_job(
 def _options(pending: PendingJob[Any], now: int, code: str) -> bytes:
     """What this dispatch sets otherwise than its job declares, as it is kept; mostly nothing."""
     settings, declared = pending.settings, pending.definition.options
-    declares = declared.retry_until or declared.expires or declared.version > 1
-    if settings is NO_SETTINGS and not declares and not code:
+    declared_spans = (declared.retry_until, declared.expires)
+    if (
+        settings is NO_SETTINGS
+        and declared_spans == (None, None)
+        and declared.version == 1
+        and not code
+    ):
         return b""
     options = DispatchOptions(
         tries=settings.tries,

@@ -19,11 +19,13 @@ from tabur.model.outcome import Settled, Transition
 from tabur.model.records import (
     Attachment,
     Attempt,
+    Backlog,
     ClaimedJob,
     Crash,
     JobRecord,
     NewJob,
     Owner,
+    Pace,
     Pause,
     Progress,
     QueueSize,
@@ -169,7 +171,8 @@ class Transfer(Protocol):
     def take_out(self, queue: str | None, *, limit: int) -> Sequence[NewJob]:
         """Take out at most `limit` jobs that wait, pending before scheduled (retries among them),
         of one queue or of all; with the counters of attempts before. Not what is blocked: what
-        unblocks it is here. Empty: there is nothing left to take."""
+        unblocks it is here. Nor what has left a checkpoint: it would begin anew elsewhere, and do
+        twice what it did here. Empty: there is nothing left to take."""
 
     def taken_out(self) -> Sequence[NewJob]:
         """What stands taken out, by whoever began and did not finish; a thousand at most."""
@@ -189,6 +192,9 @@ class Workers(Protocol):
     def beat(self, workers: Sequence[str]) -> int:
         """Count one up on each; one that was removed meanwhile is not brought back. Answers how
         many of them are known."""
+
+    def tell(self, paces: Mapping[str, Pace]) -> None:
+        """Keep how fast workers are, until the next time; of one that was removed, nothing."""
 
     def list(self) -> Sequence[WorkerRecord]: ...
 
@@ -240,6 +246,10 @@ class Inspection(Protocol):
 
     def queues(self) -> Sequence[QueueSize]:
         """Every queue that holds an unfinished job, by name."""
+
+    def backlog(self, queue: str, *, at_most: int) -> Backlog:
+        """What is pending on one queue, counted no further than `at_most`; the cost does not depend
+        on what else there is, so that a supervisor may ask every few seconds."""
 
     def attempts(self, job_id: bytes) -> Sequence[Attempt]:
         """Every ended attempt, oldest first."""

@@ -16,6 +16,7 @@ import msgspec
 from tabur.model.ids import new_worker_id
 from tabur.model.records import Crash, WorkerRecord
 from tabur.worker.board import Board, Doing
+from tabur.worker.flow import Meter
 from tabur.worker.protocol import Hello, Order, What
 from tabur.worker.stacks import stacks_later
 from tabur.worker.upkeep import Registration, Release
@@ -44,6 +45,8 @@ class Child:
         """In the store; it claims nothing before that is done."""
         self.release: Release | None = None
         """Of what it held, once it is buried."""
+        self.surplus = False
+        """It is one too many: it finishes what runs, and no other takes its place."""
         self.buried_at = 0.0
         self.told: Order | None = None
         self.crash: Crash | None = None
@@ -69,6 +72,11 @@ class Child:
     def stays(self) -> bool:
         """Whether another in its place would be one too many: not if it is about to be replaced."""
         return not self.lives or self.board.seen().doing is not Doing.RETIRING
+
+    @property
+    def meter(self) -> Meter:
+        seen = self.board.seen()
+        return Meter(seen.started, seen.ended, seen.busy)
 
     def start(self, hello: Hello) -> None:
         with stacks_later():

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from math import inf
 
 import msgspec
 
 from tabur.errors import ConfigError
 from tabur.model.retry import Policy
+from tabur.model.scaling import TARGET, Limits, evenly
 from tabur.model.states import Isolation
 
 #: Of `lost`, the share after which a worker that cannot beat ends its jobs: before others may
@@ -15,11 +17,39 @@ from tabur.model.states import Isolation
 ADRIFT = 2 / 3
 
 
+class Balance(msgspec.Struct, frozen=True):
+    """How many processes queues may have that are balanced. `limits` by queue, in the order in
+    which draws are settled; `total` in all; `target` and `cooldown` in seconds, as `Balancer`
+    has them."""
+
+    limits: dict[str, Limits]
+    total: int = 10
+    target: float = TARGET
+    cooldown: float = 30.0
+    max_shift: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.target < inf:
+            raise ConfigError(f"--target={self.target:g}: seconds above 0 are needed.")
+
+    def __str__(self) -> str:
+        """`mail 1–10, sms 2–4 processes, 10 in all; what waits is to be done in 60 s`."""
+        each = ", ".join(
+            f"{queue} {limits.minimum}–{limits.maximum}" for queue, limits in self.limits.items()
+        )
+        done = f"what waits is to be done in {self.target:g} s"
+        return f"{each} processes, {self.total} in all; {done}"
+
+
 class WorkOptions(msgspec.Struct, frozen=True):
     """Spans in seconds; `timeout` 0: none; `max_jobs`, `max_time` 0: no limit; per child."""
 
     queues: tuple[str, ...] = ("default",)
     processes: int = 1
+    divided: bool = False
+    """Each queue has processes of its own, evenly many."""
+    balance: Balance | None = None
+    """Each queue has processes of its own, as many as it needs; None: as many as were asked for."""
     async_slots: int = 100
     thread_slots: int = 10
     process_slots: int = 0
@@ -52,6 +82,22 @@ class WorkOptions(msgspec.Struct, frozen=True):
         for what, value in counts.items():
             if not 1 <= value <= 10_000:
                 raise ConfigError(f"--{what}={value}: a number from 1 to 10,000 is needed.")
+
+    @property
+    def groups(self) -> dict[tuple[str, ...], int]:
+        """How many processes begin to work for which queues."""
+        if self.balance is not None:
+            least = 1 if self.ends_when_empty else 0
+            limits = self.balance.limits.items()
+            return {(queue,): max(least, each.minimum) for queue, each in limits}
+        if self.divided:
+            each = evenly(self.queues, self.processes)
+            return {(queue,): count for queue, count in each.items()}
+        return {self.queues: self.processes}
+
+    @property
+    def ends_when_empty(self) -> bool:
+        return self.once or self.stop_when_empty or self.stop_when_empty_for > 0
 
     @property
     def adrift(self) -> float:

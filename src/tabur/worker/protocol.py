@@ -36,6 +36,9 @@ class What(StrEnum):
     WORK = "work"
     """Claim, from all queues but those named. The first such order begins the work: until then the
     worker is not known in the store, and nobody would find its jobs if it died."""
+    DRAIN = "drain"
+    """Claim no more, finish what runs however long it takes, end: another queue needs the room, or
+    nobody does."""
     STOP = "stop"
     """Claim no more, finish what runs within the grace, end."""
     NOW = "now"

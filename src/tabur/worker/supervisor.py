@@ -9,17 +9,19 @@ from __future__ import annotations
 import signal
 import socket
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from random import random
 from time import monotonic, sleep
 
 from tabur.drivers.contract import Driver
 from tabur.model.clock import now_us
 from tabur.model.ids import new_worker_id
-from tabur.model.records import ALL_QUEUES, Crash, ErrorInfo, Pause
+from tabur.model.records import ALL_QUEUES, Crash, ErrorInfo, Pace, Pause
 from tabur.model.states import Isolation
+from tabur.worker.balancing import Balancing, Lookout, Manned
 from tabur.worker.board import Doing
 from tabur.worker.children import Child, Life
+from tabur.worker.flow import Paces
 from tabur.worker.folder import RunFolder
 from tabur.worker.moments import Moments
 from tabur.worker.notify import Notifier
@@ -59,6 +61,20 @@ class Group:
         self.left_behind = 0
         """Jobs that the last dead one held."""
 
+    @property
+    def staying(self) -> list[Child]:
+        """Those that count: not who is replaced or on its way out."""
+        return [child for child in self.children if child.stays and not child.surplus]
+
+    def let_go(self) -> None:
+        """Choose who is one too many: who runs least, and of those the youngest."""
+        least = sorted(
+            (child for child in self.staying if child.lives),
+            key=lambda child: (child.board.seen().running, -child.started),
+        )
+        for child in least[: max(0, len(self.staying) - self.wanted)]:
+            child.surplus = True
+
 
 class Supervisor:
     """Runs `options.processes` children of the app at `spec` until told to stop.
@@ -66,7 +82,8 @@ class Supervisor:
     It imports no job code itself: whoever starts it has found the app and gives its driver, whether
     some job wants a process of its own (`warm`), what to do once an hour (`prune`), and where to
     `say` what happens. `store` names the store among all that this host may know, `version` is that
-    of the app's code.
+    of the app's code; `slots` says for each queue that is balanced how many of its jobs one process
+    runs at once.
     """
 
     def __init__(
@@ -81,6 +98,7 @@ class Supervisor:
         folder: RunFolder,
         store: str,
         version: str = "",
+        slots: Mapping[str, int] | None = None,
     ) -> None:
         self._spec = spec
         self._driver = driver
@@ -91,7 +109,11 @@ class Supervisor:
         self._version = version
         self._host = socket.gethostname()
         self._id = new_worker_id(self._host)
-        self._groups = [Group(options.queues, options.processes)]
+        self._groups = [Group(queues, wanted) for queues, wanted in options.groups.items()]
+        self._balancing: Balancing | None = None
+        if options.balance is not None:
+            lookout = Lookout(driver, options.balance.limits, supervisor=self._id)
+            self._balancing = Balancing(lookout, options.balance, slots=slots or {}, say=say)
         self._upkeep = Upkeep(
             driver,
             options,
@@ -100,6 +122,8 @@ class Supervisor:
             prune=prune,
             say=say,
         )
+        self._paces = Paces()
+        self._measured = monotonic()
         self._notifier = Notifier()
         self._reason: str | None = None
         """Why it stops."""
@@ -115,12 +139,6 @@ class Supervisor:
     def _children(self) -> Sequence[Child]:
         return [child for group in self._groups for child in group.children]
 
-    @property
-    def _is_wanted(self) -> bool:
-        """Whether another child is to be started, be it later: after short lives there are pauses
-        in which there is none."""
-        return self._signals == 0 and any(group.wanted > 0 for group in self._groups)
-
     def run(self) -> int:
         """Work until stopped or nothing is left to do. Answers the exit code; raises StoreError
         where the store cannot be used at all."""
@@ -129,18 +147,29 @@ class Supervisor:
             signals = self._upkeep.signals
             assert signals is not None
             self._restarts = signals.restarts
+            if self._balancing is not None:
+                self._balancing.lookout.start()
             self._look()
-            while self._children or self._is_wanted:
+            while self._children or self._goes_on():
                 sleep(LOOK)
                 self._look()
         finally:
             for child in self._children:
                 child.kill()
             self._upkeep.stop()
+            if self._balancing is not None:
+                self._balancing.lookout.stop()
             self._folder.remove()
         if self._options.output == "lines":
-            self._say(f"Stopped: {self._reason}.")
+            self._say(f"Stopped: {self._reason or 'nothing is left to run'}.")
         return self._code
+
+    def _goes_on(self) -> bool:
+        """Without children: where none is needed just now, or none may start yet."""
+        if self._signals:
+            return False
+        by_need = self._balancing is not None and not self._options.ends_when_empty
+        return by_need or any(group.wanted > 0 for group in self._groups)
 
     # from signal handlers
 
@@ -168,7 +197,13 @@ class Supervisor:
         for group in self._groups:
             for child in list(group.children):
                 self._watch(group, child, now)
+        if self._balancing is not None and not self._signals:
+            self._balance(self._balancing)
+        for group in self._groups:
             self._keep_up(group, now)
+        if now - self._measured >= self._options.beat:
+            self._measured = now
+            self._upkeep.paces = self._measure(now)
         reap_orphans({child.pid for child in self._children})
         self._folder.board.looked(now)
         self._folder.board.turned(self._upkeep.last_beat)
@@ -230,7 +265,8 @@ class Supervisor:
                     child.release = Release(child.worker, child.crash)
                     self._upkeep.owe(child.release)
                     child.buried_at = now
-                    self._rest(group, child.started, now)
+                    if not child.surplus:
+                        self._rest(group, child.started, now)
             case Life.BURIED:
                 assert child.release is not None
                 # Who is told twice to end does not wait long for a store: others find it lost.
@@ -259,7 +295,7 @@ class Supervisor:
             if child.kill_by is None or (self._signals > 1 and child.kill_by > latest):
                 child.kill_by = latest
         elif child.registration is not None and child.registration.done:
-            child.tell(self._told_paused)
+            child.tell(Order(What.DRAIN) if child.surplus else self._told_paused)
 
     def _drift(self, child: Child, now: float) -> None:
         """The store takes no beat: what runs here is ended before others may take it over."""
@@ -280,10 +316,43 @@ class Supervisor:
             self.stop("it cannot work, as said above")
         elif code in (EXIT_STUCK, EXIT_MEMORY):
             self._say(f"A worker process is replaced: {child.board.seen().why}.")
-        elif code == EXIT_DONE and (child.told is None or child.told.what is What.WORK):
-            group.wanted -= 1  # it has done what it was to do
+        elif code == EXIT_DONE and self._has_done_its_work(child):
+            group.wanted -= 1
             self._reason = self._reason or child.board.seen().why
         child.kill()
+
+    def _has_done_its_work(self, child: Child) -> bool:
+        """Whether no other takes its place. (One that has run its --max-jobs is replaced where the
+        queues say how many there are to be.)"""
+        by_itself = child.told is None or child.told.what is What.WORK
+        return by_itself and (self._balancing is None or self._options.ends_when_empty)
+
+    # balancing
+
+    def _balance(self, balancing: Balancing) -> None:
+        by_queue = {group.queues[0]: group for group in self._groups}
+        changes = balancing.decide(
+            {
+                queue: Manned(
+                    group.wanted, {each.worker: each.meter for each in group.children if each.lives}
+                )
+                for queue, group in by_queue.items()
+            },
+            ending=sum(len(group.children) - len(group.staying) for group in self._groups),
+            paused=self._told_paused.leave,
+        )
+        for queue, wanted in changes.items():
+            by_queue[queue].wanted = wanted
+            by_queue[queue].let_go()
+
+    def _measure(self, now: float) -> dict[str, Pace]:
+        alive = [child for child in self._children if child.lives]
+        paces = self._paces.look({child.worker: child.meter for child in alive}, now=now)
+        if self._balancing is not None:  # which knows what arrives as well
+            paces |= self._balancing.paces(
+                {child.worker: (child.queues[0], child.meter) for child in alive}
+            )
+        return paces
 
     # starting
 
@@ -299,7 +368,7 @@ class Supervisor:
         if self._signals or adrift or now < group.not_before:
             return
         slots = self._options.slots()
-        while sum(child.stays for child in group.children) < group.wanted:
+        while len(group.staying) < group.wanted:
             # What ran in the dead one runs in processes of their own now.
             warm = min(max(group.left_behind, self._warm), slots[Isolation.PROCESS])
             try:

@@ -55,6 +55,7 @@ class MySQLStore(NetworkStore):
         text_of="convert({} USING utf8mb4)",
         seconds="{} DIV 1000000",
         moment="timestampadd(MICROSECOND, {}, TIMESTAMP'1970-01-01 00:00:00')",
+        unclaimed="worker",
     )
     families = ("mysql", "mariadb")
     index_if_not_exists = False  # MariaDB knows it, MySQL does not
