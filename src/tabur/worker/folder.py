@@ -35,7 +35,7 @@ def _boot() -> str:
 
 
 class About(msgspec.Struct, frozen=True):
-    """What a supervisor says of itself. `processes`: how many children it keeps."""
+    """What a supervisor says of itself. `processes`: how many children it keeps at least."""
 
     pid: int
     app: str

@@ -207,6 +207,9 @@ class Supervisor:
         reap_orphans({child.pid for child in self._children})
         self._folder.board.looked(now)
         self._folder.board.turned(self._upkeep.last_beat)
+        self._folder.board.does(
+            Doing.ENDING if self._signals else Doing.WORKING, self._reason or ""
+        )
         if self._notifier.is_heard:
             self._notify()
 
