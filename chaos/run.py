@@ -166,11 +166,18 @@ class Run:
         with self._lock:
             return [*islice(self._numbers, count)]
 
-    def feed(self, *, rate: float, ms: int, queues: Sequence[str] = ("default",)) -> Feed:
-        """So many of the usual jobs a second, from a thread here, on these queues in turn."""
-        feed = Feed(
-            self._feeding(), self.numbers, rate=rate, ms=ms, books=self.books, queues=queues
-        )
+    def feed(
+        self,
+        *,
+        rate: float,
+        ms: int,
+        queues: Sequence[str] = ("default",),
+        books: bool = True,
+    ) -> Feed:
+        """So many of the usual jobs a second, from a thread here, on these queues in turn. `books`:
+        some of them write rows of their own, where the store can."""
+        books = books and self.books
+        feed = Feed(self._feeding(), self.numbers, rate=rate, ms=ms, books=books, queues=queues)
         feed.start()
         return feed
 

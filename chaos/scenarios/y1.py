@@ -65,15 +65,14 @@ class Y1(OnEachStore):
             run.at_work(old)
             run.tabur("migrate")
             new = run.host(processes=self.processes)
-            run.dispatch(rate=self.rate, ms=self.ms)
+            feed = run.feed(rate=self.rate, ms=self.ms, books=False)
             run.at_work(new)
-            run.dispatch(environment=before, rate=self.rate / 3, ms=self.ms, delay=0.5)
-            run.dispatch(rate=self.rate / 3, ms=self.ms, delay=0.5)
             for _ in range(self.rounds):
                 time.sleep(self.calm)
                 self._kill_one(run, new)
                 run.at_work(old, new)
             read = run.python("chaos.reader", environment=before)
+            feed.end()
             run.stop_dispatching()
             run.tabur("queue:restart")
             codes = [old.ended(), new.ended()]
@@ -90,7 +89,9 @@ class Y1(OnEachStore):
 
     def _kill_one(self, run: Run, new: Workers) -> None:
         """While it runs something."""
-        run.bring(mixed(run.numbers(20), ms=500, books=False))  # the one before cannot book
+        # The one before cannot book; what waits for its time is promoted by either.
+        run.bring(mixed(run.numbers(20), ms=500, books=False))
+        run.bring(mixed(run.numbers(20), ms=50, books=False, delay=1.0))
         busy: list[int] = []
 
         def is_busy() -> bool:
