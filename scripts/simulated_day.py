@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from math import ceil
 from pathlib import Path
 
 from bench.report.plot import OURS, RIVAL, Panel, Series, lines
@@ -47,7 +48,7 @@ class Queue:
 
     def level(self, now: float) -> Level:
         done = int(self.done)
-        meter = Meter(done + round(self.running), done, done * self.service)
+        meter = Meter(done + ceil(self.running), done, done * self.service)
         self.flow.look({self.name: meter}, int(self.waiting), now=now)
         return Level(
             self.name,

@@ -15,6 +15,7 @@ from sqlalchemy.pool import NullPool, QueuePool
 
 from tabur import FunctionJob, JobContext
 from tabur.model.states import Isolation
+from tabur.worker.board import Board
 from tabur.worker.lines import Silence
 from tabur.worker.options import WorkOptions
 from tabur.worker.pump import Pump
@@ -128,6 +129,7 @@ class Bench(Shop):
             worker,
             StoreReporter(runtime, worker),
             Silence(),
+            board=Board(),
         )
         loop = LoopSlots(4, runtime.scope, pump.done)
         threads = ThreadSlots(4, runtime.scope, pump.done)

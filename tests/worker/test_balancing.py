@@ -77,10 +77,19 @@ def test_a_backlog_brings_its_queue_more_and_says_so(watch: Watch) -> None:
     watch.look()
     watch.put("mail", 1_200)
     watch.work("mail", 50, each=2.0)
-    assert watch.look() == {"mail": 8}
+    assert watch.look() == {"mail": 4}
     assert watch.said == [
-        "mail: 1 → 8 processes: 1,200 waiting, 269/s arriving, 2.0 s each; 58 would do, 8 at most"
+        "mail: 1 → 4 processes: 1,200 waiting, none arriving, 2.0 s each; at most 60 s wanted"
     ]
+
+
+def test_what_arrives_counts_besides_what_waits(watch: Watch) -> None:
+    for _ in range(10):
+        watch.work("mail", 80, each=1.0)
+        watch.look()
+    assert watch.processes["mail"] == 4
+    assert watch.balancing.levels[0].arrivals == pytest.approx(40)
+    assert "0 waiting, 40/s arriving, 1.0 s each" in watch.said[-1]
 
 
 def test_without_a_new_look_nothing_is_decided(watch: Watch) -> None:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping
 
 import msgspec
 
 from tabur.model.records import Pace
-from tabur.model.scaling import LONG_SERVICE, weight
+from tabur.model.scaling import weight
 
-#: Seconds that the mean of arrivals remembers: what waits is seen at once anyway, and of longer
-#: jobs those that run are counted.
-ARRIVALS_MEMORY = LONG_SERVICE
-#: Seconds for which one look at a burst is not taken for a rate that will last.
-YOUNG = 5.0
+#: Looks by which arrivals are told. The fullest of them is left out: a thousand jobs dispatched at
+#: once are a backlog, and no rate.
+LOOKS = 10
 #: Jobs that the mean of their duration remembers.
 SERVICE_MEMORY = 50.0
 
@@ -35,12 +34,12 @@ class Flow:
     """
 
     def __init__(self) -> None:
-        self._arrivals = 0.0
+        self._seen: deque[tuple[float, float]] = deque(maxlen=LOOKS)
+        """What arrived in each of the last looks, and in how many seconds."""
         self._service: float | None = None
         self._meters: Mapping[str, Meter] = {}
         self._pending: int | None = None
-        self._began: float | None = None
-        self._looked = 0.0
+        self._looked: float | None = None
         self.running = 0
         self._quiet_since: float | None = None
         """Since when jobs run and none has ended."""
@@ -48,10 +47,12 @@ class Flow:
     @property
     def arrivals(self) -> float:
         """Jobs a second; below zero where a backlog goes that others work off."""
+        looks = sorted(self._seen, key=lambda look: look[0] / look[1])[:-1]
+        mean = sum(count for count, _ in looks) / sum(span for _, span in looks) if looks else 0.0
         if self._quiet > (self._service or 0.0):
             # So long as none ends, no more can be at work than those that run.
-            return min(self._arrivals, self.running / self._quiet)
-        return self._arrivals
+            return min(mean, self.running / self._quiet)
+        return mean
 
     @property
     def service(self) -> float | None:
@@ -77,11 +78,10 @@ class Flow:
         since = [_since(each, past) for each, past in zip(meters.values(), before, strict=True)]
         self._meters = dict(meters)
         self._learn(sum(each.ended for each in since), sum(each.busy for each in since))
-        if self._began is None:
-            self._began = now
-        elif now > self._looked:
+        if self._looked is not None and now > self._looked:
             grown = pending - self._pending if counted and self._pending is not None else 0
-            self._take_in(sum(each.started for each in since) + grown / shared_by, now)
+            arrived = sum(each.started for each in since) + grown / shared_by
+            self._seen.append((arrived, now - self._looked))
         self.running = sum(each.started - each.ended for each in meters.values())
         if self.running <= 0 or any(each.ended for each in since):
             self._quiet_since = None
@@ -96,16 +96,11 @@ class Flow:
         known = each if self._service is None else self._service
         self._service = known + (each - known) * weight(ended, SERVICE_MEMORY)
 
-    def _take_in(self, arrived: float, now: float) -> None:
-        """A young mean remembers less: a supervisor that starts under load soon knows it."""
-        assert self._began is not None
-        span, age = now - self._looked, max(now - self._began, YOUNG)
-        share = min(1.0, weight(span, ARRIVALS_MEMORY) / weight(age, ARRIVALS_MEMORY))
-        self._arrivals += (arrived / span - self._arrivals) * share
-
     @property
     def _quiet(self) -> float:
-        return 0.0 if self._quiet_since is None else self._looked - self._quiet_since
+        if self._quiet_since is None or self._looked is None:
+            return 0.0
+        return self._looked - self._quiet_since
 
 
 class Paces:
