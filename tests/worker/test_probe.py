@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from time import monotonic
 
+import msgspec
 import pytest
-from msgspec.structs import replace
 
 from tabur.worker.board import Board, Doing
 from tabur.worker.folder import About, RunFolder
@@ -26,11 +26,11 @@ class Supervisor:
     """As one leaves word: `looked`, `answered` and those of children are seconds ago."""
 
     def __init__(
-        self, base: Path, *, processes: int = 2, pause: float = 1.0, host: str | None = None
+        self, base: Path, *, pause: float = 1.0, processes: int = 2, host: str = ""
     ) -> None:
         about = About(os.getpid(), "shop:jobs", "database", ("default",), processes, pause)
-        if host is not None:
-            about = replace(about, host=host)
+        if host:
+            about = msgspec.structs.replace(about, host=host)
         self.folder = RunFolder(base, about)
         self.looked(0.1)
 
@@ -160,21 +160,20 @@ def test_an_app_may_take_minutes_to_load(supervisor: Supervisor) -> None:
     assert one(supervisor).processes[0].wrong == "has been loading the app for 305 s"
 
 
-def test_a_supervisor_that_needs_no_process_just_now_is_ready(tmp_path: Path) -> None:
-    idle = Supervisor(tmp_path, processes=0)
-    assert look(idle).ready
-    idle.child(Doing.STARTING, looked=1, polled=None)
-    assert not look(idle).ready
-    idle.folder.remove()
-
-
 def test_who_stops_is_alive_and_not_ready(supervisor: Supervisor) -> None:
-    assert one(supervisor).unready == "no process has begun to work"
-    supervisor.child(Doing.ENDING)
-    supervisor.child(Doing.ENDED, name="other")
+    supervisor.child()
+    supervisor.folder.board.does(Doing.ENDING, "SIGTERM")
     seen = look(supervisor)
     assert (seen.alive, seen.ready) == (True, False)
-    assert one(supervisor).unready == "it is stopping"
+    assert one(supervisor).unready == "it is stopping (SIGTERM)"
+
+
+def test_where_no_process_is_needed_none_is_missed(tmp_path: Path) -> None:
+    balanced = Supervisor(tmp_path, processes=0)
+    assert look(balanced).ready
+    balanced.child(Doing.ENDING)
+    assert look(balanced).ready
+    balanced.folder.remove()
 
 
 def test_others_that_share_the_folder_are_named_and_not_judged(supervisor: Supervisor) -> None:

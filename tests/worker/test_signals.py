@@ -12,9 +12,10 @@ import sys
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from time import sleep
+from time import monotonic, sleep
 from typing import Any
 
+import psutil
 import pytest
 
 from tabur import State
@@ -175,9 +176,10 @@ os.execv(sys.executable, [sys.executable, "-m", "tabur", "queue:work", *sys.argv
 
 
 class AtTerminal(Worker):
-    """A worker in the foreground of a terminal of its own."""
+    """A worker in the foreground of a terminal of its own; what it prints goes to a file, or
+    there."""
 
-    def __init__(self, shop: Workshop, *options: str) -> None:
+    def __init__(self, shop: Workshop, *options: str, on_screen: bool = False) -> None:
         self._file = shop.folder / f"terminal-{len(shop.workers)}.txt"
         self._keyboard, terminal = pty.openpty()
         with self._file.open("wb") as out:
@@ -186,7 +188,7 @@ class AtTerminal(Worker):
                 cwd=shop.folder,
                 env=os.environ | shop.environment,
                 stdin=terminal,
-                stdout=out,
+                stdout=terminal if on_screen else out,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
@@ -302,6 +304,46 @@ def test_a_terminal_that_is_closed_stops_it_in_good_order(
     assert running.status().state is State.COMPLETED
     assert "Stopped: SIGHUP." in terminal.output
     assert is_clean(shop)
+
+
+def test_a_terminal_that_can_no_longer_be_written_to_harms_no_job(shop: Workshop) -> None:
+    terminal = AtTerminal(shop, on_screen=True)
+    running = shop.module.patient.dispatch(seconds=1.0)
+    alone = shop.module.reports_alone.dispatch()
+    shop.noted("patient")
+    reaches(alone, State.COMPLETED)
+    terminal.hang_up()
+    terminal.ended()
+    assert (running.status().state, running.status().attempt) == (State.COMPLETED, 1)
+    assert shop.ledger() == ["patient 1", "patient-done"]
+    assert is_clean(shop)
+
+
+def test_what_a_stopped_supervisor_beats_for_no_more_ends_before_others_run_it(
+    shop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-Z."""
+    monkeypatch.setenv("TABUR_BEAT", "0.5")
+    monkeypatch.setenv("TABUR_LOST", "6")
+    running = shop.module.patient.dispatch()
+    worker = shop.worker()
+    shop.noted("patient ")
+    (child,) = shop.children()
+    worker.process.send_signal(signal.SIGSTOP)
+    began = monotonic()
+    until(lambda: psutil.Process(child.pid).status() == psutil.STATUS_ZOMBIE)
+    assert monotonic() - began < 25  # the target is 6 s
+    assert (running.status().state, running.status().attempt) == (State.PENDING, 0)
+    other = shop.worker()
+    shop.noted("patient ", 2)
+    worker.process.send_signal(signal.SIGCONT)
+    until(lambda: "A worker process is replaced: its supervisor does not beat." in worker.output)
+    other.stop()
+    until(lambda: "A second signal ends them now" in other.output)
+    other.stop()
+    other.ended()
+    shop.noted("patient ", 3)
+    assert "A worker process ended" not in worker.output, "nobody is to blame"
 
 
 # why it stopped

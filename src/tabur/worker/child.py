@@ -25,6 +25,7 @@ from tabur.errors import TaburError
 from tabur.model.clock import to_us
 from tabur.model.states import Isolation
 from tabur.worker.board import Board, Doing
+from tabur.worker.folder import board_above
 from tabur.worker.lines import observer
 from tabur.worker.load import load_app
 from tabur.worker.processes import ProcessSlots
@@ -71,6 +72,9 @@ class Child:
         """What the supervisor says; None when there is something else to look at."""
         self._board = board
         self._board.looked(monotonic())
+        self._above = board_above(board)
+        self._unbeaten = False
+        """At the last look, its supervisor had not beaten for too long."""
         reporter = _Reporter()
         processes = ProcessSlots(sizes[Isolation.PROCESS], hello.app, self._done, reporter)
         processes.warm(hello.warm)
@@ -106,6 +110,7 @@ class Child:
             if now - looked_at_memory > LOOK_AT_MEMORY:
                 looked_at_memory = now
                 self._look_at_limits(now)
+                self._look_up(now)
             if self._grace_ends is not None and now > self._grace_ends:
                 self._cut_off()
                 break
@@ -194,7 +199,7 @@ class Child:
         named = ", ".join(f"{run.job.name} {run.ctx.job_id}" for run in runs[:NAMED])
         more = f" and {len(runs) - NAMED} more" if len(runs) > NAMED else ""
         jobs = "job" if len(runs) == 1 else "jobs"
-        sys.stderr.write(
+        _write(
             f"  Waiting up to {self._options.grace:g} s for {len(runs)} {jobs}: {named}{more}. "
             "A second signal ends them now; they run again.\n"
         )
@@ -231,6 +236,17 @@ class Child:
         if limit and not self._stopping and _rss_mb() > limit:
             self._code = self._code or EXIT_MEMORY
             self._stop("memory")
+
+    def _look_up(self, now: float) -> None:
+        """A supervisor that stands still (Ctrl-Z) beats for nobody, and tells nobody to end: others
+        will soon take what runs here. Who was stopped together with it gives it a second."""
+        beaten = self._above.seen().turned_at if self._above is not None else 0.0
+        latest = (self._options.adrift + self._options.lost) / 2
+        was, self._unbeaten = self._unbeaten, beaten > 0 and now - beaten > latest
+        if was and self._unbeaten:
+            self._code = self._code or EXIT_STUCK
+            self._stop("its supervisor does not beat")
+            self._grace_ends = now
 
     def _cut_off(self) -> None:
         """The grace is over: end what can be ended and hand it back; the rest dies with this
@@ -302,7 +318,12 @@ def _take_input() -> int:
 
 
 def _say(error: BaseException) -> None:
-    sys.stderr.write(f"tabur: {error}\n")
+    _write(f"tabur: {error}\n")
+
+
+def _write(text: str) -> None:
+    with contextlib.suppress(OSError):  # the terminal is gone
+        sys.stderr.write(text)
 
 
 def _rss_mb() -> float:

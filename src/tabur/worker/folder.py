@@ -19,7 +19,7 @@ from tabur.worker.board import Board, Seen, read_board
 
 _ABOUT = "about.json"
 _LOCK = "lock"
-_OWN = "supervisor"
+_OWN = "supervisor.board"
 
 
 def _host() -> str:
@@ -35,8 +35,7 @@ def _boot() -> str:
 
 
 class About(msgspec.Struct, frozen=True):
-    """What a supervisor says of itself. `processes`: how many children it keeps;
-    where queues are balanced, at least."""
+    """What a supervisor says of itself. `processes`: how many children it keeps at least."""
 
     pid: int
     app: str
@@ -94,7 +93,7 @@ class RunFolder:
         self._lock: int | None = None
         path.mkdir(parents=True, exist_ok=True)
         self._lock = _held(path)
-        self.board = Board(path / f"{_OWN}.board")
+        self.board = Board(path / _OWN)
         self.board.belongs_to(about.pid)
         # Last: without it a folder is passed over, so that none in the making is taken for dead.
         (path / _ABOUT).write_bytes(msgspec.json.encode(about))
@@ -119,7 +118,7 @@ def boards(folder: Path) -> dict[str, Seen]:
     """What stands on the boards of a supervisor's children, by the name of the worker."""
     found = {}
     for path in sorted(folder.glob("*.board")):
-        if path.stem != _OWN:
+        if path.name != _OWN:
             with suppress(OSError, ValueError):  # it has just gone
                 found[path.stem] = read_board(path)
     return found
@@ -127,7 +126,13 @@ def boards(folder: Path) -> dict[str, Seen]:
 
 def own_board(folder: Path) -> Seen:
     """What stands on the supervisor's own. Raises OSError where it has just gone."""
-    return read_board(folder / f"{_OWN}.board")
+    return read_board(folder / _OWN)
+
+
+def board_above(child: Board) -> Board | None:
+    """The board of a child's supervisor."""
+    path = child.path.with_name(_OWN) if child.path is not None else None
+    return Board(path) if path is not None and path.exists() else None
 
 
 def _clear(base: Path, about: About) -> None:

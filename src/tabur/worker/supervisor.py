@@ -207,9 +207,22 @@ class Supervisor:
         reap_orphans({child.pid for child in self._children})
         self._folder.board.looked(now)
         self._folder.board.turned(self._upkeep.last_beat)
+        self._folder.board.does(
+            Doing.ENDING if self._signals else Doing.WORKING, self._reason or ""
+        )
+        if self._notifier.is_heard:
+            self._notify()
+
+    def _notify(self) -> None:
+        seen = [child.board.seen() for child in self._children if child.lives]
+        running = sum(each.running for each in seen)
+        jobs = f"{running} {'job' if running == 1 else 'jobs'}"
+        processes = f"{len(seen)} {'process' if len(seen) == 1 else 'processes'}"
+        paused = ", paused" if self._told_paused.leave else ""
         self._notifier.tell(
-            working=any(child.board.seen().turned_at for child in self._children if child.lives),
+            working=any(each.turned_at for each in seen),
             stopping=self._signals > 0,
+            status=f"Finishing {jobs}" if self._signals else f"{processes}, {jobs} running{paused}",
         )
 
     def _obey_signals(self) -> None:
