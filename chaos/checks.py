@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from itertools import pairwise
 
-from chaos import ledger, numbering
+from chaos import ledger
 from chaos.counting import SECOND, Count
 from chaos.run import Run
 from chaos.runs import late_and_accepted
@@ -38,7 +38,7 @@ def check_killed(
     report.none("failed, against expectation", abs(run.failed() - failed))
     report.figures["ran again"] = len({*count.repeated}.difference(apart))
     if run.books:
-        check_bookings(report, run, count)
+        check_bookings(report, run)
     return count
 
 
@@ -57,6 +57,8 @@ def check_jobs(report: Report, run: Run, count: Count, *, apart: Collection[int]
         "settled in the store otherwise than they ended", abs(run.completed() - len(count.ended))
     )
     report.none("tracebacks of workers", run.said("Traceback"))
+    if tracebacks := [part for each in run.workers for part in each.log.split("Traceback")[1:]]:
+        report.figures["the first traceback"] = tracebacks[0][:2000]
     report.figures |= {
         "offered": count.offered,
         **{f"dispatch {verdict}": jobs for verdict, jobs in sorted(count.verdicts.items())},
@@ -67,11 +69,10 @@ def check_jobs(report: Report, run: Run, count: Count, *, apart: Collection[int]
         report.figures[f"{error}, times"] = times
 
 
-def check_bookings(report: Report, run: Run, count: Count) -> None:
+def check_bookings(report: Report, run: Run) -> None:
     """The business table: each job that is to write a row has written exactly one."""
     rows = Counter(each.number for each in run.bookings())
-    booked = {n for d in count.dispatches for n in d.numbers if numbering.is_booked(n)}
-    report.none("rows missing", len(booked - set(rows)))
+    report.none("rows missing", len(run.booked.difference(rows)))
     report.none("rows doubled", sum(times > 1 for times in rows.values()))
     report.figures["rows"] = len(rows)
 

@@ -54,10 +54,14 @@ class Feeder:
         self._driver = driver
         self._writer = Writer(place, "dispatches")
         self._lock = threading.Lock()
+        self.booked: set[int] = set()
+        """Those that are to write a row of their own."""
 
     def bring(self, jobs: Iterable[Brought]) -> dict[int, bytes]:
         """Dispatches them; answers their ids by number. Numbers must follow each other."""
-        new = {each.number: _new_job(each) for each in jobs}
+        brought = [*jobs]
+        self.booked |= {each.number for each in brought if each.name.endswith("booked")}
+        new = {each.number: _new_job(each) for each in brought}
         began = time.monotonic_ns()
         with self._lock:  # from a feed and from beside it
             self._driver.dispatching.dispatch([*new.values()])

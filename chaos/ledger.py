@@ -17,9 +17,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-STARTED, ENDED, RAISED, COMMITTED = 0, 1, 2, 3
+STARTED, ENDED, RAISED, COMMITTED, OVERLAPPED = range(5)
 DONE, REFUSED, UNKNOWN, UNCLEAR = "done", "refused", "unknown", "unclear"
-CLAIMED, ACCEPTED, DECLINED, UNANSWERED = 0, 1, 2, 3
+CLAIMED, ACCEPTED, DECLINED, UNANSWERED = range(4)
 
 
 class Effect(NamedTuple):

@@ -27,6 +27,7 @@ from chaos.watch import Watch
 from chaos.workers import ROOT, Stuck, Workers, start_process, stop_process
 from tabur import JobContext, State, Tabur
 from tabur.drivers.contract import Driver, Filter
+from tabur.model.states import FINISHED
 
 #: Seconds that anything may take on a busy machine: a ceiling, no target.
 CEILING = 90.0
@@ -148,9 +149,7 @@ class Run:
 
     def bring(self, jobs: Iterable[Brought]) -> dict[int, bytes]:
         """Dispatches from here, in one transaction; answers the ids by number."""
-        if self._feeder is None:
-            self._feeder = Feeder(self.driver, self.place)
-        return self._feeder.bring(jobs)
+        return self._feeding().bring(jobs)
 
     def bring_mixed(self, count: int, *, ms: int, queue: str = "default") -> dict[int, bytes]:
         """So many of the usual jobs, each `ms` milliseconds at most."""
@@ -163,10 +162,16 @@ class Run:
 
     def feed(self, *, rate: float, ms: int, queues: Sequence[str] = ("default",)) -> Feed:
         """So many of the usual jobs a second, from a thread here, on these queues in turn."""
-        self._feeder = self._feeder or Feeder(self.driver, self.place)
-        feed = Feed(self._feeder, self.numbers, rate=rate, ms=ms, books=self.books, queues=queues)
+        feed = Feed(
+            self._feeding(), self.numbers, rate=rate, ms=ms, books=self.books, queues=queues
+        )
         feed.start()
         return feed
+
+    @property
+    def booked(self) -> set[int]:
+        """What is to have a row in the business table."""
+        return self._feeding().booked
 
     def dispatch(self, *, environment: Mapping[str, str] | None = None, **options: float) -> None:
         """Starts one more application that dispatches: options of `chaos.dispatcher`."""
@@ -211,6 +216,10 @@ class Run:
     def completed(self) -> int:
         """Jobs that have ended well by the store's account; on SQL we ask it ourselves."""
         return self._with_ending(State.COMPLETED)
+
+    def is_finished(self, job: bytes) -> bool:
+        found = self.driver.inspection.find(job)
+        return found is not None and found.state in FINISHED
 
     def failed(self) -> int:
         return self._with_ending(State.FAILED)
@@ -300,6 +309,11 @@ class Run:
     def said(self, *words: str) -> int:
         """How often workers have said one of these."""
         return sum(each.log.count(word) for each in self.workers for word in words)
+
+    def _feeding(self) -> Feeder:
+        with self._lock:
+            self._feeder = self._feeder or Feeder(self.driver, self.place)
+        return self._feeder
 
     def _with_ending(self, state: State) -> int:
         if self._is_redis:

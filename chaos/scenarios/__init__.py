@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from chaos.scenario import Scenario
+from chaos.scenarios.c2 import C2
 from chaos.scenarios.d1 import D1
+from chaos.scenarios.g1 import G1
+from chaos.scenarios.h1 import H1
 from chaos.scenarios.k1 import K1
 from chaos.scenarios.k2 import K2
 from chaos.scenarios.m1 import M1
+from chaos.scenarios.p1 import P1
 from chaos.scenarios.q1 import Q1
 from chaos.scenarios.r1 import R1
 from chaos.scenarios.s1 import S1
@@ -14,7 +18,7 @@ from chaos.scenarios.v1 import V1
 from chaos.scenarios.z1 import Z1
 
 _ALL: tuple[type[Scenario], ...] = (
-    *(K1, K2, Z1),  # processes
+    *(K1, K2, Z1, H1, P1, G1, C2),  # processes
     *(D1, R1, M1, V1, Q1, S1),  # stores
 )
 SCENARIOS = {each.id: each for each in _ALL}

@@ -15,7 +15,6 @@ from chaos.runs import accepted_ends
 from chaos.scenario import GENEROUS, OnEachStore, Report
 from chaos.stores import Store
 from chaos.workers import Workers
-from tabur.model.states import FINISHED
 
 #: Seconds beyond `lost` until others have taken over.
 BEYOND = 10.0
@@ -86,15 +85,10 @@ class K2(OnEachStore):
             if last.pid in tree and (last.job, last.token) not in settled
         ]
         run.until(
-            lambda: all(_is_finished(run, job) for job in cut_off),
+            lambda: all(run.is_finished(job) for job in cut_off),
             "the jobs of the dead host elsewhere",
             ceiling=(self.lost + BEYOND) * GENEROUS,
         )
         host.start()
         run.at_work(host)
         return at, tree
-
-
-def _is_finished(run: Run, job: bytes) -> bool:
-    found = run.driver.inspection.find(job)
-    return found is not None and found.state in FINISHED

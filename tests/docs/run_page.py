@@ -25,7 +25,10 @@ from tests.docs.pages import ROOT, Block, blocks
 #: Commands that do not end by themselves are left to tests of their own.
 ENDLESS = re.compile(r"uvicorn|queue:work(?!.*--(?:once|stop-when-empty|max-jobs|max-time))")
 #: Where commands are run too; on other pages they stand for what a reader has, not for a story.
-WITH_COMMANDS = ("README.md", "docs/commands.md", "docs/getting-started.md", "docs/jobs.md")
+WITH_COMMANDS = (
+    *("README.md", "docs/balancing.md", "docs/commands.md", "docs/getting-started.md"),
+    "docs/jobs.md",
+)
 
 
 def run(page: Path) -> None:

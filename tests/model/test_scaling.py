@@ -57,8 +57,27 @@ def test_one_job_that_waits_is_worth_a_process_even_with_a_minimum_of_none() -> 
     assert wanted(level(), WIDE, 60) == 0
 
 
+def test_what_is_left_of_an_old_mean_is_no_need() -> None:
+    assert wanted(level(arrivals=0.4), WIDE, 60) == 0
+    assert wanted(level(arrivals=0.6), WIDE, 60) == 1
+    assert wanted(level(arrivals=0.4, pending=1), WIDE, 60) == 1
+
+
 def test_before_a_job_has_ended_a_second_is_assumed() -> None:
     assert need(level(pending=1_200, service=None), 60) == pytest.approx(2)
+    assert need(level(running=40, arrivals=1e3, service=None), 60) == pytest.approx(4)
+
+
+def test_no_job_that_waits_needs_more_than_a_slot() -> None:
+    assert need(level(pending=30, service=600.0), 60) == pytest.approx(3)
+    assert need(level(pending=30, service=60.0), 60) == pytest.approx(3)
+    assert need(level(pending=30, service=6.0), 60) == pytest.approx(0.3)
+
+
+def test_long_jobs_are_counted_as_they_run() -> None:
+    """One report of ten minutes is not the beginning of a flood of them."""
+    assert need(level(arrivals=0.05, running=1, service=600.0), 60) == pytest.approx(0.1)
+    assert need(level(arrivals=0.0, running=30, service=600.0), 60) == pytest.approx(3)
 
 
 def test_a_paused_queue_needs_none_however_many_wait() -> None:
@@ -116,6 +135,7 @@ levels = st.builds(
     pending=st.integers(0, MOST_COUNTED),
     arrivals=st.floats(-1e3, 1e5),
     service=st.none() | st.floats(0, 1e5),
+    running=st.integers(0, 10_000),
     slots=st.integers(1, 10_000),
     shared_by=st.integers(1, 5),
     paused=st.booleans(),

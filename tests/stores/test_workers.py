@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tabur import State
+from tabur import JobHandle, State
 from tests.stores.places import PASSWORD
 from tests.worker.workshop import Worker, Workshop, reaches, until
 
@@ -104,6 +104,29 @@ def test_term_hands_back_what_does_not_finish(shop: Workshop) -> None:
         assert (status.state, status.attempt) == (State.PENDING, 0)
         handle.cancel()
     assert "Traceback" not in worker.output
+
+
+def test_a_paused_queue_rests_while_another_is_worked(shop: Workshop, connection: str) -> None:
+    def double(queue: str) -> JobHandle[int]:
+        handle: JobHandle[int] = shop.module.double.options(queue=queue).dispatch(n=2)
+        return handle
+
+    worker = shop.worker(f"--queue={ASIDE},urgent")
+    reaches(double(ASIDE), State.COMPLETED)
+    shop.run("queue:pause", f"{connection}:{ASIDE}", "--for=1h", "--reason=stock-taking")
+    until(lambda: f"[{ASIDE}] (stock-taking)" in worker.output)
+    resting = double(ASIDE)
+    reaches(double("urgent"), State.COMPLETED)
+    assert resting.status().state is State.PENDING
+    shop.run("queue:hold", "--reason=restored")
+    until(lambda: "restored" in worker.output)
+    shop.run("queue:continue", f"{connection}:{ASIDE}")
+    held = double("urgent")
+    shop.run("queue:release-hold", connection)
+    for each in (resting, held):
+        reaches(each, State.COMPLETED)
+    worker.stop()
+    worker.ended()
 
 
 def test_restart_ends_workers_after_what_they_run(shop: Workshop, worker: Worker) -> None:

@@ -15,6 +15,7 @@ from sqlalchemy.pool import NullPool, QueuePool
 
 from tabur import FunctionJob, JobContext
 from tabur.model.states import Isolation
+from tabur.worker.board import Board
 from tabur.worker.lines import Silence
 from tabur.worker.options import WorkOptions
 from tabur.worker.pump import Pump
@@ -49,6 +50,7 @@ class Bench(Shop):
     def __init__(self, url: str, server: Server | None, client: str | None) -> None:
         super().__init__(url, server)
         self.is_async = client is not None
+        self.stops: list[Stop] = []
         self.async_engine: AsyncEngine | None = None
         if client is not None:
             there = make_url(url)
@@ -91,12 +93,15 @@ class Bench(Shop):
         declare = self.jobs.job(name="order", **options)
         return declare(order_async) if self.is_async else declare(order)
 
-    def imports_job(self, *, chunks: int, inside: Inside = nothing, **options: Any) -> Any:
+    def imports_job(
+        self, *, chunks: int, between: Step = nothing, inside: Inside = nothing, **options: Any
+    ) -> FunctionJob[[], None]:
         """A job that orders tea once per chunk, each in a transaction with a checkpoint, from where
         an attempt before came."""
 
         def order(ctx: JobContext) -> None:
             for chunk in range(ctx.cursor or 0, chunks):
+                between(ctx)
                 with Session(self.engine) as session, session.begin():
                     session.execute(text(f"INSERT INTO orders VALUES ('tea {chunk}')"))
                     inside(ctx, session)
@@ -106,6 +111,7 @@ class Bench(Shop):
             from sqlalchemy.ext.asyncio import AsyncSession
 
             for chunk in range(ctx.cursor or 0, chunks):
+                between(ctx)
                 async with AsyncSession(self.async_engine) as session, session.begin():
                     await session.execute(text(f"INSERT INTO orders VALUES ('tea {chunk}')"))
                     await session.run_sync(lambda sync: inside(ctx, sync))
@@ -114,15 +120,16 @@ class Bench(Shop):
         declare = self.jobs.job(name="import", **options)
         return declare(order_async) if self.is_async else declare(order)
 
-    def work(self, worker: str = "w1") -> None:
-        """Run all that waits, in this thread."""
+    def work(self, worker: str = "w1", *, max_jobs: int = 0) -> None:
+        """Run all that waits, or so many, in this thread."""
         runtime = self.jobs.runtime
         pump = Pump(
             runtime,
-            WorkOptions(stop_when_empty=True, sleep=0.05),
+            WorkOptions(stop_when_empty=True, sleep=0.05, max_jobs=max_jobs),
             worker,
             StoreReporter(runtime, worker),
             Silence(),
+            board=Board(),
         )
         loop = LoopSlots(4, runtime.scope, pump.done)
         threads = ThreadSlots(4, runtime.scope, pump.done)
@@ -133,6 +140,10 @@ class Bench(Shop):
 
     def working(self, worker: str) -> Working:
         return Working(self, worker)
+
+    def stop(self) -> Stop:
+        self.stops.append(Stop())
+        return self.stops[-1]
 
     def attempts(self) -> list[str]:
         """How each attempt of all jobs has ended, oldest first."""
@@ -152,7 +163,7 @@ class Bench(Shop):
 
 
 class Working:
-    """Another worker, while the block lasts and until it has nothing left."""
+    """Another worker, which claims one job, and has done with it when the block is left."""
 
     def __init__(self, bench: Bench, worker: str) -> None:
         self._errors: list[BaseException] = []
@@ -168,13 +179,16 @@ class Working:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        if error is not None:
+            for stop in self._bench.stops:
+                stop.go_on()
         self._thread.join(40)
         assert not self._thread.is_alive()
         assert not self._errors
 
     def _work(self, worker: str) -> None:
         try:
-            self._bench.work(worker)
+            self._bench.work(worker, max_jobs=1)
         except BaseException as error:
             self._errors.append(error)
             raise

@@ -154,9 +154,7 @@ def test_what_follows_undoes_nothing_and_is_told(
     assert told.exc_info is not None
 
 
-@pytest.mark.parametrize(
-    ("returned", "told"), [({"n": 1}, False), (None, False), ({"n": 2}, True)]
-)
+@pytest.mark.parametrize(("returned", "told"), [({"n": 1}, False), (None, False), ({"n": 2}, True)])
 def test_the_result_is_set_inside(
     bench: Bench, returned: Any, told: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -166,7 +164,9 @@ def test_the_result_is_set_inside(
     handle = bench.orders_job(inside=inside, after=lambda _: returned).dispatch()
     bench.work()
     assert handle.result() == {"n": 1}
-    assert ["set ctx.result inside" in each.getMessage() for each in caplog.records] == [True] * told
+    assert ["set ctx.result inside" in each.getMessage() for each in caplog.records] == [
+        True
+    ] * told
 
 
 # mistakes

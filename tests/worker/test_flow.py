@@ -67,18 +67,25 @@ def test_a_rate_is_known_soon_after_the_start() -> None:
     for _ in range(3):
         process.runs(200, each=0.1)
         process.look(0, after=2.0)
-    assert process.flow.arrivals > 75
+    assert process.flow.arrivals == pytest.approx(100)
 
 
 def test_a_burst_is_no_rate() -> None:
     process = Process()
-    for _ in range(30):
+    for n in range(30):
+        process.runs(20, each=0.1)
+        process.look(1_000 if n > 10 else 0, after=2.0)
+        assert process.flow.arrivals == pytest.approx(10 if n else 0)
+
+
+def test_a_rate_that_lasts_is_known_within_some_looks() -> None:
+    process = Process()
+    for _ in range(20):
         process.look(0, after=2.0)
-    process.look(1_000, after=2.0)
-    assert process.flow.arrivals < 50
-    for _ in range(60):
-        process.look(1_000, after=2.0)
-    assert process.flow.arrivals < 1
+    for n in range(1, 11):
+        process.runs(20, each=0.1)
+        process.look(100 * n, after=2.0)
+    assert process.flow.arrivals == pytest.approx(60)
 
 
 def test_a_backlog_that_was_not_counted_to_its_end_has_not_grown() -> None:
@@ -87,8 +94,9 @@ def test_a_backlog_that_was_not_counted_to_its_end_has_not_grown() -> None:
     for more in range(1, 31):
         process.runs(20, each=0.1)
         process.look(1_000 + 50_000 * more, after=1.0, counted=False)
+    process.runs(20, each=0.1)
     process.look(30, after=1.0)
-    assert process.flow.arrivals == pytest.approx(20, abs=2)
+    assert process.flow.arrivals == pytest.approx(20)
 
 
 def test_a_process_that_is_gone_and_one_that_is_new_are_no_jump() -> None:
@@ -111,6 +119,7 @@ def test_jobs_that_do_not_end_last_as_long_as_they_have_run() -> None:
     assert process.flow.service == pytest.approx(0.1)
     process.look(30, after=90.0)
     assert process.flow.service == pytest.approx(90)
+    assert process.flow.arrivals * 90 <= 10  # as many as run, and no more
     process.meter = Meter(15, 15, 0.5 + 10 * 100)
     process.look(30, after=10.0)
     assert process.flow.service == pytest.approx(0.1 + (100 - 0.1) * 0.18, rel=0.05)

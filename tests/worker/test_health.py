@@ -168,7 +168,7 @@ def test_who_stops_is_alive_and_not_ready(shop: Workshop) -> None:
     until(lambda: not is_well(shop, "--ready"))
     code, shown = health(shop)
     assert code == 0
-    assert "not ready: it is stopping" in shown
+    assert "not ready: it is stopping (SIGTERM)" in shown
     assert "finishes" in shown
 
 

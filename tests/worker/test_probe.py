@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from time import monotonic
 
+import msgspec
 import pytest
 
 from tabur.worker.board import Board, Doing
@@ -24,10 +25,12 @@ LATE = WITHIN + 5
 class Supervisor:
     """As one leaves word: `looked`, `answered` and those of children are seconds ago."""
 
-    def __init__(self, base: Path, *, pause: float = 1.0, host: str | None = None) -> None:
-        about = About(os.getpid(), "shop:jobs", "database", ("default",), 2, pause=pause)
-        if host is not None:
-            about = About(os.getpid(), "shop:jobs", "database", ("default",), 2, pause, host=host)
+    def __init__(
+        self, base: Path, *, pause: float = 1.0, processes: int = 2, host: str = ""
+    ) -> None:
+        about = About(os.getpid(), "shop:jobs", "database", ("default",), processes, pause)
+        if host:
+            about = msgspec.structs.replace(about, host=host)
         self.folder = RunFolder(base, about)
         self.looked(0.1)
 
@@ -158,12 +161,19 @@ def test_an_app_may_take_minutes_to_load(supervisor: Supervisor) -> None:
 
 
 def test_who_stops_is_alive_and_not_ready(supervisor: Supervisor) -> None:
-    assert one(supervisor).unready == "no process has begun to work"
-    supervisor.child(Doing.ENDING)
-    supervisor.child(Doing.ENDED, name="other")
+    supervisor.child()
+    supervisor.folder.board.does(Doing.ENDING, "SIGTERM")
     seen = look(supervisor)
     assert (seen.alive, seen.ready) == (True, False)
-    assert one(supervisor).unready == "it is stopping"
+    assert one(supervisor).unready == "it is stopping (SIGTERM)"
+
+
+def test_where_no_process_is_needed_none_is_missed(tmp_path: Path) -> None:
+    balanced = Supervisor(tmp_path, processes=0)
+    assert look(balanced).ready
+    balanced.child(Doing.ENDING)
+    assert look(balanced).ready
+    balanced.folder.remove()
 
 
 def test_others_that_share_the_folder_are_named_and_not_judged(supervisor: Supervisor) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import psutil
@@ -217,8 +219,8 @@ def test_a_restored_store_is_held_until_somebody_has_looked(
     monkeypatch.setenv("TABUR_RUN", str(run))
     shop.jobs.driver.control.advance()
     shop.work()
-    (kept,) = run.glob("moment-*")
-    kept.write_text(str(int(kept.read_text("ascii")) + 86_400_000_000), "ascii")
+    with closing(sqlite3.connect(shop.folder / "jobs.sqlite3")) as restored, restored:
+        restored.execute("UPDATE job_signals SET value = value - 86400000000 WHERE name = 'moment'")
     handle = shop.module.quick.dispatch(n=3)
     worker = shop.worker()
     until(lambda: "on hold: " in worker.output)
@@ -237,7 +239,7 @@ def test_the_run_folder_goes_with_its_supervisor(
     worker = shop.worker()
     shop.noted("quick")
     (folder,) = (path for path in run.iterdir() if path.is_dir())
-    assert {path.suffix for path in folder.iterdir()} == {".json", ".board"}
+    assert {".json", ".board"} <= {path.suffix for path in folder.iterdir()}
     worker.stop()
     worker.ended()
     assert not folder.exists()

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import click
 
 from tabur.cli.values import SECONDS
 from tabur.errors import ConfigError
 from tabur.model.scaling import TARGET, Limits
-from tabur.worker.options import Balance, WorkOptions
-
-if TYPE_CHECKING:
-    from tabur.app import Tabur
+from tabur.worker.options import Balance
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -114,17 +111,6 @@ def balance(names: Sequence[str], given: Mapping[str, Any]) -> Balance:
         cooldown=30.0 if given["balance_cooldown"] is None else given["balance_cooldown"],
         max_shift=given["balance_max_shift"] or 0,
     )
-
-
-def slots_by_queue(app: Tabur, connection: str, options: WorkOptions) -> dict[str, int]:
-    """How many of the jobs that go to a queue by themselves one process runs at once: those of the
-    kind for which it has least room."""
-    sizes, default = options.slots(), app.settings.queue_on(connection)
-    found: dict[str, int] = {}
-    for job in app.registry:
-        queue = job.options.queue or default
-        found[queue] = min(sizes[job.isolation], found.get(queue, sizes[job.isolation]))
-    return {queue: found.get(queue, options.thread_slots) for queue in options.queues}
 
 
 def _ranged(name: str) -> tuple[str, int | None, int | None]:

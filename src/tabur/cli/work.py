@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from tabur.cli.balancing import balance, balancing_options, check_together, slots_by_queue
+from tabur.cli.balancing import balance, balancing_options, check_together
 from tabur.cli.group import Command, Session
 from tabur.cli.opening import connection_of, declared_queues, open_at
 from tabur.cli.values import COUNT, SECONDS, WAITS
@@ -19,6 +20,7 @@ from tabur.jobs.options import check_name
 from tabur.maintenance.retention import prune
 from tabur.model.retry import Policy
 from tabur.model.states import Isolation
+from tabur.worker.balancing import slots_by_queue
 from tabur.worker.folder import About, RunFolder
 from tabur.worker.load import find_app
 from tabur.worker.options import WorkOptions
@@ -120,7 +122,7 @@ def run(session: Session, connection: str | None, given: dict[str, Any]) -> NoRe
         folder=_folder(app, spec, driver, options),
         store=str(told["store"]),
         version=app.settings.version,
-        slots=slots_by_queue(app, driver.name, options),
+        slots=slots_by_queue(app.registry, options, default=app.settings.queue_on(driver.name)),
     )
     obey(supervisor)
     if options.output == "lines":
@@ -143,6 +145,8 @@ def obey(supervisor: Supervisor) -> None:
         supervisor.resume()
 
     handlers = dict.fromkeys(("SIGTERM", "SIGINT", "SIGQUIT", "SIGBREAK"), stop)
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        handlers["SIGHUP"] = stop  # the terminal is gone; under nohup it is ignored
     for name, handler in (handlers | {"SIGUSR2": pause, "SIGCONT": resume}).items():
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), handler)
@@ -227,4 +231,5 @@ def _announce(app: Tabur, options: WorkOptions, name: str | None) -> None:
 
 
 def _say(text: str) -> None:
-    click.echo(f"  {text}", err=True)
+    with suppress(OSError):  # the terminal is gone
+        click.echo(f"  {text}", err=True)

@@ -25,6 +25,7 @@ from tabur.model.records import (
     JobRecord,
     NewJob,
     Owner,
+    Pace,
     Pause,
     Progress,
     QueueSize,
@@ -170,7 +171,8 @@ class Transfer(Protocol):
     def take_out(self, queue: str | None, *, limit: int) -> Sequence[NewJob]:
         """Take out at most `limit` jobs that wait, pending before scheduled (retries among them),
         of one queue or of all; with the counters of attempts before. Not what is blocked: what
-        unblocks it is here. Empty: there is nothing left to take."""
+        unblocks it is here. Nor what has left a checkpoint: it would begin anew elsewhere, and do
+        twice what it did here. Empty: there is nothing left to take."""
 
     def taken_out(self) -> Sequence[NewJob]:
         """What stands taken out, by whoever began and did not finish; a thousand at most."""
@@ -190,6 +192,9 @@ class Workers(Protocol):
     def beat(self, workers: Sequence[str]) -> int:
         """Count one up on each; one that was removed meanwhile is not brought back. Answers how
         many of them are known."""
+
+    def tell(self, paces: Mapping[str, Pace]) -> None:
+        """Keep how fast workers are, until the next time; of one that was removed, nothing."""
 
     def list(self) -> Sequence[WorkerRecord]: ...
 

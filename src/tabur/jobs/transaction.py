@@ -75,6 +75,14 @@ class Backing:
             "write the job so that a second run finds what the first has done."
         )
 
+    def has_moved_on(self, job_id: bytes, token: bytes) -> bool:
+        """Whether it is certain that a claim is not this worker's any more."""
+        if self._open is None or not self.worker:
+            return False
+        with suppress(StoreError):
+            return (job_id, token) not in self._open().claiming.held(self.worker)
+        return False
+
     def cursor(self, job_id: bytes) -> bytes | None:
         if self._open is None or self.alone:
             return self._kept.get(job_id)
@@ -142,6 +150,8 @@ class JobTransaction:
         self._async_session: AsyncSession | None = None
         self._root: SessionTransaction | None = None
         self._room: asyncio.Semaphore | None = None
+        self._fencing = False
+        """The store was asked to fence, and has not answered."""
         self._in_doubt: Outcome | None = None
         """With this a commit was asked for, and no answer has come."""
 
@@ -165,7 +175,7 @@ class JobTransaction:
         try:
             self._end(self._session, error)
         except BaseException as why:
-            if not self._has_committed(why):
+            if not self._is_well_after(why):
                 raise
         finally:
             self._leave()
@@ -197,7 +207,8 @@ class JobTransaction:
         try:
             await self._async_session.run_sync(self._end, error)
         except BaseException as why:
-            if self._in_doubt is None or not await asyncio.to_thread(self._has_committed, why):
+            asked = self._fencing or self._in_doubt is not None
+            if not asked or not await asyncio.to_thread(self._is_well_after, why):
                 raise
         finally:
             self._leave()
@@ -270,7 +281,10 @@ class JobTransaction:
         if self._fence is not None:
             # Last of all, since it locks the claim: who rescues a worker that has stopped does not
             # wait for it.
-            if not self._fence.settle_in(session.connection(), self._move(outcome)):
+            self._fencing = True
+            held = self._fence.settle_in(session.connection(), self._move(outcome))
+            self._fencing = False
+            if not held:
                 self._state.lost = True
                 raise ClaimLost(ctx.job_id)
             outcome = replace(outcome, settled=True)
@@ -290,9 +304,12 @@ class JobTransaction:
             progress=None if progress == Progress() else progress,
         )
 
-    def _has_committed(self, error: BaseException) -> bool:
-        """Whether, in spite of `error`, all is well: the commit has happened, and only its answer
-        was lost. What ends the run from outside goes on in any case."""
+    def _is_well_after(self, error: BaseException) -> bool:
+        """Whether, in spite of `error`, the commit has happened, and only its answer was lost. What
+        ends the run from outside goes on in any case. Raises ClaimLost where that is behind it."""
+        ctx = self._ctx
+        if self._fencing and _is_lost(ctx, error):
+            raise ClaimLost(ctx.job_id) from error
         if self._in_doubt is None:
             return False
         if self._state.completed is None:
@@ -301,7 +318,6 @@ class JobTransaction:
             self._state.completed = self._in_doubt
         if not isinstance(error, Exception):
             return False
-        ctx = self._ctx
         _log.warning(
             "%s %s: its transaction has committed although this was raised",
             ctx.name,
@@ -328,43 +344,64 @@ def checkpoint(ctx: JobContext, session: Any, cursor: Any) -> None:
         raise ConfigError(
             "The session is asynchronous: write await ctx.checkpoint_async(session, cursor=…)."
         )
-    connection = connection_of(session)
-    if not _keep_in(ctx, connection, raw):
-        session.rollback()  # here, so that whoever swallows the error commits nothing either
-        raise ClaimLost(ctx.job_id)
+    try:
+        _keep_in(ctx, connection_of(session), raw)
+    except Exception as error:
+        if isinstance(error, ClaimLost) or _is_lost(ctx, error):
+            session.rollback()  # here, so that whoever swallows the error commits nothing either
+            raise ClaimLost(ctx.job_id) from error
+        raise
 
 
 async def checkpoint_async(ctx: JobContext, session: Any, cursor: Any) -> None:
+    import asyncio
+
     raw = encode_cursor(cursor)
     if not is_async(session):
         raise ConfigError(
             "The session is not asynchronous: write ctx.checkpoint(session, cursor=…)."
         )
     connection = await async_connection_of(session)
-    if not await connection.run_sync(lambda sync: _keep_in(ctx, sync, raw)):
-        await session.rollback()
-        raise ClaimLost(ctx.job_id)
+    try:
+        await connection.run_sync(lambda sync: _keep_in(ctx, sync, raw))
+    except Exception as error:
+        if isinstance(error, ClaimLost) or await asyncio.to_thread(_is_lost, ctx, error):
+            await session.rollback()
+            raise ClaimLost(ctx.job_id) from error
+        raise
 
 
-def _keep_in(ctx: JobContext, connection: Connection, cursor: bytes) -> bool:
+def _keep_in(ctx: JobContext, connection: Connection, cursor: bytes) -> None:
     state, backing = own_settle_of(ctx), ctx.backing
     if state.lost:
-        return False
+        raise ClaimLost(ctx.job_id)
     state.check("ctx.checkpoint()")
     fence = backing.fence("ctx.checkpoint()")
     if fence is None:
         backing.keep(connection, ctx.job.id, cursor)
     elif not fence.checkpoint_in(connection, ctx.job.id, ctx.job.token, cursor):
         state.lost = True
+        raise ClaimLost(ctx.job_id)
+
+
+def _is_lost(ctx: JobContext, error: BaseException) -> bool:
+    """Whether a fence that could not be asked would have said no. Under REPEATABLE READ an engine
+    answers with an error where another has changed the claim since the transaction began. Then
+    this run's end is not to be told: its `failed()` would be called while another goes on."""
+    if not isinstance(error, Exception) or isinstance(error, TaburError):
         return False
-    return True
+    job, state = ctx.job, own_settle_of(ctx)
+    state.lost = state.lost or ctx.backing.has_moved_on(job.id, job.token)
+    return state.lost
 
 
 def _close(session: Session) -> None:
-    """On a connection that is dead a rollback fails, and there is nothing left to roll back."""
+    """Roll back what is not committed. (After a commit that failed on the client's side, a close
+    alone would give the connection back with its transaction open.)"""
     try:
+        session.rollback()
         session.close()
-    except Exception:
+    except Exception:  # the connection is dead, and there is nothing left to roll back
         with suppress(Exception):
             session.invalidate()
 

@@ -179,6 +179,16 @@ class Backlog(msgspec.Struct, frozen=True):
     oldest: int | None
 
 
+class Pace(msgspec.Struct, frozen=True):
+    """How fast a worker process is, as its supervisor has seen it lately. `rate`: jobs a second
+    that come to it; `service`: mean seconds that one runs, None before any is known; `running`:
+    jobs that ran just then."""
+
+    rate: float
+    service: float | None = None
+    running: int = 0
+
+
 class WorkerRecord(msgspec.Struct, frozen=True):
     """A worker process as it made itself known. `beats` is a counter, not a time."""
 
@@ -191,6 +201,7 @@ class WorkerRecord(msgspec.Struct, frozen=True):
     supervisor: str = ""
     version: str = ""
     """Of the app's code, as whoever deployed it named it."""
+    pace: Pace | None = None
 
 
 class Pause(msgspec.Struct, frozen=True):

@@ -13,6 +13,11 @@ from tabur.errors import ConfigError
 TARGET = 60.0
 #: Seconds that a job is taken to last before the first one has ended.
 UNKNOWN_SERVICE = 1.0
+#: Seconds: of jobs that run longer, those that run are counted.
+LONG_SERVICE = 20.0
+#: Where nothing waits, less than this share of a process is no need: a mean of arrivals never
+#: becomes quite zero.
+IDLE = 0.05
 #: Waiting jobs are counted no further, however many could still make a difference.
 MOST_COUNTED = 1_000_000
 #: 3 processes that are needed to the last digit are 3, not 4, for the sake of that digit.
@@ -43,6 +48,8 @@ class Level(msgspec.Struct, frozen=True):
     """Jobs a second that become pending, as far as this supervisor is to take them."""
     service: float | None = None
     """Mean seconds that a job runs; None: none has ended yet."""
+    running: int = 0
+    """Jobs that run just now in processes of this supervisor."""
     slots: int = 10
     """Jobs that one process runs at once."""
     shared_by: int = 1
@@ -63,20 +70,33 @@ class Level(msgspec.Struct, frozen=True):
 def need(level: Level, target: float) -> float:
     """Processes, not rounded, that take what arrives and work off what waits in `target` seconds.
 
-    By Little's law `arrivals * service` jobs run at once; what waits adds its own work, spread over
-    the target.
+    A job that waits needs one slot at most, however long it will run.
     """
     if level.paused:
         return 0.0  # more processes would wait as well
     service = UNKNOWN_SERVICE if level.service is None else level.service
-    drained = level.pending / level.shared_by / target
-    return (max(0.0, level.arrivals) + drained) * service / level.slots
+    waiting = level.pending / level.shared_by * min(1.0, service / target)
+    return (_at_work(level) + waiting) / level.slots
+
+
+def _at_work(level: Level) -> float:
+    """How many run at once, on average: by Little's law what arrives × how long it runs. Long ones
+    are counted as they are, since each that comes would look like a rate."""
+    if level.service is None or level.service > LONG_SERVICE:
+        return level.running
+    return max(0.0, level.arrivals) * level.service
 
 
 def wanted(level: Level, limits: Limits, target: float) -> int:
-    """Processes for one queue within its limits; one at least where something waits."""
+    """Processes for one queue within its limits; one at least where something waits, and none,
+    where that is allowed, when hardly anything comes."""
     asked = min(need(level, target), float(limits.maximum))
-    least = max(limits.minimum, 1 if level.pending and not level.paused else 0)
+    if level.pending and not level.paused:
+        least = max(limits.minimum, 1)
+    else:
+        least = limits.minimum
+        if asked < IDLE:
+            return least
     return min(limits.maximum, max(least, ceil(asked - _ROUNDING)))
 
 
@@ -123,7 +143,7 @@ def enough(level: Level, limits: Limits, target: float) -> int:
     service = UNKNOWN_SERVICE if level.service is None else level.service
     if service <= 0:
         return MOST_COUNTED
-    most = (limits.maximum + 1) * level.slots * target * level.shared_by / service
+    most = (limits.maximum + 1) * level.slots * level.shared_by * max(1.0, target / service)
     return max(1_000, min(MOST_COUNTED, ceil(most)))
 
 

@@ -142,11 +142,11 @@ def _seen(worker: WorkerRecord) -> WorkerSeen:
         queues=worker.queues,
         started_at=as_datetime(worker.started_at),
         beats=worker.beats,
-        alive=_alive(worker),
+        alive=is_alive(worker),
     )
 
 
-def _alive(worker: WorkerRecord) -> bool | None:
+def is_alive(worker: WorkerRecord) -> bool | None:
     """Whether its process is there: of this host one look tells; a beat is a counter, and would
     have to be watched for half a minute."""
     if worker.host != socket.gethostname():

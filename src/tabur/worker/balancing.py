@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Collection, Mapping
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping
 from time import monotonic
 
 import msgspec
 
 from tabur.drivers.contract import Driver
 from tabur.errors import StoreError
-from tabur.model.records import ALL_QUEUES
+from tabur.jobs.definition import JobDefinition
+from tabur.model.records import ALL_QUEUES, Pace
 from tabur.model.scaling import Level, enough
 from tabur.worker.balance import Balancer
-from tabur.worker.flow import Flow, Meter
-from tabur.worker.options import Balance
+from tabur.worker.flow import Flow, Meter, pace
+from tabur.worker.options import Balance, WorkOptions
 
 _log = logging.getLogger("tabur.worker")
 
@@ -161,6 +163,20 @@ class Balancing:
             self._say(str(change))
         return {change.queue: change.after for change in plan.changes}
 
+    def paces(self, workers: Mapping[str, tuple[str, Meter]]) -> dict[str, Pace]:
+        """Of each worker, given its queue: an even part of what arrives there."""
+        sharing = Counter(queue for queue, _ in workers.values())
+        levels = {each.queue: each for each in self.levels}
+        return {
+            worker: pace(
+                levels[queue].arrivals / sharing[queue],
+                levels[queue].service,
+                meter.started - meter.ended,
+            )
+            for worker, (queue, meter) in workers.items()
+            if queue in levels
+        }
+
     def _level(self, queue: str, sight: Sight, paused: Collection[str]) -> Level:
         flow = self._flows[queue]
         return Level(
@@ -168,7 +184,21 @@ class Balancing:
             sight.pending[queue],
             arrivals=flow.arrivals,
             service=flow.service,
+            running=flow.running,
             slots=self._slots[queue],
             shared_by=sight.sharers[queue],
             paused=queue in paused or ALL_QUEUES in paused,
         )
+
+
+def slots_by_queue(
+    jobs: Iterable[JobDefinition], options: WorkOptions, *, default: str
+) -> dict[str, int]:
+    """How many of the jobs that go to a queue by themselves one process runs at once: those of the
+    kind for which it has least room. `default`: the queue of jobs that name none."""
+    sizes = options.slots()
+    found: dict[str, int] = {}
+    for job in jobs:
+        queue, size = job.options.queue or default, sizes[job.isolation]
+        found[queue] = min(size, found.get(queue, size))
+    return {queue: found.get(queue, options.thread_slots) for queue in options.queues}

@@ -5,6 +5,7 @@ whatever its threads are doing. A process that hangs cannot be asked; its board 
 from __future__ import annotations
 
 import mmap
+import os
 import struct
 from array import array
 from collections.abc import Iterable
@@ -73,6 +74,7 @@ class Board:
             with path.open("r+b" if path.exists() else "w+b") as file:
                 if file.seek(0, 2) < size:
                     file.truncate(size)
+                    _claim_space(file.fileno(), size)
                 self._map = mmap.mmap(file.fileno(), 0)
         self._slots = (len(self._map) - _HEAD.size) // (_ID + 8)
         self._deadlines_at = _HEAD.size + self._slots * _ID
@@ -140,6 +142,12 @@ class Board:
         if self.path is not None:
             with suppress(OSError):
                 self.path.unlink()
+
+
+def _claim_space(file: int, size: int) -> None:
+    """On a full disk this raises OSError. Else the first write would end the process (SIGBUS)."""
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(file, 0, size)
 
 
 def read_board(path: Path) -> Seen:

@@ -25,6 +25,7 @@ from tabur.errors import TaburError
 from tabur.model.clock import to_us
 from tabur.model.states import Isolation
 from tabur.worker.board import Board, Doing
+from tabur.worker.folder import board_above
 from tabur.worker.lines import observer
 from tabur.worker.load import load_app
 from tabur.worker.processes import ProcessSlots
@@ -61,14 +62,19 @@ NAMED = 5
 class Child:
     """The main thread of a child: obeys the supervisor and watches deadlines."""
 
-    def __init__(self, hello: Hello, board: Board) -> None:
+    def __init__(self, hello: Hello, board: Board, orders: int) -> None:
+        """`orders`: the file descriptor that they come from."""
         options = self._options = hello.options
         sizes = options.slots()
         self._code = EXIT_DONE
+        self._source = orders
         self._orders: SimpleQueue[Order | None] = SimpleQueue()
         """What the supervisor says; None when there is something else to look at."""
         self._board = board
         self._board.looked(monotonic())
+        self._above = board_above(board)
+        self._unbeaten = False
+        """At the last look, its supervisor had not beaten for too long."""
         reporter = _Reporter()
         processes = ProcessSlots(sizes[Isolation.PROCESS], hello.app, self._done, reporter)
         processes.warm(hello.warm)
@@ -94,7 +100,6 @@ class Child:
 
     def run(self) -> int:
         """Until the pump has ended, or the grace is over. Answers the exit code."""
-        dump_stacks_on_signal(self._dump_processes)
         threading.Thread(target=self._listen, name="tabur-supervisor", daemon=True).start()
         looked_at_memory = 0.0
         while not self._is_over():
@@ -105,10 +110,17 @@ class Child:
             if now - looked_at_memory > LOOK_AT_MEMORY:
                 looked_at_memory = now
                 self._look_at_limits(now)
+                self._look_up(now)
             if self._grace_ends is not None and now > self._grace_ends:
                 self._cut_off()
                 break
         return self._code
+
+    def dump_processes(self) -> None:
+        """Let the processes of jobs print their stacks."""
+        processes = self._slots[Isolation.PROCESS]
+        assert isinstance(processes, ProcessSlots)
+        processes.dump()
 
     def _is_over(self) -> bool:
         began = self._worker.ident is not None
@@ -170,7 +182,7 @@ class Child:
                 self._grace_ends = monotonic()
 
     def _listen(self) -> None:
-        with os.fdopen(0, "rb", closefd=False) as orders:
+        with os.fdopen(self._source, "rb") as orders:
             for line in orders:
                 self._orders.put(msgspec.json.decode(line, type=Order))
         # The supervisor is gone, nobody beats: others will soon take what runs here.
@@ -187,15 +199,10 @@ class Child:
         named = ", ".join(f"{run.job.name} {run.ctx.job_id}" for run in runs[:NAMED])
         more = f" and {len(runs) - NAMED} more" if len(runs) > NAMED else ""
         jobs = "job" if len(runs) == 1 else "jobs"
-        sys.stderr.write(
+        _write(
             f"  Waiting up to {self._options.grace:g} s for {len(runs)} {jobs}: {named}{more}. "
             "A second signal ends them now; they run again.\n"
         )
-
-    def _dump_processes(self) -> None:
-        processes = self._slots[Isolation.PROCESS]
-        assert isinstance(processes, ProcessSlots)
-        processes.dump()
 
     def _end_overdue(self, now: float) -> None:
         for run in list(self._pump.running.values()):
@@ -230,6 +237,17 @@ class Child:
             self._code = self._code or EXIT_MEMORY
             self._stop("memory")
 
+    def _look_up(self, now: float) -> None:
+        """A supervisor that stands still (Ctrl-Z) beats for nobody, and tells nobody to end: others
+        will soon take what runs here. Who was stopped together with it gives it a second."""
+        beaten = self._above.seen().turned_at if self._above is not None else 0.0
+        latest = (self._options.adrift + self._options.lost) / 2
+        was, self._unbeaten = self._unbeaten, beaten > 0 and now - beaten > latest
+        if was and self._unbeaten:
+            self._code = self._code or EXIT_STUCK
+            self._stop("its supervisor does not beat")
+            self._grace_ends = now
+
     def _cut_off(self) -> None:
         """The grace is over: end what can be ended and hand it back; the rest dies with this
         process, and the supervisor releases it."""
@@ -251,11 +269,20 @@ class _Reporter:
 
 def main() -> None:
     # The supervisor decides what a signal means; a stray one must not end a job half done.
+    # By a handler: to be ignored is inherited, and what a job starts could not be ended.
     for each in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(each, signal.SIG_IGN)
+        signal.signal(each, _pass_over)
+    child: Child | None = None
+
+    def dump_processes() -> None:
+        if child is not None:
+            child.dump_processes()
+
+    dump_stacks_on_signal(dump_processes)
+    orders = _take_input()
     line = b""
     while not line.endswith(b"\n"):  # by bytes: what follows is read elsewhere
-        byte = os.read(0, 1)
+        byte = os.read(orders, 1)
         if not byte:
             return
         line += byte
@@ -264,7 +291,8 @@ def main() -> None:
     sys.path[:0] = [path for path in hello.paths if path not in sys.path]
     board = Board(Path(hello.board))
     try:
-        code = Child(hello, board).run()
+        child = Child(hello, board, orders)
+        code = child.run()
     except TaburError as error:
         _say(error)
         code = EXIT_BROKEN
@@ -276,8 +304,26 @@ def main() -> None:
     os._exit(code)
 
 
+def _pass_over(number: int, frame: Any) -> None:
+    pass
+
+
+def _take_input() -> int:
+    """Standard input under another number: what jobs start would read the orders away."""
+    orders = os.dup(0)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    return orders
+
+
 def _say(error: BaseException) -> None:
-    sys.stderr.write(f"tabur: {error}\n")
+    _write(f"tabur: {error}\n")
+
+
+def _write(text: str) -> None:
+    with contextlib.suppress(OSError):  # the terminal is gone
+        sys.stderr.write(text)
 
 
 def _rss_mb() -> float:

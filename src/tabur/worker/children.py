@@ -16,7 +16,9 @@ import msgspec
 from tabur.model.ids import new_worker_id
 from tabur.model.records import Crash, WorkerRecord
 from tabur.worker.board import Board, Doing
+from tabur.worker.flow import Meter
 from tabur.worker.protocol import Hello, Order, What
+from tabur.worker.stacks import stacks_later
 from tabur.worker.upkeep import Registration, Release
 
 
@@ -45,6 +47,7 @@ class Child:
         """Of what it held, once it is buried."""
         self.surplus = False
         """It is one too many: it finishes what runs, and no other takes its place."""
+        self.buried_at = 0.0
         self.told: Order | None = None
         self.crash: Crash | None = None
         self.code = 0
@@ -70,12 +73,18 @@ class Child:
         """Whether another in its place would be one too many: not if it is about to be replaced."""
         return not self.lives or self.board.seen().doing is not Doing.RETIRING
 
+    @property
+    def meter(self) -> Meter:
+        seen = self.board.seen()
+        return Meter(seen.started, seen.ended, seen.busy)
+
     def start(self, hello: Hello) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tabur.worker.child"],
-            stdin=subprocess.PIPE,
-            start_new_session=True,
-        )
+        with stacks_later():
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "tabur.worker.child"],
+                stdin=subprocess.PIPE,
+                start_new_session=True,
+            )
         self.board.belongs_to(self._process.pid)
         self._send(msgspec.json.encode(hello))
 

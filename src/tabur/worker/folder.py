@@ -14,11 +14,12 @@ from typing import NamedTuple
 
 import msgspec
 
+from tabur.errors import ConfigError
 from tabur.worker.board import Board, Seen, read_board
 
 _ABOUT = "about.json"
 _LOCK = "lock"
-_OWN = "supervisor"
+_OWN = "supervisor.board"
 
 
 def _host() -> str:
@@ -34,7 +35,7 @@ def _boot() -> str:
 
 
 class About(msgspec.Struct, frozen=True):
-    """What a supervisor says of itself. `processes`: how many children it keeps."""
+    """What a supervisor says of itself. `processes`: how many children it keeps at least."""
 
     pid: int
     app: str
@@ -67,22 +68,35 @@ class RunFolder:
     there is removed."""
 
     def __init__(self, base: Path, about: About) -> None:
+        """Where `base` cannot be written, working goes on, and nobody who looks there finds it.
+        Raises ConfigError where nothing can be."""
         self.base = base
-        self.path = base / f"{about.pid}-{os.urandom(3).hex()}"
         self.is_seen = True
         try:
-            self.path.mkdir(parents=True)
-            self._lock = _held(self.path)
+            self._make(base / f"{about.pid}-{os.urandom(3).hex()}", about)
         except OSError:
-            self.is_seen = False  # nobody who looks finds it; working goes on
-            shutil.rmtree(self.path, ignore_errors=True)
-            self.path = Path(tempfile.mkdtemp(prefix="tabur-"))
-            self._lock = None
-        self.board = Board(self.path / f"{_OWN}.board")
+            self.remove()
+            self.is_seen = False
+            try:
+                self._make(Path(tempfile.mkdtemp(prefix="tabur-")), about)
+            except OSError as error:
+                self.remove()
+                raise ConfigError(
+                    f"Neither {base} nor {tempfile.gettempdir()} can be written ({error}). "
+                    "Set TABUR_RUN to a folder that can."
+                ) from None
+        _clear(base, about)
+
+    def _make(self, path: Path, about: About) -> None:
+        self.path = path
+        self.board = Board()
+        self._lock: int | None = None
+        path.mkdir(parents=True, exist_ok=True)
+        self._lock = _held(path)
+        self.board = Board(path / _OWN)
         self.board.belongs_to(about.pid)
         # Last: without it a folder is passed over, so that none in the making is taken for dead.
-        (self.path / _ABOUT).write_bytes(msgspec.json.encode(about))
-        _clear(base, about)
+        (path / _ABOUT).write_bytes(msgspec.json.encode(about))
 
     def remove(self) -> None:
         self.board.close()
@@ -104,7 +118,7 @@ def boards(folder: Path) -> dict[str, Seen]:
     """What stands on the boards of a supervisor's children, by the name of the worker."""
     found = {}
     for path in sorted(folder.glob("*.board")):
-        if path.stem != _OWN:
+        if path.name != _OWN:
             with suppress(OSError, ValueError):  # it has just gone
                 found[path.stem] = read_board(path)
     return found
@@ -112,7 +126,13 @@ def boards(folder: Path) -> dict[str, Seen]:
 
 def own_board(folder: Path) -> Seen:
     """What stands on the supervisor's own. Raises OSError where it has just gone."""
-    return read_board(folder / f"{_OWN}.board")
+    return read_board(folder / _OWN)
+
+
+def board_above(child: Board) -> Board | None:
+    """The board of a child's supervisor."""
+    path = child.path.with_name(_OWN) if child.path is not None else None
+    return Board(path) if path is not None and path.exists() else None
 
 
 def _clear(base: Path, about: About) -> None:

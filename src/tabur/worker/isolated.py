@@ -74,9 +74,10 @@ class Terminated(BaseException):
 
 
 def main() -> None:
+    signal.signal(signal.SIGINT, _pass_over)
     signal.signal(signal.SIGTERM, _terminate)
-    channel, hello = _open()
     dump_stacks_on_signal()
+    channel, hello = _open()
     sys.path[:0] = [path for path in hello["paths"] if path not in sys.path]
     app = load_app(hello["app"])
     _tell(channel, Ready())
@@ -131,6 +132,10 @@ def _listen(channel: Channel, starts: SimpleQueue[Start], reporter: _ParentRepor
             case Attached():
                 reporter.attached.put(message)
     os._exit(0)
+
+
+def _pass_over(number: int, frame: Any) -> None:
+    """Ctrl-C is for the supervisor."""
 
 
 def _terminate(number: int, frame: Any) -> None:

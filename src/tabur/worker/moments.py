@@ -30,12 +30,16 @@ class Moments:
     def __init__(self, folder: Path, store: str) -> None:
         self._file = folder / f"moment-{sha256(store.encode()).hexdigest()[:16]}"
         self._latest = 0
+        self._was_held = False
         with suppress(OSError, ValueError):
             self._latest = int(self._file.read_text("ascii"))
 
     def check(self, signals: Signals, control: Control) -> bool:
         """Put the store on hold where it has gone back; answers whether it did. One that has no
-        moment yet is a new one."""
+        moment yet is a new one. Somebody who has released the hold has the last word."""
+        if signals.hold is None and self._was_held:
+            self.keep(signals.moment)
+        self._was_held = signals.hold is not None
         gone_back = 0 < signals.moment < self._latest - TOLERATED and signals.hold is None
         if gone_back:
             now, then = (

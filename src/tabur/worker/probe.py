@@ -150,11 +150,13 @@ def _unready(
     if now - own.turned_at > within + about.beat:
         silent = f"for {_span(now - own.turned_at)}" if own.turned_at else "yet"
         return f"the store has not answered {silent}"
-    if any(each.doing in (Doing.WORKING, Doing.RETIRING) and each.turned_at for each in children):
-        return None
-    if children and all(each.doing >= Doing.ENDING for each in children):
-        return "it is stopping"
-    return "no process has begun to work"
+    if own.doing is Doing.ENDING:
+        return f"it is stopping ({own.why})"
+    begun = any(
+        each.doing in (Doing.WORKING, Doing.RETIRING) and each.turned_at for each in children
+    )
+    # Where processes come and go with what there is to do, none may be right.
+    return None if begun or not about.processes else "no process has begun to work"
 
 
 def _since(moment: float, now: float) -> float | None:

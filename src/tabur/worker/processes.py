@@ -35,6 +35,7 @@ from tabur.worker.channel import (
 from tabur.worker.protocol import said
 from tabur.worker.run import JobCrashed, Run, interrupted
 from tabur.worker.slots import Done
+from tabur.worker.stacks import stacks_later
 
 _log = logging.getLogger("tabur.worker")
 
@@ -139,12 +140,13 @@ class JobProcess:
     """One process for jobs, in a process group of its own."""
 
     def __init__(self, spec: str) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tabur.worker.isolated"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            process_group=_OWN_GROUP,
-        )
+        with stacks_later():
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "tabur.worker.isolated"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                process_group=_OWN_GROUP,
+            )
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self.channel = Channel(self._process.stdout, self._process.stdin)
@@ -198,7 +200,9 @@ class JobProcess:
         threading.Timer(KILL_AFTER, self.kill).start()
 
     def dump(self) -> None:
-        if self._loaded and self._process.poll() is None:  # before, the signal would end it
+        if self._process.poll() is None:
+            # By no buffer: a signal handler calls this, in the midst of whatever else is written.
+            os.write(2, b"  Stacks of the process of jobs %d:\n" % self._process.pid)
             self._process.send_signal(signal.SIGUSR1)
 
     def kill(self) -> None:

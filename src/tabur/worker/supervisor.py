@@ -16,18 +16,27 @@ from time import monotonic, sleep
 from tabur.drivers.contract import Driver
 from tabur.model.clock import now_us
 from tabur.model.ids import new_worker_id
-from tabur.model.records import ALL_QUEUES, Crash, ErrorInfo, Pause
+from tabur.model.records import ALL_QUEUES, Crash, ErrorInfo, Pace, Pause
 from tabur.model.states import Isolation
 from tabur.worker.balancing import Balancing, Lookout, Manned
 from tabur.worker.board import Doing
 from tabur.worker.children import Child, Life
-from tabur.worker.flow import Meter
+from tabur.worker.flow import Paces
 from tabur.worker.folder import RunFolder
 from tabur.worker.moments import Moments
 from tabur.worker.notify import Notifier
 from tabur.worker.options import WorkOptions
 from tabur.worker.orphans import reap_orphans
-from tabur.worker.protocol import EXIT_BROKEN, EXIT_DONE, Hello, Order, What, said
+from tabur.worker.protocol import (
+    EXIT_BROKEN,
+    EXIT_DONE,
+    EXIT_MEMORY,
+    EXIT_STUCK,
+    Hello,
+    Order,
+    What,
+    said,
+)
 from tabur.worker.upkeep import Registration, Release, Upkeep
 from tabur.worker.verdict import EXIT_TIME, Verdict, judged
 
@@ -35,6 +44,8 @@ from tabur.worker.verdict import EXIT_TIME, Verdict, judged
 LOOK = 0.1
 #: A child that lived shorter than this is started again with a growing pause (seconds).
 SHORT_LIFE, FIRST_PAUSE, LONGEST_PAUSE = 5.0, 0.5, 30.0
+#: Seconds that the store has, after a second signal, to take back what a dead child held.
+LAST_WORD = 2.0
 
 
 class Group:
@@ -111,12 +122,15 @@ class Supervisor:
             prune=prune,
             say=say,
         )
+        self._paces = Paces()
+        self._measured = monotonic()
         self._notifier = Notifier()
         self._reason: str | None = None
         """Why it stops."""
         self._signals = 0
         self._paused_here = False
         self._dump_wanted = False
+        self._to_dump: list[Child] = []
         self._restarts = 0
         self._told_paused = Order(What.WORK)
         self._code = EXIT_DONE
@@ -128,13 +142,13 @@ class Supervisor:
     def run(self) -> int:
         """Work until stopped or nothing is left to do. Answers the exit code; raises StoreError
         where the store cannot be used at all."""
-        self._upkeep.start()
-        signals = self._upkeep.signals
-        assert signals is not None
-        self._restarts = signals.restarts
-        if self._balancing is not None:
-            self._balancing.lookout.start()
         try:
+            self._upkeep.start()
+            signals = self._upkeep.signals
+            assert signals is not None
+            self._restarts = signals.restarts
+            if self._balancing is not None:
+                self._balancing.lookout.start()
             self._look()
             while self._children or self._goes_on():
                 sleep(LOOK)
@@ -147,7 +161,7 @@ class Supervisor:
                 self._balancing.lookout.stop()
             self._folder.remove()
         if self._options.output == "lines":
-            self._say(f"Stopped: {self._reason}.")
+            self._say(f"Stopped: {self._reason or 'nothing is left to run'}.")
         return self._code
 
     def _goes_on(self) -> bool:
@@ -187,12 +201,28 @@ class Supervisor:
             self._balance(self._balancing)
         for group in self._groups:
             self._keep_up(group, now)
+        if now - self._measured >= self._options.beat:
+            self._measured = now
+            self._upkeep.paces = self._measure(now)
         reap_orphans({child.pid for child in self._children})
         self._folder.board.looked(now)
         self._folder.board.turned(self._upkeep.last_beat)
+        self._folder.board.does(
+            Doing.ENDING if self._signals else Doing.WORKING, self._reason or ""
+        )
+        if self._notifier.is_heard:
+            self._notify()
+
+    def _notify(self) -> None:
+        seen = [child.board.seen() for child in self._children if child.lives]
+        running = sum(each.running for each in seen)
+        jobs = f"{running} {'job' if running == 1 else 'jobs'}"
+        processes = f"{len(seen)} {'process' if len(seen) == 1 else 'processes'}"
+        paused = ", paused" if self._told_paused.leave else ""
         self._notifier.tell(
-            working=any(child.board.seen().turned_at for child in self._children if child.lives),
+            working=any(each.turned_at for each in seen),
             stopping=self._signals > 0,
+            status=f"Finishing {jobs}" if self._signals else f"{processes}, {jobs} running{paused}",
         )
 
     def _obey_signals(self) -> None:
@@ -214,10 +244,11 @@ class Supervisor:
             self._say(_paused(pauses) if pauses else "Nothing is paused any more.")
         if self._dump_wanted:
             self._dump_wanted = False
-            for child in self._children:
-                # Before it is up, the signal would end it.
-                if child.lives and child.board.seen().looked_at:
-                    child.signal(signal.SIGUSR1)
+            self._to_dump = [child for child in self._children if child.lives]
+        if self._to_dump:  # one at a time: they write to one place
+            child = self._to_dump.pop(0)
+            self._say(f"Stacks of the worker process {child.pid}:")
+            child.signal(signal.SIGUSR1)
 
     def _watch(self, group: Group, child: Child, now: float) -> None:
         match child.life:
@@ -236,12 +267,14 @@ class Supervisor:
                     child.life = Life.BURIED
                     child.release = Release(child.worker, child.crash)
                     self._upkeep.owe(child.release)
+                    child.buried_at = now
                     if not child.surplus:
-                        self._rest(group, child, now)
+                        self._rest(group, child.started, now)
             case Life.BURIED:
                 assert child.release is not None
-                # Who is told twice to end does not wait for a store: others find it lost.
-                if child.release.done or self._signals > 1:
+                # Who is told twice to end does not wait long for a store: others find it lost.
+                hurried = self._signals > 1 and now - child.buried_at > LAST_WORD
+                if child.release.done or hurried:
                     group.left_behind = child.release.released
                     group.children.remove(child)
 
@@ -284,6 +317,8 @@ class Supervisor:
         elif code == EXIT_BROKEN:
             self._code = EXIT_BROKEN
             self.stop("it cannot work, as said above")
+        elif code in (EXIT_STUCK, EXIT_MEMORY):
+            self._say(f"A worker process is replaced: {child.board.seen().why}.")
         elif code == EXIT_DONE and self._has_done_its_work(child):
             group.wanted -= 1
             self._reason = self._reason or child.board.seen().why
@@ -302,8 +337,7 @@ class Supervisor:
         changes = balancing.decide(
             {
                 queue: Manned(
-                    group.wanted,
-                    {each.worker: _meter(each) for each in group.children if each.lives},
+                    group.wanted, {each.worker: each.meter for each in group.children if each.lives}
                 )
                 for queue, group in by_queue.items()
             },
@@ -314,11 +348,20 @@ class Supervisor:
             by_queue[queue].wanted = wanted
             by_queue[queue].let_go()
 
+    def _measure(self, now: float) -> dict[str, Pace]:
+        alive = [child for child in self._children if child.lives]
+        paces = self._paces.look({child.worker: child.meter for child in alive}, now=now)
+        if self._balancing is not None:  # which knows what arrives as well
+            paces |= self._balancing.paces(
+                {child.worker: (child.queues[0], child.meter) for child in alive}
+            )
+        return paces
+
     # starting
 
-    def _rest(self, group: Group, child: Child, now: float) -> None:
+    def _rest(self, group: Group, started: float, now: float) -> None:
         """The next one starts at once, unless lives have been short."""
-        if now - child.started >= SHORT_LIFE:
+        if now - started >= SHORT_LIFE:
             group.pause = 0.0
         group.not_before = now + group.pause
         group.pause = min(max(group.pause * 2, FIRST_PAUSE), LONGEST_PAUSE)
@@ -329,28 +372,16 @@ class Supervisor:
             return
         slots = self._options.slots()
         while len(group.staying) < group.wanted:
-            child = Child(
-                host=self._host,
-                folder=self._folder.path,
-                queues=group.queues,
-                slots=sum(slots.values()),
-            )
             # What ran in the dead one runs in processes of their own now.
             warm = min(max(group.left_behind, self._warm), slots[Isolation.PROCESS])
+            try:
+                child = self._start(group, slots=sum(slots.values()), warm=warm)
+            except OSError as error:  # no memory, no process number, no place on the disk
+                self._rest(group, now, now)
+                self._say(f"No worker process can be started, trying again: {error}.")
+                return
             group.left_behind = 0
             group.children.append(child)
-            options = self._options.for_child(group.queues, random())
-            child.start(
-                Hello(
-                    self._spec,
-                    self._driver.name,
-                    sys.path,
-                    child.worker,
-                    options,
-                    board=str(child.board.path),
-                    warm=warm,
-                )
-            )
             child.registration = Registration(
                 child.record(
                     supervisor=self._id, host=self._host, version=self._version, started_at=now_us()
@@ -358,10 +389,24 @@ class Supervisor:
             )
             self._upkeep.owe(child.registration)
 
-
-def _meter(child: Child) -> Meter:
-    board = child.board.seen()
-    return Meter(board.started, board.ended, board.busy)
+    def _start(self, group: Group, *, slots: int, warm: int) -> Child:
+        child = Child(host=self._host, folder=self._folder.path, queues=group.queues, slots=slots)
+        try:
+            child.start(
+                Hello(
+                    self._spec,
+                    self._driver.name,
+                    sys.path,
+                    child.worker,
+                    self._options.for_child(group.queues, random()),
+                    board=str(child.board.path),
+                    warm=warm,
+                )
+            )
+        except OSError:
+            child.board.remove()
+            raise
+        return child
 
 
 def _paused(pauses: Sequence[Pause]) -> str:

@@ -1,5 +1,6 @@
 """The store's side of a supervisor: it beats for its children, makes them known, gives back what
-dead ones held, finds workers of other hosts that are lost, and reads the signals.
+dead ones held, finds workers of other hosts that are lost, tells how fast ours are, and reads the
+signals.
 
 Two threads, so that nothing that takes long delays a beat; the supervisor's own never waits for the
 store. The methods `beat` and `mend` are single rounds of the two, for tests and simulations.
@@ -10,13 +11,13 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from time import monotonic
 from typing import Protocol
 
 from tabur.drivers.contract import Driver
 from tabur.errors import StoreError
-from tabur.model.records import Crash, ErrorInfo, Signals, WorkerRecord
+from tabur.model.records import Crash, ErrorInfo, Pace, Signals, WorkerRecord
 from tabur.worker.moments import Moments
 from tabur.worker.options import WorkOptions
 from tabur.worker.rescue import Observations
@@ -90,6 +91,9 @@ class Upkeep:
         self.expelled: frozenset[str] = frozenset()
         """Workers of ours that others have found lost: their jobs run elsewhere by now."""
         self.signals: Signals | None = None
+        self.paces: Mapping[str, Pace] = {}
+        """How fast our workers are; the store is told what has changed."""
+        self._told: Mapping[str, Pace] = {}
         self._duties: deque[Duty] = deque()
         self._observed = Observations(driver, lost_after=options.lost, clock=clock)
         self._looked_at_signals = self._beaten = self._observed_at = now
@@ -165,6 +169,14 @@ class Upkeep:
         if now - self._pruned >= PRUNE:
             self._pruned = now
             self._prune()
+        self._tell()
+
+    def _tell(self) -> None:
+        paces = self.paces
+        changed = {each: pace for each, pace in paces.items() if self._told.get(each) != pace}
+        if changed:
+            self._driver.workers.tell(changed)
+        self._told = paces
 
     def _rescue(self) -> None:
         if self._clock() - self.last_beat > 2 * self._options.beat:

@@ -110,7 +110,9 @@ class DatabaseClaiming:
         settled: Sequence[Settled] = [Settled.DONE] * len(turn.settle)
         if not done.settled:
             settled = self._store.transact(lambda tx: self._settle_each(tx, turn.settle, now))
-        if turn.slots and done.next_due is not None and done.next_due <= now:
+        due = done.next_due is not None and done.next_due <= now
+        # Who stops when nothing is left must not take a settle that was refused for that.
+        if turn.slots and (due or not (done.settled or done.claimed)):
             return self._whole(replace(turn, settle=()), now, settled)
         return Exchanged(now, settled, done.claimed, next_due=done.next_due)
 

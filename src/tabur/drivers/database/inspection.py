@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import BindParameter, bindparam, func, select
 
 from tabur.drivers.contract import Filter
 from tabur.drivers.database.schema import cursors, ready, records
@@ -112,7 +112,8 @@ _LANES = len(Isolation)
 def _backlog(store: Store) -> Prepared:
     """What is pending, and when the head of each kind of lane was dispatched. The index of claims
     alone is read for it, and a record each."""
-    y, r, queue = ready.c, records.c, bindparam("queue")
+    y, r = ready.c, records.c
+    queue: BindParameter[str] = bindparam("queue")
     free = (y.queue == queue, y[store.words.unclaimed].is_(None))
     pending = first(select(y.seq).where(*free), bindparam("at_most")).subquery()
     heads = [

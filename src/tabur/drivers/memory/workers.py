@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from msgspec.structs import replace
 
 from tabur.drivers.memory.store import MemoryStore
-from tabur.model.records import WorkerRecord
+from tabur.model.records import Pace, WorkerRecord
 
 
 class MemoryWorkers:
@@ -25,6 +25,12 @@ class MemoryWorkers:
             for each in beating:
                 known[each] = replace(known[each], beats=known[each].beats + 1)
         return len(beating)
+
+    def tell(self, paces: Mapping[str, Pace]) -> None:
+        known = self._store.workers
+        with self._store.lock:
+            for each in paces.keys() & known.keys():
+                known[each] = replace(known[each], pace=paces[each])
 
     def list(self) -> Sequence[WorkerRecord]:
         with self._store.lock:

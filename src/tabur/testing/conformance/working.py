@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tabur.model.ids import new_worker_id
-from tabur.model.records import WorkerRecord
+from tabur.model.records import Pace, WorkerRecord
 from tabur.model.states import Isolation
 from tabur.testing.conformance.subject import CRASH, Subject
 
@@ -50,6 +50,24 @@ def beats_are_counted_one_by_one(store: Subject) -> None:
     assert store.driver.workers.beat(["w1"]) == 1
     beats = {each.id: each.beats for each in store.driver.workers.list()}
     assert beats == {"w1": 2, "w2": 1, "w3": 0}
+
+
+def how_fast_a_worker_is_is_kept_until_it_is_told_anew(store: Subject) -> None:
+    workers = store.driver.workers
+    for name in ("w1", "w2", "w3"):
+        workers.register(WorkerRecord(name, "host", 1, 1))
+    workers.remove("w3")
+    workers.tell({"w1": Pace(38.2, 0.12), "w2": Pace(0.0), "w3": Pace(1.0, 1.0)})
+    workers.beat(["w1"])
+    workers.tell({"w1": Pace(1e9, 1e-6)})
+    workers.tell({})
+    seen = {each.id: (each.beats, each.pace) for each in workers.list()}
+    assert seen == {"w1": (1, Pace(1e9, 1e-6)), "w2": (0, Pace(0.0, None))}
+    workers.register(WorkerRecord("w1", "host", 1, 1))
+    assert {each.id: each.pace for each in workers.list()}["w1"] is None
+    workers.remove("w2")
+    workers.register(WorkerRecord("w2", "host", 1, 1))
+    assert [each.pace for each in workers.list()] == [None, None]
 
 
 def a_removed_worker_is_not_brought_back_by_a_beat(store: Subject) -> None:

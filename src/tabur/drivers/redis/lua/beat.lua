@@ -1,4 +1,4 @@
--- KEYS: workers, beats. ARGV: worker ids. Answers how many of them are known.
+-- KEYS: workers, beats, paces. ARGV: worker ids. Answers how many of them are known.
 redis.call('HDEL', KEYS[2], '') -- as in exchange.lua: a full memory must not stop a heart
 local known = 0
 for _, worker in ipairs(ARGV) do
