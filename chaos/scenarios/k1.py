@@ -66,7 +66,13 @@ class K1(OnEachStore):
             )
             report.recovered("until work resumes", waits)
             count = check_killed(report, run)
-            report.times("until what was cut off runs again", ran_again_after(count, killed))
+            again = ran_again_after(count, killed)
+            report.times("until what was cut off runs again", again)
+            report.at_most(
+                "what was cut off runs again within (s), p95",
+                percentile(again, 0.95) if again else 0.0,
+                WITHIN * self.generosity,
+            )
             report.none(
                 "worker processes that ended without a kill",
                 len(run.gone.keys() & _workers(run)) - self.kills,
