@@ -365,10 +365,16 @@ class Pump:
     def _show(self) -> None:
         """What others may see of us."""
         now = self._clock()
-        runs = self.running.values()
+        shared: list[Run] = []
+        alone: list[Run] = []
+        for run in self.running.values():
+            (alone if run_kind(run) is Isolation.PROCESS else shared).append(run)
+        runs = [*shared, *alone]
         self._board.turned(now)
         self._board.counts(started=self._started, ended=self._ended_count, busy=self._busy / SECOND)
-        self._board.runs([run.job.id for run in runs], [run.ends_at(now) for run in runs])
+        self._board.runs(
+            [run.job.id for run in runs], [run.ends_at(now) for run in runs], shared=len(shared)
+        )
 
     def _release_what_is_strange(self) -> None:
         """What is ours by the store's account, twice in a row, and not by our own: the claim's

@@ -284,6 +284,7 @@ class Supervisor:
         return judged(
             child.board.seen(),
             child.board.overdue,
+            child.board.shared,
             self._options,
             now=now,
             last_beat=self._upkeep.last_beat,
@@ -312,7 +313,9 @@ class Supervisor:
         # An exit code proves nothing: a job may have called os._exit(0).
         if child.board.seen().doing is not Doing.ENDED:
             error = ErrorInfo("JobCrashed", _DIED.format(said(code)))
-            child.crash = Crash(error)
+            # Who runs in a process of its own has not ended this one; where there is nobody else,
+            # it is one of them all the same.
+            child.crash = Crash(error, blamed=child.board.shared() or None)
             self._say(f"A worker process ended ({said(code)}); its jobs run again.")
         elif code == EXIT_BROKEN:
             self._code = EXIT_BROKEN
