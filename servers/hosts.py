@@ -200,6 +200,16 @@ class Host:
             "link set eth0 up", f"neighbour replace {self._server} dev eth0 nud permanent"
         )
 
+    def renumber(self) -> None:
+        """Give it another address. What connections were made from the old one are dead, and
+        neither side is told."""
+        network, _, number = self.address.rpartition(".")
+        old, self.address = self.address, f"{network}.{int(number) + 100}"
+        # In this order: with the first address of a network go all its others.
+        self._namespaces.ip(
+            f"address del {old}/24 dev eth0", f"address add {self.address}/24 dev eth0"
+        )
+
     def crash(self) -> None:
         """SIGKILL to every process of it at once. It does not come back."""
         self._namespaces.end()

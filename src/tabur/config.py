@@ -96,6 +96,12 @@ class Settings:
                 "four beats at least."
             )
 
+    @property
+    def silence(self) -> float:
+        """Seconds without a word from a store's server after which a connection is given up: so
+        few that a worker can beat on another one before it has to end its jobs."""
+        return min(10.0, max(3.0, self.lost / 3))
+
     def queue_on(self, connection: str) -> str:
         """The queue of jobs that name none."""
         return (connection == "redis" and self.redis_queue) or self.queue

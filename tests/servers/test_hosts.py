@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import socketserver
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,13 +28,34 @@ except OSError as error:
 """
 
 
+#: Asks again and again on one connection.
+ASK = """
+import socket, sys, time
+connection = socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=0.5)
+while True:
+    try:
+        connection.send(b"?")
+        print("answered" if connection.recv(1) else "hung up", flush=True)
+    except TimeoutError:
+        print("silence", flush=True)
+    time.sleep(0.01)
+"""
+
+
 @pytest.fixture
 def door(network: Network) -> Iterator[tuple[str, str]]:
-    """Where somebody listens on the network."""
-    import socket
+    """Where somebody answers on the network."""
 
-    with socket.create_server((network.address, 0)) as listening:
-        yield network.address, str(listening.getsockname()[1])
+    class Echo(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            while asked := self.request.recv(1):
+                self.request.send(asked)
+
+    with socketserver.ThreadingTCPServer((network.address, 0), Echo) as server:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, args=[0.05], daemon=True).start()
+        yield network.address, str(server.server_address[1])
+        server.shutdown()
 
 
 def said(host: Host, place: Path, code: str, *arguments: str) -> list[str]:
@@ -73,6 +96,22 @@ def test_who_is_cut_off_is_told_and_whose_packets_are_swallowed_is_not(
     assert said(host, tmp_path, CONNECT, *door)[0] == "TimeoutError"
     host.mend()
     assert said(host, tmp_path, CONNECT, *door)[0] == "connected"
+
+
+def test_a_connection_from_an_old_address_is_dead_and_nobody_is_told(
+    network: Network, tmp_path: Path, door: tuple[str, str]
+) -> None:
+    host = network.host("here")
+    log = tmp_path / "asking"
+    asking = host.start(sys.executable, "-c", ASK, *door, cwd=tmp_path, log=log)
+    wait_until(lambda: "answered" in asking.output)
+    old = host.address
+    host.renumber()
+    assert host.address != old
+    wait_until(lambda: "silence" in asking.output)
+    assert said(host, tmp_path, CONNECT, *door)[0] == "connected"
+    assert "hung up" not in asking.output
+    assert not asking.has_left
 
 
 def test_far_away_a_round_trip_takes_its_time(

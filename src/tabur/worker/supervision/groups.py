@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tabur.worker.children import Child
+from tabur.worker.supervision.children import Child
 
 
 class Group:
