@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from chaos import report
-from chaos.scenario import OnEachStore, Report, Scenario
+from chaos.scenario import LeftOut, OnEachStore, Report, Scenario
 from chaos.scenarios import SCENARIOS
 from chaos.scenarios.v1 import V1
 from chaos.stores import STORES
@@ -40,7 +40,7 @@ def main() -> None:
             print(f"{name}: {scenario.title}", flush=True)
             try:
                 reports = _run(scenario)
-            except Missing as missing:
+            except (Missing, LeftOut) as missing:
                 print(f"  left out: {missing}")
                 continue
             except Exception:
@@ -67,7 +67,7 @@ def _parts(kind: type[Scenario], given: argparse.Namespace) -> list[Scenario]:
 
 
 def _run(scenario: Scenario) -> list[Report]:
-    for program in scenario.programs:
+    for program in scenario.needs:
         binary(program)
     with tempfile.TemporaryDirectory(prefix="tabur-chaos-") as place:
         return scenario.run(Path(place))

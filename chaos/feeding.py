@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from chaos.ledger import DONE, Dispatch, Writer
 from chaos.numbering import is_booked, is_heavy
 from tabur.drivers.contract import Driver
-from tabur.model.clock import now_us
+from tabur.model.clock import now_us, to_us
 from tabur.model.ids import new_id
 from tabur.model.records import NewJob
 from tabur.model.states import Isolation
@@ -31,9 +31,13 @@ class Brought(NamedTuple):
     number: int
     arguments: Mapping[str, Any]
     queue: str = "default"
+    delay: float = 0.0
+    """Seconds."""
 
 
-def mixed(numbers: Iterable[int], *, ms: int, books: bool, queue: str = "default") -> list[Brought]:
+def mixed(
+    numbers: Iterable[int], *, ms: int, books: bool, queue: str = "default", delay: float = 0.0
+) -> list[Brought]:
     """The usual ones: coroutines, functions and, where the store can, rows of their own."""
     found = []
     for number in numbers:
@@ -43,7 +47,7 @@ def mixed(numbers: Iterable[int], *, ms: int, books: bool, queue: str = "default
             name, isolation = "heavy", Isolation.THREAD
         else:
             name, isolation = "light", Isolation.LOOP
-        found.append(Brought(name, isolation, number, {"ms": random.randint(1, ms)}, queue))
+        found.append(Brought(name, isolation, number, {"ms": random.randint(1, ms)}, queue, delay))
     return found
 
 
@@ -121,11 +125,13 @@ class Feed(threading.Thread):
 
 
 def _new_job(job: Brought) -> NewJob:
+    now = now_us()
     return NewJob(
         id=new_id(),
         name=job.name,
         queue=job.queue,
         isolation=job.isolation,
         payload=json.dumps({"number": job.number, **job.arguments}).encode(),
-        created_at=now_us(),
+        created_at=now,
+        due_at=now + to_us(job.delay) if job.delay else None,
     )

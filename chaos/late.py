@@ -53,6 +53,7 @@ def late_booked(ctx: JobContext, number: int, ms: int) -> str:
         time.sleep(seconds)
     with ctx.transaction() as session:
         book(session, ctx, number)
+        ctx.result = token
         if within:
             time.sleep(seconds)
     return token

@@ -39,6 +39,7 @@ class Run:
     """The store at `url`, migrated, with all the processes that use it. They end with it.
 
     `environment` of all of them. `watched`: the moment at which each process ends is noted.
+    `empty`: it is left to somebody else to migrate.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class Run:
         *,
         environment: Mapping[str, str] | None = None,
         watched: bool = False,
+        empty: bool = False,
     ) -> None:
         self.place = place
         self._is_redis = url.startswith("redis")
@@ -65,6 +67,7 @@ class Run:
         settings = {name.lower(): value for name, value in {**address, **prefix}.items()}
         self._app = Tabur(connection, **settings)
         self._open = ExitStack()
+        self._is_left_empty = empty
         self._dispatchers: list[subprocess.Popen[bytes]] = []
         self._feeder: Feeder | None = None
         self._numbers = counting_from(BROUGHT + 1)
@@ -86,7 +89,8 @@ class Run:
 
     def __enter__(self) -> Self:
         self._open.callback(self._app.close)
-        self._app.migrate()
+        if not self._is_left_empty:
+            self._app.migrate()
         if not self._is_redis:
             self._make_tables()
         if self._watch is not None:
@@ -133,14 +137,16 @@ class Run:
         for each in workers:
             self.until(partial(getattr, each, "is_at_work"), f"{each.host} at work")
 
-    def tabur(self, *command: str) -> str:
-        """One command of an operator, to its end; what it said."""
+    def tabur(self, *command: str, environment: Mapping[str, str] | None = None) -> str:
+        """One command of an operator, to its end; what it and those before have said."""
+        app = ("--app", "chaos.app:jobs")
+        return self.python("tabur", *app, *command, environment=environment)
+
+    def python(self, *module: str, environment: Mapping[str, str] | None = None) -> str:
+        """Runs a module with its arguments, in a process of its own, to its end."""
+        command = [sys.executable, "-m", *module]
         log = self.place / "commands.log"
-        process = start_process(
-            [sys.executable, "-m", "tabur", "--app", "chaos.app:jobs", *command],
-            self._environment,
-            log=log,
-        )
+        process = start_process(command, {**self._environment, **(environment or {})}, log=log)
         if process.wait(CEILING):
             raise Stuck(f"{command} ended with {process.returncode}: {log.read_text('utf-8')}")
         return log.read_text("utf-8")
@@ -160,11 +166,18 @@ class Run:
         with self._lock:
             return [*islice(self._numbers, count)]
 
-    def feed(self, *, rate: float, ms: int, queues: Sequence[str] = ("default",)) -> Feed:
-        """So many of the usual jobs a second, from a thread here, on these queues in turn."""
-        feed = Feed(
-            self._feeding(), self.numbers, rate=rate, ms=ms, books=self.books, queues=queues
-        )
+    def feed(
+        self,
+        *,
+        rate: float,
+        ms: int,
+        queues: Sequence[str] = ("default",),
+        books: bool = True,
+    ) -> Feed:
+        """So many of the usual jobs a second, from a thread here, on these queues in turn. `books`:
+        some of them write rows of their own, where the store can."""
+        books = books and self.books
+        feed = Feed(self._feeding(), self.numbers, rate=rate, ms=ms, books=books, queues=queues)
         feed.start()
         return feed
 

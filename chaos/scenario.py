@@ -10,11 +10,15 @@ from pathlib import Path
 from typing import ClassVar, Self
 
 from chaos.counting import percentile
-from chaos.stores import ALL_PROGRAMS, STORES, Store, opened
+from chaos.stores import PROGRAMS, STORES, Store, opened
 
 #: In a small version, on a machine that does other things beside: how far a time may be from its
 #: target. Counts have no such margin.
 GENEROUS = 5.0
+
+
+class LeftOut(Exception):
+    """A scenario cannot be run here: says why."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +91,10 @@ class Scenario(ABC):
 
     generosity: float = 1.0
 
+    @property
+    def needs(self) -> tuple[str, ...]:
+        return self.programs
+
     @classmethod
     @abstractmethod
     def small(cls) -> Self:
@@ -105,7 +113,8 @@ class Scenario(ABC):
 class OnEachStore(Scenario):
     """The same on several stores, one after the other."""
 
-    programs: ClassVar[tuple[str, ...]] = ALL_PROGRAMS
+    also: ClassVar[tuple[str, ...]] = ()
+    """What must be installed beside the stores."""
 
     stores: tuple[str, ...] = STORES
     beat: float = 5.0
@@ -115,6 +124,10 @@ class OnEachStore(Scenario):
     @property
     def environment(self) -> dict[str, str]:
         return {"TABUR_BEAT": str(self.beat), "TABUR_LOST": str(self.lost)}
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        return (*(each for store in self.stores for each in PROGRAMS[store]), *self.also)
 
     def run(self, place: Path) -> list[Report]:
         reports = []

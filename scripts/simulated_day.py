@@ -15,8 +15,8 @@ from pathlib import Path
 
 from bench.report.plot import OURS, RIVAL, Panel, Series, lines
 from tabur.model.scaling import Level, Limits
-from tabur.worker.balance import Balancer
-from tabur.worker.flow import Flow, Meter
+from tabur.worker.balancing.balancer import Balancer
+from tabur.worker.balancing.flow import Flow, Meter
 
 PICTURE = Path(__file__).resolve().parent.parent / "docs" / "images" / "balancing-day.svg"
 HOUR, LOOK = 3600.0, 2.0

@@ -10,6 +10,9 @@ from servers.find import binary
 
 #: What a program with a clock of its own needs.
 PROGRAM = "libfaketime"
+#: Seconds after which a clock that was set is seen: looking each time would cost more than all
+#: else.
+SEEN = 1
 #: Python ≥ 3.11 sleeps by clock_nanosleep() with a monotonic moment, which libfaketime (0.9.10)
 #: takes for a wrong one.
 _SLEEP = """\
@@ -35,7 +38,7 @@ class Clock:
         self._set(ahead)
 
     def step(self, seconds: float) -> None:
-        """Set it forward, or back."""
+        """Set it forward, or back; seen within `SEEN` seconds."""
         self._set(self._ahead + seconds)
 
     def _set(self, ahead: float) -> None:
@@ -52,7 +55,7 @@ class Clock:
             **given,
             "LD_PRELOAD": str(binary(PROGRAM)),
             "FAKETIME_TIMESTAMP_FILE": str(self._place / "clock"),
-            "FAKETIME_NO_CACHE": "1",  # a clock that is set is seen at once
+            "FAKETIME_CACHE_DURATION": str(SEEN),
             "FAKETIME_DONT_FAKE_MONOTONIC": "1",
             "NO_FAKE_STAT": "1",  # files are shared: Python would compile all modules anew
             "PYTHONPATH": os.pathsep.join(paths),

@@ -40,7 +40,7 @@ class G1(OnEachStore):
     @classmethod
     def small(cls) -> Self:
         return cls(
-            GENEROUS, rate=150.0, long_ms=700, long=4, fleet=2, rounds=2, every=0.0, at_once=True
+            GENEROUS, rate=60.0, long_ms=700, long=4, fleet=2, rounds=2, every=0.0, at_once=True
         )
 
     def lasting(self, minutes: float) -> Self:

@@ -37,7 +37,7 @@ class K1(OnEachStore):
 
     @classmethod
     def small(cls) -> Self:
-        return cls(GENEROUS, rate=300.0, processes=3, kills=3, every=0.7)
+        return cls(GENEROUS, rate=200.0, processes=3, kills=3, every=0.7)
 
     def lasting(self, minutes: float) -> Self:
         return replace(self, kills=int(minutes * 60 / self.every))
@@ -66,7 +66,13 @@ class K1(OnEachStore):
             )
             report.recovered("until work resumes", waits)
             count = check_killed(report, run)
-            report.times("until what was cut off runs again", ran_again_after(count, killed))
+            again = ran_again_after(count, killed)
+            report.times("until what was cut off runs again", again)
+            report.at_most(
+                "what was cut off runs again within (s), p95",
+                percentile(again, 0.95) if again else 0.0,
+                WITHIN * self.generosity,
+            )
             report.none(
                 "worker processes that ended without a kill",
                 len(run.gone.keys() & _workers(run)) - self.kills,

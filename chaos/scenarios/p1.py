@@ -15,7 +15,6 @@ from chaos.feeding import Brought
 from chaos.run import Run
 from chaos.scenario import GENEROUS, OnEachStore, Report
 from chaos.stores import Store
-from tabur.model.decide import CRASHES_UNTIL_POISON
 from tabur.model.outcome import Ending
 from tabur.model.records import Attempt
 from tabur.model.states import Isolation, State
@@ -39,11 +38,13 @@ class _Poison(NamedTuple):
     def histories(self) -> list[list[str]]:
         """What may have become of its attempts, one after the other."""
         if self.kills:
-            return [[*[Ending.CRASHED] * (CRASHES_UNTIL_POISON - 1), Ending.FAILED]]
+            return [[*[Ending.CRASHED] * (CRASHES - 1), Ending.FAILED]]
         unharmed: list[str] = [Ending.FAILED]
         return [unharmed, [Ending.CRASHED, Ending.FAILED]] if self.shares else [unharmed]
 
 
+#: Crashes after which a job is not tried again, as promised.
+CRASHES = 3
 _STATE = "poison that has not failed"
 _HISTORY = "poison with another history than it should have"
 _RUNS = "poison with a crash or an end that was no run of it"

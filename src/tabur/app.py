@@ -200,7 +200,7 @@ class Tabur:
         """
         from tabur.model.scaling import Limits
         from tabur.operations.scaling import scaling
-        from tabur.worker.balancing import slots_by_queue
+        from tabur.worker.balancing.balancing import slots_by_queue
         from tabur.worker.options import WorkOptions
 
         name = connection or self.connection

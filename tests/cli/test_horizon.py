@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from tabur.cli.group import tabur
 from tabur.model.clock import now_us
 from tabur.model.records import Pause, WorkerRecord
-from tabur.worker.folder import About, RunFolder
+from tabur.worker.supervision.folder import About, RunFolder
 from tests.cli.project import Project
 
 

@@ -343,8 +343,8 @@ def _run_once(bench: Bench) -> None:
     from tabur.model.ids import new_token
     from tabur.model.states import Isolation
     from tabur.worker.options import WorkOptions
-    from tabur.worker.reports import StoreReporter
-    from tabur.worker.run import completed, prepare
+    from tabur.worker.running.reports import StoreReporter
+    from tabur.worker.running.run import completed, prepare
 
     runtime = bench.jobs.runtime
     claim = Exchange("w1", token=new_token(), queues=["aside"], slots={Isolation.THREAD: 1})

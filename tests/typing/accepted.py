@@ -3,6 +3,10 @@
 from datetime import UTC, datetime, timedelta
 from typing import assert_type
 
+from sqlalchemy import Connection, Engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, async_sessionmaker
+from sqlalchemy.orm import Session, sessionmaker
+
 from tabur import FunctionJob, Job, JobContext, JobHandle, PendingJob, Tabur, exponential
 
 jobs = Tabur.from_env()
@@ -63,6 +67,54 @@ async def samples() -> None:
     assert_type(configured, PendingJob[dict[str, int]])
     jobs.dispatch_many(send_order_confirmation(order_id=n) for n in range(1000))
     jobs.dispatch_many([SyncPendingChangesJob(), with_context(1)])
+
+
+class MySession(Session): ...
+
+
+class MyAsyncSession(AsyncSession): ...
+
+
+def own_transactions(
+    ctx: JobContext,
+    engine: Engine,
+    factory: sessionmaker[MySession],
+    connection: Connection,
+) -> int:
+    with ctx.transaction() as session:
+        assert_type(session, Session)
+        ctx.result = {"n": 1}
+    with ctx.transaction(engine) as session:
+        assert_type(session, Session)
+    with ctx.transaction(factory) as mine:
+        assert_type(mine, MySession)
+        ctx.checkpoint(mine, cursor={"page": 7})
+        ctx.checkpoint(connection, cursor=None)
+        return int(ctx.cursor or 0)  # what follows the block needs no return of its own
+
+
+async def own_asynchronous_transactions(
+    ctx: JobContext,
+    engine: AsyncEngine,
+    factory: async_sessionmaker[MyAsyncSession],
+    connection: AsyncConnection,
+) -> int:
+    async with ctx.transaction() as session:
+        assert_type(session, AsyncSession)
+    async with ctx.transaction(engine) as session:
+        assert_type(session, AsyncSession)
+    async with ctx.transaction(factory) as mine:
+        assert_type(mine, MyAsyncSession)
+        await ctx.checkpoint_async(mine, cursor=7)
+        await ctx.checkpoint_async(connection, cursor=[7])
+        return 1
+
+
+def where_sessions_come_from(
+    engine: Engine, factory: async_sessionmaker[AsyncSession], other: sessionmaker[MySession]
+) -> None:
+    jobs.use_sessions(engine)
+    jobs.use_sessions(other, factory)
 
 
 def takes_any_order_job(job: FunctionJob[[int], None]) -> None: ...

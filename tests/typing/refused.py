@@ -2,6 +2,10 @@
 
 from datetime import timedelta
 
+from sqlalchemy import Engine
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
+from sqlalchemy.orm import Session, sessionmaker
+
 from tabur import Job, JobContext, Tabur
 
 jobs = Tabur.from_env()
@@ -57,3 +61,33 @@ def wrong_connection() -> None: ...
 
 @jobs.job(quue="x")  # refused
 def wrong_option() -> None: ...
+
+
+def own_transactions(
+    ctx: JobContext,
+    engine: Engine,
+    async_engine: AsyncEngine,
+    factory: async_sessionmaker[AsyncSession],
+    session: AsyncSession,
+) -> None:
+    with ctx.transaction(async_engine):  # refused
+        pass
+    with ctx.transaction(factory):  # refused
+        pass
+    with ctx.transaction("sqlite://"):  # refused
+        pass
+    with ctx.transaction() as given:
+        given.no_such_method()  # refused
+    ctx.checkpoint(session, cursor=1)  # refused
+    jobs.use_sessions("sqlite://")  # refused
+
+
+async def own_asynchronous_transactions(
+    ctx: JobContext, engine: Engine, factory: sessionmaker[Session], session: Session
+) -> None:
+    async with ctx.transaction(engine):  # refused
+        pass
+    async with ctx.transaction(factory):  # refused
+        pass
+    await ctx.checkpoint_async(session, cursor=1)  # refused
+    ctx.checkpoint(session, 1)  # refused

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from tabur.errors import ConfigError
 from tabur.model.scaling import Level, Limits
-from tabur.worker.balance import Balancer, Plan
+from tabur.worker.balancing.balancer import Balancer, Plan
 from tests.model.test_scaling import fleets
 
 

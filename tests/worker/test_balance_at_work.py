@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from scripts.simulated_day import LOOK, Fleet, Queue
 from tabur.model.scaling import Limits
-from tabur.worker.balance import Balancer
+from tabur.worker.balancing.balancer import Balancer
 
 MINUTE = int(60 / LOOK)
 

@@ -14,8 +14,8 @@ from tabur.model.ids import new_id
 from tabur.model.records import ALL_QUEUES, NewJob, WorkerRecord
 from tabur.model.scaling import Limits
 from tabur.model.states import Isolation
-from tabur.worker.balancing import LOOK_AT_QUEUES, Balancing, Lookout, Manned
-from tabur.worker.flow import Meter
+from tabur.worker.balancing.balancing import LOOK_AT_QUEUES, Balancing, Lookout, Manned
+from tabur.worker.balancing.flow import Meter
 from tabur.worker.options import Balance
 
 

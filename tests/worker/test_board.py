@@ -10,7 +10,7 @@ import pytest
 
 from tabur.worker.board import Board, Doing, Seen, read_board
 from tabur.worker.options import WorkOptions
-from tabur.worker.verdict import DEAF, EXIT_TIME, FROZEN, OVERDUE, Verdict, judged
+from tabur.worker.supervision.verdict import DEAF, EXIT_TIME, FROZEN, OVERDUE, Verdict, judged
 
 A, B, C = b"a" * 16, b"b" * 16, b"c" * 16
 

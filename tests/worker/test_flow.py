@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tabur.worker.flow import Flow, Meter
+from tabur.worker.balancing.flow import Flow, Meter
 
 
 class Process:

@@ -8,7 +8,7 @@ import pytest
 
 from tabur.drivers.memory.driver import MemoryDriver
 from tabur.model.clock import SECOND
-from tabur.worker.moments import TOLERATED, Moments
+from tabur.worker.supervision.moments import TOLERATED, Moments
 
 DAY = 86_400 * SECOND
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tabur import State
-from tabur.worker.notify import Notifier
+from tabur.worker.supervision.notify import Notifier
 from tests.worker.workshop import Workshop, reaches, until
 
 

@@ -15,8 +15,8 @@ import msgspec
 import pytest
 
 from tabur.worker.board import Board, Doing
-from tabur.worker.folder import About, RunFolder
-from tabur.worker.probe import LOADING, HostSeen, SupervisorSeen, probe
+from tabur.worker.supervision.folder import About, RunFolder
+from tabur.worker.supervision.probe import LOADING, HostSeen, SupervisorSeen, probe
 
 WITHIN = 60.0
 LATE = WITHIN + 5
@@ -191,7 +191,7 @@ def test_others_that_share_the_folder_are_named_and_not_judged(supervisor: Super
 KILLED = """
 import os, sys
 from pathlib import Path
-from tabur.worker.folder import About, RunFolder
+from tabur.worker.supervision.folder import About, RunFolder
 about = About(os.getpid(), "shop:jobs", "database", ("default",), 1, 1.0{more})
 folder = RunFolder(Path(sys.argv[1]), about)
 print(folder.path, flush=True)

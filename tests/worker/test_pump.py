@@ -14,12 +14,12 @@ from tabur import Tabur
 from tabur.drivers.contract import Exchange, Exchanged
 from tabur.model.ids import new_token
 from tabur.model.states import Isolation
-from tabur.worker import pump as pumping
 from tabur.worker.board import Board
 from tabur.worker.options import WorkOptions
-from tabur.worker.pump import Pump
-from tabur.worker.reports import StoreReporter
-from tabur.worker.slots import ThreadSlots
+from tabur.worker.running import pump as pumping
+from tabur.worker.running.pump import Pump
+from tabur.worker.running.reports import StoreReporter
+from tabur.worker.running.slots import ThreadSlots
 
 
 class Silent:

@@ -7,7 +7,7 @@ from tabur.drivers.memory.driver import MemoryDriver
 from tabur.model.ids import new_id, new_token
 from tabur.model.records import NewJob, WorkerRecord
 from tabur.model.states import Isolation
-from tabur.worker.rescue import Lost, Observations
+from tabur.worker.supervision.rescue import Lost, Observations
 
 LOST_AFTER = 30.0
 

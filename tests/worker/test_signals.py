@@ -22,9 +22,9 @@ from tabur import State
 from tabur.errors import StoreUnavailable
 from tabur.model.ids import id_bytes
 from tabur.worker.board import Seen
-from tabur.worker.children import Child
-from tabur.worker.folder import boards, supervisors
 from tabur.worker.protocol import Hello
+from tabur.worker.supervision.children import Child
+from tabur.worker.supervision.folder import boards, supervisors
 from tests.worker.test_supervisor import running, supervisor
 from tests.worker.workshop import Worker, Workshop, reaches, until
 

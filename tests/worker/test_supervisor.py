@@ -15,9 +15,9 @@ import pytest
 from tabur import State
 from tabur.errors import StoreUnavailable
 from tabur.model.records import WorkerRecord
-from tabur.worker.folder import About, RunFolder
 from tabur.worker.options import WorkOptions
-from tabur.worker.supervisor import Supervisor
+from tabur.worker.supervision.folder import About, RunFolder
+from tabur.worker.supervision.supervisor import Supervisor
 from tests.worker.workshop import CEILING, Workshop, reaches, until
 
 ABOUT = About(os.getpid(), "shop:jobs", "database", ("default",), 1, 1.0)

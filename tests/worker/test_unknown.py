@@ -7,8 +7,8 @@ from tabur.model.clock import SECOND
 from tabur.model.outcome import Ended, Outcome
 from tabur.model.records import ClaimedJob
 from tabur.model.states import Isolation
-from tabur.worker.run import Refused
-from tabur.worker.unknown import LONGEST, MEMORY, Patience
+from tabur.worker.running.run import Refused
+from tabur.worker.running.unknown import LONGEST, MEMORY, Patience
 
 
 def job(n: int = 1) -> ClaimedJob:

@@ -9,7 +9,7 @@ import click
 from tabur.cli.group import Command, Session
 from tabur.cli.printing import json, table
 from tabur.config import from_env
-from tabur.worker.probe import HostSeen, ProcessSeen, SupervisorSeen, probe
+from tabur.worker.supervision.probe import HostSeen, ProcessSeen, SupervisorSeen, probe
 
 
 @click.command("health", cls=Command)

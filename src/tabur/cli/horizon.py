@@ -18,7 +18,7 @@ from tabur.operations.acting import Acting
 from tabur.operations.reading import Reading
 from tabur.operations.results import Resting
 from tabur.operations.scaling import SupervisorShown, supervisors
-from tabur.worker.folder import supervisors as of_this_host
+from tabur.worker.supervision.folder import supervisors as of_this_host
 
 RUNNING, PAUSED, INACTIVE = range(3)
 """Exit codes of `horizon:status`, as Horizon has them."""

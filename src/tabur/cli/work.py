@@ -20,12 +20,12 @@ from tabur.jobs.options import check_name
 from tabur.maintenance.retention import prune
 from tabur.model.retry import Policy
 from tabur.model.states import Isolation
-from tabur.worker.balancing import slots_by_queue
-from tabur.worker.folder import About, RunFolder
+from tabur.worker.balancing.balancing import slots_by_queue
 from tabur.worker.load import find_app
 from tabur.worker.options import WorkOptions
 from tabur.worker.stacks import dump_stacks_on_signal
-from tabur.worker.supervisor import Supervisor
+from tabur.worker.supervision.folder import About, RunFolder
+from tabur.worker.supervision.supervisor import Supervisor
 
 if TYPE_CHECKING:
     from tabur.app import Tabur

@@ -29,11 +29,8 @@ ROOM = 5
 
 
 def is_async(session: Any) -> bool:
-    """Whether it is an AsyncSession or AsyncConnection; looked up without importing them."""
-    module = sys.modules.get("sqlalchemy.ext.asyncio")
-    return module is not None and isinstance(
-        session, module.AsyncSession | module.async_scoped_session | module.AsyncConnection
-    )
+    """Whether it is an AsyncSession or AsyncConnection."""
+    return _is_one_of(session, "AsyncSession", "async_scoped_session", "AsyncConnection")
 
 
 def connection_of(session: Any) -> Connection:
@@ -150,8 +147,15 @@ class Sessions:
 
 
 def _is_async_factory(given: Any) -> bool:
+    return _is_one_of(given, "async_sessionmaker", "AsyncEngine")
+
+
+def _is_one_of(given: Any, *names: str) -> bool:
+    """Whether it is of SQLAlchemy's asynchronous side, which is not imported for that. Another
+    thread may be about to: then it has not all its names yet, and `given` is not of them."""
     module = sys.modules.get("sqlalchemy.ext.asyncio")
-    return module is not None and isinstance(given, module.async_sessionmaker | module.AsyncEngine)
+    kinds = (getattr(module, name, None) for name in names)
+    return isinstance(given, tuple(kind for kind in kinds if kind is not None))
 
 
 def _checked(given: Any) -> sessionmaker[Any] | Engine:

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable
 from contextlib import suppress
 from time import sleep
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from msgspec.structs import replace
 
@@ -18,7 +18,7 @@ from tabur.model.clock import apart, now_us
 from tabur.model.codec import encode_cursor, encode_result
 from tabur.model.decide import decide
 from tabur.model.outcome import Ended, Outcome, Transition
-from tabur.model.records import Progress
+from tabur.model.records import ClaimedJob, Progress
 from tabur.model.retry import Policy
 
 if TYPE_CHECKING:
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
     from sqlalchemy.orm import Session, SessionTransaction
 
-    from tabur.jobs.context import JobContext
 
 _log = logging.getLogger("tabur.job")
 
@@ -108,6 +107,33 @@ class Backing:
         event.listen(connection, "rollback", lambda _: ended.append(True), once=True)
 
 
+class RunningJob(Protocol):
+    """What a transaction needs of the context of a run."""
+
+    own_settle: OwnSettle | None
+
+    @property
+    def job(self) -> ClaimedJob: ...
+
+    @property
+    def job_id(self) -> str: ...
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def backing(self) -> Backing: ...
+
+    @property
+    def result(self) -> Any: ...
+
+    @property
+    def last_progress(self) -> Progress: ...
+
+    @property
+    def started_at(self) -> int: ...
+
+
 class OwnSettle:
     """How far a run has come with settling itself."""
 
@@ -134,7 +160,7 @@ class OwnSettle:
             raise TaburError(f"{what} after ctx.transaction(): {_AFTER[what]}")
 
 
-def own_settle_of(ctx: JobContext) -> OwnSettle:
+def own_settle_of(ctx: RunningJob) -> OwnSettle:
     """Most runs have none, and do not pay for it."""
     if ctx.own_settle is None:
         ctx.own_settle = OwnSettle()
@@ -145,7 +171,7 @@ class JobTransaction:
     """One block: `with` gives a Session, `async with` an AsyncSession. At its end the job is
     completed and all committed, or ClaimLost is raised and nothing written."""
 
-    def __init__(self, ctx: JobContext, sessions: Any = None) -> None:
+    def __init__(self, ctx: RunningJob, sessions: Any = None) -> None:
         self._ctx = ctx
         self._given = sessions
         self._backing = ctx.backing
@@ -344,7 +370,7 @@ class JobTransaction:
         return False
 
 
-def checkpoint(ctx: JobContext, session: Any, cursor: Any) -> None:
+def checkpoint(ctx: RunningJob, session: Any, cursor: Any) -> None:
     raw = encode_cursor(cursor)
     if is_async(session):
         raise ConfigError(
@@ -359,7 +385,7 @@ def checkpoint(ctx: JobContext, session: Any, cursor: Any) -> None:
         raise
 
 
-async def checkpoint_async(ctx: JobContext, session: Any, cursor: Any) -> None:
+async def checkpoint_async(ctx: RunningJob, session: Any, cursor: Any) -> None:
     import asyncio
 
     raw = encode_cursor(cursor)
@@ -377,7 +403,7 @@ async def checkpoint_async(ctx: JobContext, session: Any, cursor: Any) -> None:
         raise
 
 
-def _keep_in(ctx: JobContext, connection: Connection, cursor: bytes) -> None:
+def _keep_in(ctx: RunningJob, connection: Connection, cursor: bytes) -> None:
     state, backing = own_settle_of(ctx), ctx.backing
     if state.lost:
         raise ClaimLost(ctx.job_id)
@@ -390,7 +416,7 @@ def _keep_in(ctx: JobContext, connection: Connection, cursor: bytes) -> None:
         raise ClaimLost(ctx.job_id)
 
 
-def _is_lost(ctx: JobContext, error: BaseException) -> bool:
+def _is_lost(ctx: RunningJob, error: BaseException) -> bool:
     """Whether a fence that could not be asked would have said no. Under REPEATABLE READ an engine
     answers with an error where another has changed the claim since the transaction began. Then
     this run's end is not to be told: its `failed()` would be called while another goes on."""

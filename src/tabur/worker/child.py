@@ -25,10 +25,7 @@ from tabur.errors import TaburError
 from tabur.model.clock import to_us
 from tabur.model.states import Isolation
 from tabur.worker.board import Board, Doing
-from tabur.worker.folder import board_above
-from tabur.worker.lines import observer
 from tabur.worker.load import load_app
-from tabur.worker.processes import ProcessSlots
 from tabur.worker.protocol import (
     EXIT_BROKEN,
     EXIT_DONE,
@@ -39,11 +36,14 @@ from tabur.worker.protocol import (
     Order,
     What,
 )
-from tabur.worker.pump import Pump, run_kind
-from tabur.worker.reports import StoreReporter
-from tabur.worker.run import interrupted
-from tabur.worker.slots import LoopSlots, Slots, ThreadSlots
+from tabur.worker.running.lines import observer
+from tabur.worker.running.processes import ProcessSlots
+from tabur.worker.running.pump import Pump, run_kind
+from tabur.worker.running.reports import StoreReporter
+from tabur.worker.running.run import interrupted
+from tabur.worker.running.slots import LoopSlots, Slots, ThreadSlots
 from tabur.worker.stacks import dump_stacks_on_signal
+from tabur.worker.supervision.folder import board_above
 
 #: Seconds between two looks at deadlines while jobs run, and between two at memory and time.
 LOOK = 0.1

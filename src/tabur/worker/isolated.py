@@ -22,7 +22,9 @@ from tabur.jobs.context import JobContext
 from tabur.jobs.transaction import Backing
 from tabur.model.clock import now_us
 from tabur.model.ids import id_text
-from tabur.worker.channel import (
+from tabur.worker.load import load_app
+from tabur.worker.options import WorkOptions
+from tabur.worker.running.channel import (
     Attach,
     Attached,
     CancelRun,
@@ -33,9 +35,7 @@ from tabur.worker.channel import (
     Start,
     StopSoon,
 )
-from tabur.worker.load import load_app
-from tabur.worker.options import WorkOptions
-from tabur.worker.run import Refused, completed, prepare, stopped
+from tabur.worker.running.run import Refused, completed, prepare, stopped
 from tabur.worker.runtime import Runtime
 from tabur.worker.stacks import dump_stacks_on_signal
 

@@ -12,7 +12,7 @@ from tabur.errors import UnknownJob
 from tabur.model.clock import SECOND
 from tabur.model.outcome import Ended
 from tabur.model.records import ClaimedJob
-from tabur.worker.run import Refused
+from tabur.worker.running.run import Refused
 
 _log = logging.getLogger("tabur.worker")
 

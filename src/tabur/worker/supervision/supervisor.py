@@ -18,15 +18,10 @@ from tabur.model.clock import now_us
 from tabur.model.ids import new_worker_id
 from tabur.model.records import ALL_QUEUES, Crash, ErrorInfo, Pace, Pause
 from tabur.model.states import Isolation
-from tabur.worker.balancing import Balancing, Lookout, Manned
+from tabur.worker.balancing.balancing import Balancing, Lookout, Manned
+from tabur.worker.balancing.flow import Paces
 from tabur.worker.board import Doing
-from tabur.worker.children import Child, Life
-from tabur.worker.flow import Paces
-from tabur.worker.folder import RunFolder
-from tabur.worker.moments import Moments
-from tabur.worker.notify import Notifier
 from tabur.worker.options import WorkOptions
-from tabur.worker.orphans import reap_orphans
 from tabur.worker.protocol import (
     EXIT_BROKEN,
     EXIT_DONE,
@@ -37,8 +32,13 @@ from tabur.worker.protocol import (
     What,
     said,
 )
-from tabur.worker.upkeep import Registration, Release, Upkeep
-from tabur.worker.verdict import EXIT_TIME, Verdict, judged
+from tabur.worker.supervision.children import Child, Life
+from tabur.worker.supervision.folder import RunFolder
+from tabur.worker.supervision.moments import Moments
+from tabur.worker.supervision.notify import Notifier
+from tabur.worker.supervision.orphans import reap_orphans
+from tabur.worker.supervision.upkeep import Registration, Release, Upkeep
+from tabur.worker.supervision.verdict import EXIT_TIME, Verdict, judged
 
 #: Seconds between two looks at the children.
 LOOK = 0.1

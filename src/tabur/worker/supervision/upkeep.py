@@ -18,9 +18,9 @@ from typing import Protocol
 from tabur.drivers.contract import Driver
 from tabur.errors import StoreError
 from tabur.model.records import Crash, ErrorInfo, Pace, Signals, WorkerRecord
-from tabur.worker.moments import Moments
 from tabur.worker.options import WorkOptions
-from tabur.worker.rescue import Observations
+from tabur.worker.supervision.moments import Moments
+from tabur.worker.supervision.rescue import Observations
 
 _log = logging.getLogger("tabur.worker")
 

@@ -20,7 +20,8 @@ from tabur.model.clock import now_us
 from tabur.model.codec import describe
 from tabur.model.outcome import Ended as EndedHow
 from tabur.model.outcome import Outcome
-from tabur.worker.channel import (
+from tabur.worker.protocol import said
+from tabur.worker.running.channel import (
     Attach,
     Attached,
     CancelRun,
@@ -32,9 +33,8 @@ from tabur.worker.channel import (
     StopSoon,
     arguments,
 )
-from tabur.worker.protocol import said
-from tabur.worker.run import JobCrashed, Run, interrupted
-from tabur.worker.slots import Done
+from tabur.worker.running.run import JobCrashed, Run, interrupted
+from tabur.worker.running.slots import Done
 from tabur.worker.stacks import stacks_later
 
 _log = logging.getLogger("tabur.worker")

@@ -15,7 +15,7 @@ from typing import Protocol
 from tabur.jobs.scope import NOBODY, CurrentScope
 from tabur.model.clock import now_us
 from tabur.model.outcome import Outcome
-from tabur.worker.run import Run, completed, stopped
+from tabur.worker.running.run import Run, completed, stopped
 
 Done = Callable[[Run, Outcome], None]
 

@@ -15,10 +15,10 @@ from tabur.model.clock import SECOND
 from tabur.model.ids import id_text
 from tabur.model.outcome import Ending, Transition
 from tabur.model.records import ClaimedJob
-from tabur.worker.finish import Finished
 from tabur.worker.options import WorkOptions
-from tabur.worker.pump import Observer
-from tabur.worker.run import Run
+from tabur.worker.running.finish import Finished
+from tabur.worker.running.pump import Observer
+from tabur.worker.running.run import Run
 
 
 def observer(options: WorkOptions, connection: str) -> Observer:

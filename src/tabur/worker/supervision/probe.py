@@ -15,7 +15,7 @@ from time import monotonic
 import msgspec
 
 from tabur.worker.board import Doing, Seen
-from tabur.worker.folder import About, boards, own_board, supervisors
+from tabur.worker.supervision.folder import About, boards, own_board, supervisors
 
 #: Seconds that a process may take to load the app: one that holds a large model needs minutes.
 LOADING = 300.0

@@ -15,11 +15,11 @@ import msgspec
 
 from tabur.model.ids import new_worker_id
 from tabur.model.records import Crash, WorkerRecord
+from tabur.worker.balancing.flow import Meter
 from tabur.worker.board import Board, Doing
-from tabur.worker.flow import Meter
 from tabur.worker.protocol import Hello, Order, What
 from tabur.worker.stacks import stacks_later
-from tabur.worker.upkeep import Registration, Release
+from tabur.worker.supervision.upkeep import Registration, Release
 
 
 class Life(Enum):

@@ -24,13 +24,13 @@ from tabur.model.outcome import Ending, Outcome, Settled, Transition
 from tabur.model.records import ALL_QUEUES, ClaimedJob
 from tabur.model.states import Isolation
 from tabur.worker.board import Board
-from tabur.worker.finish import Finished, call_failed, ended, handed_back, refused
 from tabur.worker.options import WorkOptions
-from tabur.worker.reports import StoreReporter
-from tabur.worker.run import Refused, Run, prepare
+from tabur.worker.running.finish import Finished, call_failed, ended, handed_back, refused
+from tabur.worker.running.reports import StoreReporter
+from tabur.worker.running.run import Refused, Run, prepare
+from tabur.worker.running.slots import Slots
+from tabur.worker.running.unknown import Patience
 from tabur.worker.runtime import Runtime
-from tabur.worker.slots import Slots
-from tabur.worker.unknown import Patience
 
 _log = logging.getLogger("tabur.worker")
 

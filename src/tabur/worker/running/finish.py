@@ -21,8 +21,8 @@ from tabur.model.decide import decide
 from tabur.model.outcome import Ended, Outcome, Transition
 from tabur.model.records import ClaimedJob
 from tabur.model.retry import Policy
-from tabur.worker.reports import StoreReporter
-from tabur.worker.run import Refused, RemoteError, Run
+from tabur.worker.running.reports import StoreReporter
+from tabur.worker.running.run import Refused, RemoteError, Run
 
 _log = logging.getLogger("tabur.worker")
 

@@ -19,8 +19,8 @@ from tabur.errors import StoreError
 from tabur.jobs.definition import JobDefinition
 from tabur.model.records import ALL_QUEUES, Pace
 from tabur.model.scaling import Level, enough
-from tabur.worker.balance import Balancer
-from tabur.worker.flow import Flow, Meter, pace
+from tabur.worker.balancing.balancer import Balancer
+from tabur.worker.balancing.flow import Flow, Meter, pace
 from tabur.worker.options import Balance, WorkOptions
 
 _log = logging.getLogger("tabur.worker")
