@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from tabur.drivers.contract import Driver, Fencing
 from tabur.errors import ClaimLost, ConfigError, PayloadError, StoreError, TaburError
 from tabur.jobs.sessions import Sessions, async_connection_of, connection_of, is_async
-from tabur.model.clock import now_us
+from tabur.model.clock import apart, now_us
 from tabur.model.codec import encode_cursor, encode_result
 from tabur.model.decide import decide
 from tabur.model.outcome import Ended, Outcome, Transition
@@ -73,6 +73,11 @@ class Backing:
             f"transaction spans {driver.name} and your session. Commit the session yourself, and "
             "write the job so that a second run finds what the first has done."
         )
+
+    def ahead(self) -> int:
+        """By how many microseconds the store's clock is ahead of this host's, which may be wrong:
+        history goes by the store's."""
+        return 0 if self._open is None else apart(self._open().now())
 
     def has_moved_on(self, job_id: bytes, token: bytes) -> bool:
         """Whether it is certain that a claim is not this worker's any more."""
@@ -303,7 +308,8 @@ class JobTransaction:
             result = encode_result(ctx.result, "ctx.result")
         except PayloadError as problem:
             raise PayloadError(f"{problem} The transaction was rolled back.") from None
-        outcome = Outcome(Ended.COMPLETED, ctx.started_at, now_us(), result)
+        ahead = self._backing.ahead()
+        outcome = Outcome(Ended.COMPLETED, ctx.started_at + ahead, now_us() + ahead, result)
         if self._fence is not None:
             # Last of all, since it locks the claim: who rescues a worker that has stopped does not
             # wait for it.

@@ -104,7 +104,7 @@ def _tell(channel: Channel, message: Ready | Ended) -> None:
 
 def _work(runtime: Runtime, start: Start, reporter: _ParentReporter) -> Any:
     try:
-        run = prepare(start.job, runtime.registry, WorkOptions(), reporter, now_us())
+        run = prepare(start.job, runtime.registry, WorkOptions(), reporter, None)
     except Refused as why:
         return why.outcome
     run.timeout = start.timeout
