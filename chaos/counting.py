@@ -4,21 +4,34 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import pairwise, starmap
 from statistics import median
 
-from chaos import ledger
-from chaos.ledger import DONE, ENDED, REFUSED, STARTED, UNCLEAR, UNKNOWN, Dispatch, Effect
-from chaos.numbering import raises_first
+from chaos import numbering
+from chaos.ledger import DONE, ENDED, STARTED, UNCLEAR, Dispatch, Effect
+from chaos.runs import RunOf, runs_of
 
 SECOND = 1_000_000_000
 
 
 class Count:
-    """Every dispatch held against every effect. Attributes ending in `s` are job numbers."""
+    """Every dispatch held against every effect. Attributes ending in `s` are job numbers.
 
-    def __init__(self, effects: Sequence[Effect], dispatches: Iterable[Dispatch]) -> None:
+    `attempts`: how many a job takes for its own reasons. `gone`: when processes ended that may
+    have been killed: a job that ran in one may run again. `accepted`: job and token of
+    ends that the store took note of: whatever became of the process, such a job may not.
+    """
+
+    def __init__(
+        self,
+        effects: Sequence[Effect],
+        dispatches: Iterable[Dispatch],
+        *,
+        attempts: Callable[[int], int] = numbering.attempts,
+        gone: Mapping[int, int] | None = None,
+        accepted: frozenset[tuple[bytes, bytes]] = frozenset(),
+    ) -> None:
         self.effects = effects
         self.dispatches = list(dispatches)
         self.verdicts = Counter[str]()
@@ -26,6 +39,10 @@ class Count:
         by_job: dict[int, list[Effect]] = defaultdict(list)
         for each in effects:
             by_job[each.number].append(each)
+        self.runs: dict[int, list[RunOf]] = {
+            number: runs_of(those) for number, those in by_job.items()
+        }
+        """By job, in the order in which they began."""
         self.ended = {each.number for each in effects if each.what == ENDED}
         self.lost: list[int] = []
         """Dispatch said done, and there was no end."""
@@ -36,12 +53,35 @@ class Count:
         self.errors = Counter[str]()
         for dispatch in self.dispatches:
             self._compare(dispatch)
-        self.doubled = [number for number, those in by_job.items() if _ends(those) > 1]
-        """Came to an end more than once."""
+        died = gone or {}
+
+        def has_reason(run: RunOf, after: RunOf) -> bool:
+            return (run.job, run.token) not in accepted and run.was_gone(after, died)
+
+        self.doubled = [
+            number
+            for number, those in self.runs.items()
+            if not all(starmap(has_reason, pairwise([run for run in those if run.ended])))
+        ]
+        """Came to an end more than once, although the process lived on to tell, or had told."""
+        self.repeated = [
+            number
+            for number, those in self.runs.items()
+            if any(not run.raised for run in those[:-1])
+        ]
+        """Ran again for another reason than its own."""
+        self.baseless = [
+            number
+            for number in self.repeated
+            if not all(
+                run.raised or has_reason(run, after) for run, after in pairwise(self.runs[number])
+            )
+        ]
+        """Of those, ran again although nobody had killed the process that it had started in."""
         self.stale = [number for number, those in by_job.items() if _is_stale(those)]
         """Had an effect of an attempt after another claim's attempt had begun."""
         self.charged = [
-            number for number, those in by_job.items() if those[-1].attempt > _attempts(number)
+            number for number, those in by_job.items() if those[-1].attempt > attempts(number)
         ]
         """Spent an attempt on something that was not its own fault."""
         known = {number for each in self.dispatches for number in each.numbers}
@@ -111,23 +151,11 @@ class Pace:
         return float("inf")
 
 
-def counted(place: Path) -> Count:
-    return Count(ledger.effects(place), ledger.dispatches(place))
-
-
 def percentile(values: Sequence[float], share: float) -> float:
     if not values:
         return float("nan")
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
-
-
-def _ends(effects: Sequence[Effect]) -> int:
-    return sum(each.what == ENDED for each in effects)
-
-
-def _attempts(number: int) -> int:
-    return 2 if raises_first(number) else 1
 
 
 def _is_stale(effects: Sequence[Effect]) -> bool:
@@ -139,6 +167,3 @@ def _is_stale(effects: Sequence[Effect]) -> bool:
         elif began and began[-1] != each.token:
             return True
     return False
-
-
-__all__ = ["DONE", "REFUSED", "SECOND", "UNKNOWN", "Count", "Pace", "counted", "percentile"]

@@ -16,7 +16,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from chaos.app import heavy, jobs, light, writer
+from chaos.app import heavy, jobs, light
+from chaos.claiming import writer
 from chaos.ledger import DONE, REFUSED, UNCLEAR, UNKNOWN, Dispatch
 from chaos.numbering import STRETCH, is_heavy
 from tabur import PendingJob
@@ -30,11 +31,14 @@ PLAIN, INSISTS, SESSION = "plain", "insistent", "session"
 
 
 class Dispatcher:
-    def __init__(self, base: int, rate: float, *, at_once: int, ms: int) -> None:
+    def __init__(
+        self, base: int, rate: float, *, at_once: int, ms: int, delay: float = 0.0
+    ) -> None:
         self._next = base
         self._rate = rate
         self._at_once = at_once
         self._ms = ms
+        self._delay = delay
         self._stopping = False
         self._engine = None if os.environ["QUEUE_CONNECTION"] == "redis" else _engine()
 
@@ -58,7 +62,9 @@ class Dispatcher:
 
     def _dispatch(self, count: int) -> None:
         first, self._next = self._next, self._next + count
-        if self._engine is not None and random.randrange(IN_SESSION) == 0:
+        if self._delay:
+            way = PLAIN
+        elif self._engine is not None and random.randrange(IN_SESSION) == 0:
             way = SESSION
         else:
             way = INSISTS if random.randrange(INSISTENT) == 0 else PLAIN
@@ -77,7 +83,10 @@ class Dispatcher:
 
     def _pending(self, number: int) -> PendingJob[None]:
         job = heavy if is_heavy(number) else light
-        return job(number=number, ms=random.randint(0, self._ms))
+        pending = job(number=number, ms=random.randint(0, self._ms))
+        if self._delay:
+            return pending.options(delay=self._delay, backoff=self._delay)
+        return pending
 
     def _plain(self, numbers: range) -> None:
         if len(numbers) == 1:
@@ -133,8 +142,11 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=STRETCH, help="how many at most")
     parser.add_argument("--at-once", type=int, default=10, help="jobs in a dispatch, on average")
     parser.add_argument("--ms", type=int, default=5, help="longest run of a job")
+    parser.add_argument("--delay", type=float, default=0.0, help="seconds, before each attempt")
     given = parser.parse_args()
-    dispatcher = Dispatcher(given.base, given.rate, at_once=given.at_once, ms=given.ms)
+    dispatcher = Dispatcher(
+        given.base, given.rate, at_once=given.at_once, ms=given.ms, delay=given.delay
+    )
     signal.signal(signal.SIGTERM, dispatcher.stop)
     dispatcher.run(seconds=given.seconds, at_most=given.jobs)
     jobs.close()

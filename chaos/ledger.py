@@ -3,7 +3,9 @@ stores that are being broken.
 
 - `effects`: the start and the end of every attempt.
 - `turns`: every exchange of a worker with its store that settled or claimed something.
+- `moves`: what a store answered to every single claim and settle in it.
 - `dispatches`: what every dispatch came to, as its caller saw it.
+- `processes`: whose child each process is, and on which host it runs.
 """
 
 from __future__ import annotations
@@ -11,12 +13,13 @@ from __future__ import annotations
 import json
 import os
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
-STARTED, ENDED = 0, 1
+STARTED, ENDED, RAISED, COMMITTED, OVERLAPPED = range(5)
 DONE, REFUSED, UNKNOWN, UNCLEAR = "done", "refused", "unknown", "unclear"
+CLAIMED, ACCEPTED, DECLINED, UNANSWERED = range(4)
 
 
 class Effect(NamedTuple):
@@ -28,6 +31,8 @@ class Effect(NamedTuple):
     pid: int
     at: int
     token: bytes
+    """Of the claim, which it may share with other jobs."""
+    job: bytes = bytes(16)
 
 
 class Turn(NamedTuple):
@@ -37,6 +42,29 @@ class Turn(NamedTuple):
     took: int
     settled: int
     claimed: int
+
+
+class Move(NamedTuple):
+    """One job of an exchange: CLAIMED, or its settle was ACCEPTED, DECLINED or UNANSWERED.
+
+    `asked` when the exchange began, `answered` when it ended. `ends`: the settle was the job's end.
+    """
+
+    what: int
+    ends: bool
+    asked: int
+    answered: int
+    job: bytes
+    token: bytes
+
+
+class Process(NamedTuple):
+    """`session` and `parent` as they were when it began."""
+
+    pid: int
+    parent: int
+    session: int
+    host: str
 
 
 class Dispatch(NamedTuple):
@@ -60,8 +88,9 @@ class Dispatch(NamedTuple):
         return range(self.first, self.first + self.jobs)
 
 
-_EFFECT, _TURN = struct.Struct("<Bqiiq16s"), struct.Struct("<qqii")
-Entry = TypeVar("Entry", Effect, Turn)
+_EFFECT, _TURN = struct.Struct("<Bqiiq16s16s"), struct.Struct("<qqii")
+_MOVE = struct.Struct("<B?qq16s16s")
+Entry = TypeVar("Entry", Effect, Turn, Move)
 
 
 class Writer:
@@ -79,19 +108,31 @@ class Writer:
     def turn(self, turn: Turn) -> None:
         os.write(self._file, _TURN.pack(*turn))
 
+    def moves(self, moves: Sequence[Move]) -> None:
+        """Those of one exchange."""
+        os.write(self._file, b"".join(_MOVE.pack(*move) for move in moves))
+
     def dispatch(self, dispatch: Dispatch) -> None:
         os.write(self._file, json.dumps(dispatch).encode() + b"\n")
+
+    def process(self, process: Process) -> None:
+        os.write(self._file, json.dumps(process).encode() + b"\n")
 
 
 def effects(folder: Path) -> list[Effect]:
     """All of them, in the order of time."""
-    found = [
-        Effect(*entry)
-        for file in folder.glob("*.effects")
-        for entry in _EFFECT.iter_unpack(_whole(file, _EFFECT.size))
-    ]
+    found = [Effect(*entry) for entry in _entries(folder, "effects", _EFFECT)]
     found.sort(key=lambda each: each.at)
     return found
+
+
+def running(folder: Path, pid: int) -> int:
+    """How many jobs a process runs now."""
+    file = folder / f"{pid}.effects"
+    if not file.exists():
+        return 0
+    entries = _EFFECT.iter_unpack(_whole(file, _EFFECT.size))
+    return sum(1 if entry[0] == STARTED else -1 for entry in entries)
 
 
 def newest_effects(folder: Path) -> Iterator[Effect]:
@@ -112,10 +153,31 @@ def turns(folder: Path) -> dict[int, list[Turn]]:
     }
 
 
+def moves(folder: Path) -> list[Move]:
+    """All of them, in the order in which they were asked for."""
+    found = [Move(*entry) for entry in _entries(folder, "moves", _MOVE)]
+    found.sort(key=lambda each: each.asked)
+    return found
+
+
 def dispatches(folder: Path) -> Iterator[Dispatch]:
-    for file in folder.glob("*.dispatches"):
-        for line in file.read_text("utf-8").splitlines():
-            yield Dispatch(*json.loads(line))
+    for line in _lines(folder, "dispatches"):
+        yield Dispatch(*json.loads(line))
+
+
+def processes(folder: Path) -> dict[int, Process]:
+    found = (Process(*json.loads(line)) for line in _lines(folder, "processes"))
+    return {each.pid: each for each in found}
+
+
+def _entries(folder: Path, kind: str, of: struct.Struct) -> Iterator[tuple[Any, ...]]:
+    for file in folder.glob(f"*.{kind}"):
+        yield from of.iter_unpack(_whole(file, of.size))
+
+
+def _lines(folder: Path, kind: str) -> Iterator[str]:
+    for file in folder.glob(f"*.{kind}"):
+        yield from file.read_text("utf-8").splitlines()
 
 
 def _whole(file: Path, size: int) -> bytes:

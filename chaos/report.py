@@ -21,6 +21,27 @@ def markdown(reports: Sequence[Report]) -> str:
     return "\n".join(line for each in reports for line in _lines(each))
 
 
+def summary(reports: Sequence[Report]) -> str:
+    """One line for each: what was lost, doubled and taken though stale, and how long recovery
+    took."""
+    lines = [
+        "| | store | lost | doubled | stale accepted | recovered: p50 | p95 | max | all holds |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for each in reports:
+        counts = {check.what: f"{check.found:g}" for check in each.checks}
+        cells = [
+            each.scenario,
+            each.store,
+            *(counts.get(what, "") for what in ("lost", "doubled", "stale accepted")),
+            *(f"{seconds:.2f} s" for seconds in each.recovery),
+            *[""] * (3 - len(each.recovery)),
+            "**no**" if each.broken else "yes",
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
 def write(reports: Sequence[Report], folder: Path) -> None:
     """`report.md` and `report.json`, in place of those of the run before."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -33,7 +54,9 @@ def write(reports: Sequence[Report], folder: Path) -> None:
     head = f"{about['when']}, commit {about['commit']}, {about['cores']} cores, Python " + str(
         about["python"]
     )
-    (folder / "report.md").write_text(f"{head}\n\n{markdown(reports)}\n", "utf-8")
+    (folder / "report.md").write_text(
+        f"{head}\n\n{summary(reports)}\n\n{markdown(reports)}\n", "utf-8"
+    )
     content = about | {"reports": [asdict(each) for each in reports]}
     (folder / "report.json").write_text(json.dumps(content, indent=1) + "\n", "utf-8")
 

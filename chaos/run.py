@@ -3,85 +3,202 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from functools import partial
+from itertools import count as counting_from
+from itertools import islice
 from pathlib import Path
 from typing import Any, Self
+from uuid import uuid4
 
-from chaos import ledger
-from chaos.counting import SECOND, Count, Pace, counted
+from chaos import ledger, numbering
+from chaos.counting import Count, Pace
+from chaos.feeding import Brought, Feed, Feeder, mixed
+from chaos.ledger import ENDED, Effect
 from chaos.numbering import STRETCH
-from tabur import State, Tabur
+from chaos.runs import accepted_ends
+from chaos.watch import Watch
+from chaos.workers import ROOT, Stuck, Workers, start_process, stop_process
+from tabur import JobContext, State, Tabur
 from tabur.drivers.contract import Driver, Filter
+from tabur.model.states import FINISHED
 
-ROOT = Path(__file__).resolve().parent.parent
-FOREIGN = ("QUEUE_", "DATABASE_", "REDIS_", "TABUR_")
 #: Seconds that anything may take on a busy machine: a ceiling, no target.
 CEILING = 90.0
-
-
-class Stuck(Exception):
-    """What was waited for never came."""
+#: Where the numbers begin of what is brought from here, behind those of dispatchers.
+BROUGHT = 50 * STRETCH
 
 
 class Run:
-    """The store at `url`, migrated, with all the processes that use it. They end with it."""
+    """The store at `url`, migrated, with all the processes that use it. They end with it.
 
-    def __init__(self, place: Path, url: str) -> None:
+    `environment` of all of them. `watched`: the moment at which each process ends is noted.
+    `empty`: it is left to somebody else to migrate.
+    """
+
+    def __init__(
+        self,
+        place: Path,
+        url: str,
+        *,
+        environment: Mapping[str, str] | None = None,
+        watched: bool = False,
+        empty: bool = False,
+    ) -> None:
         self.place = place
-        connection = "redis" if url.startswith("redis") else "database"
-        address = {"REDIS_URL" if connection == "redis" else "DATABASE_URL": url}
-        self._environment = {**address, "QUEUE_CONNECTION": connection, "CHAOS_PLACE": str(place)}
+        self._is_redis = url.startswith("redis")
+        address = {"REDIS_URL": url} if self._is_redis else {"DATABASE_URL": url}
+        prefix = {"REDIS_PREFIX": uuid4().hex[:8]} if self._is_redis else {}  # servers are shared
+        connection = "redis" if self._is_redis else "database"
+        self._environment = {
+            **address,
+            **prefix,
+            "QUEUE_CONNECTION": connection,
+            "CHAOS_PLACE": str(place),
+            **(environment or {}),
+        }
         self._url = url
-        self._app = Tabur(connection, **{name.lower(): value for name, value in address.items()})
+        settings = {name.lower(): value for name, value in {**address, **prefix}.items()}
+        self._app = Tabur(connection, **settings)
         self._open = ExitStack()
+        self._is_left_empty = empty
         self._dispatchers: list[subprocess.Popen[bytes]] = []
+        self._feeder: Feeder | None = None
+        self._numbers = counting_from(BROUGHT + 1)
+        self._lock = threading.Lock()
+        self._watch = Watch(place) if watched else None
         self.workers: list[Workers] = []
+        self.books = not self._is_redis and hasattr(JobContext, "transaction")
+        """Whether jobs may write rows through `ctx.transaction()` here."""
 
     @property
     def driver(self) -> Driver:
         return self._app.driver
 
+    @property
+    def gone(self) -> Mapping[int, int]:
+        """When processes ended: monotonic nanoseconds."""
+        assert self._watch is not None, "not watched"
+        return self._watch.gone
+
     def __enter__(self) -> Self:
         self._open.callback(self._app.close)
-        self._app.migrate()
-        if not self._url.startswith("redis"):
-            self._make_orders()
+        if not self._is_left_empty:
+            self._app.migrate()
+        if not self._is_redis:
+            self._make_tables()
+        if self._watch is not None:
+            self._watch.start()
+            self._open.callback(self._watch.stop)
         return self
 
     def __exit__(self, *_: object) -> None:
         self._open.close()
 
-    def work(self, *, processes: int, slots: int = 50) -> Workers:
-        """Starts `tabur queue:work`; returns when each of its processes has asked for work."""
-        workers = Workers(self, processes, slots, len(self.workers))
+    # what works
+
+    def host(
+        self,
+        *,
+        processes: int = 1,
+        slots: int = 50,
+        app: str = "chaos.app:jobs",
+        environment: Mapping[str, str] | None = None,
+        options: Sequence[str] = (),
+    ) -> Workers:
+        """Starts `tabur queue:work`, and does not wait for it."""
+        workers = Workers(
+            self.place,
+            {**self._environment, **(environment or {})},
+            host=f"host-{len(self.workers)}",
+            processes=processes,
+            slots=slots,
+            app=app,
+            options=options,
+        )
         self.workers.append(workers)
         self._open.callback(workers.stop)
-        expected = sum(each.processes for each in self.workers)
-        self.until(
-            lambda: workers.refuse_dead() and len(ledger.turns(self.place)) >= expected,
-            "workers at work",
-        )
         return workers
 
-    def dispatch(self, **options: float) -> None:
+    def work(self, *, processes: int, slots: int = 50) -> Workers:
+        """Starts `tabur queue:work`; returns when each of its processes has asked for work."""
+        workers = self.host(processes=processes, slots=slots)
+        self.at_work(workers)
+        return workers
+
+    def at_work(self, *workers: Workers) -> None:
+        """Returns when each process of these has asked for work."""
+        for each in workers:
+            self.until(partial(getattr, each, "is_at_work"), f"{each.host} at work")
+
+    def tabur(self, *command: str, environment: Mapping[str, str] | None = None) -> str:
+        """One command of an operator, to its end; what it and those before have said."""
+        app = ("--app", "chaos.app:jobs")
+        return self.python("tabur", *app, *command, environment=environment)
+
+    def python(self, *module: str, environment: Mapping[str, str] | None = None) -> str:
+        """Runs a module with its arguments, in a process of its own, to its end."""
+        command = [sys.executable, "-m", *module]
+        log = self.place / "commands.log"
+        process = start_process(command, {**self._environment, **(environment or {})}, log=log)
+        if process.wait(CEILING):
+            raise Stuck(f"{command} ended with {process.returncode}: {log.read_text('utf-8')}")
+        return log.read_text("utf-8")
+
+    # what is dispatched
+
+    def bring(self, jobs: Iterable[Brought]) -> dict[int, bytes]:
+        """Dispatches from here, in one transaction; answers the ids by number."""
+        return self._feeding().bring(jobs)
+
+    def bring_mixed(self, count: int, *, ms: int, queue: str = "default") -> dict[int, bytes]:
+        """So many of the usual jobs, each `ms` milliseconds at most."""
+        return self.bring(mixed(self.numbers(count), ms=ms, books=self.books, queue=queue))
+
+    def numbers(self, count: int) -> list[int]:
+        """So many that nobody has."""
+        with self._lock:
+            return [*islice(self._numbers, count)]
+
+    def feed(
+        self,
+        *,
+        rate: float,
+        ms: int,
+        queues: Sequence[str] = ("default",),
+        books: bool = True,
+    ) -> Feed:
+        """So many of the usual jobs a second, from a thread here, on these queues in turn. `books`:
+        some of them write rows of their own, where the store can."""
+        books = books and self.books
+        feed = Feed(self._feeding(), self.numbers, rate=rate, ms=ms, books=books, queues=queues)
+        feed.start()
+        return feed
+
+    @property
+    def booked(self) -> set[int]:
+        """What is to have a row in the business table."""
+        return self._feeding().booked
+
+    def dispatch(self, *, environment: Mapping[str, str] | None = None, **options: float) -> None:
         """Starts one more application that dispatches: options of `chaos.dispatcher`."""
         options["base"] = len(self._dispatchers) * STRETCH
-        process = _start(
+        process = start_process(
             [
                 *(sys.executable, "-m", "chaos.dispatcher"),
                 *(f"--{name.replace('_', '-')}={value}" for name, value in options.items()),
             ],
-            self._environment,
+            {**self._environment, **(environment or {})},
             log=self.place / f"dispatcher-{len(self._dispatchers)}.log",
         )
         self._dispatchers.append(process)
-        self._open.callback(_stop, process)
+        self._open.callback(stop_process, process)
 
     def stop_dispatching(self) -> None:
         for process in self._dispatchers:
@@ -104,22 +221,39 @@ class Run:
             self.until(lambda: self.unfinished() == 0, "drained", ceiling=ceiling)
         return time.monotonic() - began
 
+    # what came of it
+
     def unfinished(self) -> int:
         return sum(each.size for each in self.driver.inspection.queues())
 
     def completed(self) -> int:
         """Jobs that have ended well by the store's account; on SQL we ask it ourselves."""
-        if self._url.startswith("redis"):
-            which = Filter(states=(State.COMPLETED,))
-            return self.driver.inspection.count(which, at_most=100_000_000)
-        query = "SELECT count(DISTINCT id) FROM job_outcomes WHERE ending = 'completed'"
-        with self._engine() as connection:
-            return int(connection.exec_driver_sql(query).scalar())
+        return self._with_ending(State.COMPLETED)
 
-    def count(self) -> Count:
-        return counted(self.place)
+    def is_finished(self, job: bytes) -> bool:
+        found = self.driver.inspection.find(job)
+        return found is not None and found.state in FINISHED
 
-    def pace(self, what: int = ledger.ENDED) -> Pace:
+    def failed(self) -> int:
+        return self._with_ending(State.FAILED)
+
+    def count(self, attempts: Callable[[int], int] = numbering.attempts) -> Count:
+        """Where processes are watched, those that ended may have been killed."""
+        return Count(
+            self.effects(),
+            ledger.dispatches(self.place),
+            attempts=attempts,
+            gone=self._watch.gone if self._watch is not None else None,
+            accepted=accepted_ends(ledger.moves(self.place)),
+        )
+
+    def effects(self) -> list[Effect]:
+        """The ledger's, and the rows that are ends of their jobs."""
+        found = ledger.effects(self.place) + self.bookings()
+        found.sort(key=lambda each: each.at)
+        return found
+
+    def pace(self, what: int = ENDED) -> Pace:
         return Pace(ledger.effects(self.place), what)
 
     def newest_effect(self) -> int:
@@ -144,6 +278,21 @@ class Run:
         """Rows without their job, and jobs without their row."""
         inside = {n for d in count.dispatches if d.way == "session" for n in d.numbers}
         return len(self.orders() ^ (inside & count.ended))
+
+    def bookings(self) -> list[Effect]:
+        """The rows that jobs' own transactions have left."""
+        if not self.books:
+            return []
+        with self._engine() as connection:
+            rows = connection.exec_driver_sql(
+                "SELECT number, attempt, pid, at, token FROM bookings"
+            ).all()
+        return [
+            Effect(ENDED, number, attempt, pid, at, bytes.fromhex(token))
+            for number, attempt, pid, at, token in rows
+        ]
+
+    # waiting
 
     def until(
         self, condition: Callable[[], object], what: str, *, ceiling: float = CEILING
@@ -170,9 +319,22 @@ class Run:
             for file in sorted(self.place.glob("*.log"))
         )
 
-    @property
-    def environment(self) -> Mapping[str, str]:
-        return self._environment
+    def said(self, *words: str) -> int:
+        """How often workers have said one of these."""
+        return sum(each.log.count(word) for each in self.workers for word in words)
+
+    def _feeding(self) -> Feeder:
+        with self._lock:
+            self._feeder = self._feeder or Feeder(self.driver, self.place)
+        return self._feeder
+
+    def _with_ending(self, state: State) -> int:
+        if self._is_redis:
+            which = Filter(states=(state,))
+            return self.driver.inspection.count(which, at_most=100_000_000)
+        query = f"SELECT count(DISTINCT id) FROM job_outcomes WHERE ending = '{state}'"
+        with self._engine() as connection:
+            return int(connection.exec_driver_sql(query).scalar())
 
     @contextlib.contextmanager
     def _engine(self) -> Iterator[Any]:
@@ -182,75 +344,11 @@ class Run:
         with engine.begin() as connection:
             yield connection
 
-    def _make_orders(self) -> None:
+    def _make_tables(self) -> None:
+        bookings = "number BIGINT, attempt INTEGER, pid INTEGER, at BIGINT, token CHAR(32)"
         with self._engine() as connection:
             connection.exec_driver_sql("CREATE TABLE orders (number BIGINT PRIMARY KEY)")
+            connection.exec_driver_sql(f"CREATE TABLE bookings ({bookings})")
 
 
-class Workers:
-    """`tabur queue:work` with its processes, as a user starts it."""
-
-    def __init__(self, run: Run, processes: int, slots: int, number: int) -> None:
-        self.processes = processes
-        self._log = run.place / f"worker-{number}.log"
-        self._process = _start(
-            [
-                *(sys.executable, "-m", "tabur", "--app", "chaos.app:jobs", "queue:work"),
-                *("--quiet", f"--processes={processes}", f"--concurrency={slots}"),
-            ],
-            run.environment,
-            log=self._log,
-        )
-
-    @property
-    def pid(self) -> int:
-        return self._process.pid
-
-    @property
-    def log(self) -> str:
-        return self._log.read_text("utf-8", "replace")
-
-    def refuse_dead(self) -> bool:
-        """Raises Stuck where the supervisor has left."""
-        if self.has_left:
-            raise Stuck(f"The worker has left: {self.log}")
-        return True
-
-    @property
-    def has_left(self) -> bool:
-        return self._process.poll() is not None
-
-    def stop(self) -> None:
-        _stop(self._process)
-
-
-def seconds_of(took: int) -> float:
-    return took / SECOND
-
-
-def _start(
-    command: list[str], environment: Mapping[str, str], *, log: Path
-) -> subprocess.Popen[bytes]:
-    ours = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
-    with log.open("ab") as out:
-        return subprocess.Popen(
-            command,
-            cwd=ROOT,
-            env={**ours, **environment},
-            stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=out,
-            start_new_session=True,
-        )
-
-
-def _stop(process: subprocess.Popen[bytes], patience: float = 20.0) -> None:
-    """SIGTERM, SIGTERM again, SIGKILL."""
-    for wait in (patience, 10.0):
-        if process.poll() is None:
-            process.send_signal(signal.SIGTERM)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(wait)
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+__all__ = ["ROOT", "Run", "Stuck"]

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import time
 from abc import ABC, abstractmethod
-from dataclasses import asdict, dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Self
 
-from chaos.run import Run
+from chaos.counting import percentile
+from chaos.stores import PROGRAMS, STORES, Store, opened
 
 #: In a small version, on a machine that does other things beside: how far a time may be from its
 #: target. Counts have no such margin.
 GENEROUS = 5.0
+
+
+class LeftOut(Exception):
+    """A scenario cannot be run here: says why."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,8 @@ class Report:
     checks: list[Check] = field(default_factory=list)
     figures: dict[str, float | str] = field(default_factory=dict)
     seconds: float = 0.0
+    recovery: tuple[float, ...] = ()
+    """Seconds: p50, p95, max."""
 
     @property
     def broken(self) -> list[Check]:
@@ -57,8 +64,20 @@ class Report:
     def at_least(self, what: str, found: float, limit: float) -> None:
         self.checks.append(Check(what, round(found, 3), limit, at_least=True))
 
-    def json(self) -> str:
-        return json.dumps(asdict(self))
+    def recovered(self, what: str, seconds: Sequence[float]) -> None:
+        """The recovery times of this scenario."""
+        self.recovery = self._times(what, seconds)
+
+    def times(self, what: str, seconds: Sequence[float]) -> None:
+        """Others, as figures."""
+        self._times(what, seconds)
+
+    def _times(self, what: str, seconds: Sequence[float]) -> tuple[float, ...]:
+        shares = {"p50": 0.5, "p95": 0.95, "max": 1.0}
+        found = {name: round(percentile(seconds, share), 2) for name, share in shares.items()}
+        self.figures[f"{what}: how many"] = len(seconds)
+        self.figures |= {f"{what}: {name} (s)": value for name, value in found.items()}
+        return tuple(found.values())
 
 
 @dataclass(frozen=True)
@@ -71,6 +90,10 @@ class Scenario(ABC):
     """What must be installed (`servers.find`)."""
 
     generosity: float = 1.0
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        return self.programs
 
     @classmethod
     @abstractmethod
@@ -86,31 +109,49 @@ class Scenario(ABC):
         """Runs it in an empty folder; one report for each store."""
 
 
-def check_effects(report: Report, run: Run) -> None:
-    """What must hold whatever was broken: counted from the ledger and held against the store."""
-    count = run.count()
-    report.none("lost", len(count.lost))
-    report.none("doubled", len(count.doubled))
-    report.none("stale effects", len(count.stale))
-    report.none("attempts spent by faults", len(count.charged))
-    report.none("ran, though dispatch said that nothing was sent", len(count.conjured))
-    report.none("ran in part, though dispatched in one transaction", count.torn)
-    report.none("ran, though nobody dispatched them", len(count.strangers))
-    report.none("dispatches with an unclear error", len(count.unclear()))
-    report.none("left unfinished in the store", run.unfinished())
-    report.none(
-        "settled in the store otherwise than they ended", abs(run.completed() - len(count.ended))
-    )
-    report.none("worker processes that ended", run.exits())
-    report.none("tracebacks of workers", sum(each.log.count("Traceback") for each in run.workers))
-    report.figures |= {
-        "offered": count.offered,
-        **{f"dispatch {verdict}": jobs for verdict, jobs in sorted(count.verdicts.items())},
-        "slowest dispatch (s)": round(count.slowest_dispatch, 2),
-        "ended": len(count.ended),
-    }
-    for error, times in count.errors.most_common(8):
-        report.figures[f"{error}, times"] = times
+@dataclass(frozen=True)
+class OnEachStore(Scenario):
+    """The same on several stores, one after the other."""
+
+    also: ClassVar[tuple[str, ...]] = ()
+    """What must be installed beside the stores."""
+
+    stores: tuple[str, ...] = STORES
+    beat: float = 5.0
+    lost: float = 30.0
+    """Seconds, of all workers; the library's own."""
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {"TABUR_BEAT": str(self.beat), "TABUR_LOST": str(self.lost)}
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        return (*(each for store in self.stores for each in PROGRAMS[store]), *self.also)
+
+    def run(self, place: Path) -> list[Report]:
+        reports = []
+        for name in self.stores:
+            folder = place / name
+            folder.mkdir()
+            with opened(name, folder) as store:
+                reports.append(self.on(store, folder))
+        return reports
+
+    def on(self, store: Store, place: Path) -> Report:
+        """Runs it on one empty store, with its files in an empty folder."""
+        took = Stopwatch()
+        report = Report(self.id, store.name, self.load(store))
+        self.break_it(report, store, place)
+        report.seconds = took()
+        return report
+
+    @abstractmethod
+    def load(self, store: Store) -> str:
+        """What is done, for the report."""
+
+    @abstractmethod
+    def break_it(self, report: Report, store: Store, place: Path) -> None: ...
 
 
 class Stopwatch:

@@ -1,7 +1,7 @@
 #!/bin/sh
-# Tests, fault tests and measurements start PostgreSQL, MariaDB and Redis for themselves. As root on
-# Debian or Ubuntu what is missing is installed, and no service started; elsewhere a line says so
-# and those tests are skipped (with CI set they fail instead).
+# Tests, fault tests and measurements start PostgreSQL, MariaDB, Redis and supervisord for themselves.
+# As root on Debian or Ubuntu what is missing is installed, and no service started; elsewhere a line
+# says so and those tests are skipped (with CI set they fail instead).
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -19,7 +19,7 @@ missing=$(echo "$missing" | sort -u | xargs)
 [ -n "$missing" ] || exit 0
 
 if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null 2>&1; then
-    echo "tabur: servers are missing, so their tests are skipped. On Debian: sudo apt-get install -y --no-install-recommends $missing" >&2
+    echo "tabur: programs are missing, so their tests are skipped. On Debian: sudo apt-get install -y --no-install-recommends $missing" >&2
     exit 0
 fi
 

@@ -1,4 +1,5 @@
-"""Where the programs of the servers are: on PATH, or where Debian puts them."""
+"""Where the programs of the servers are, and others that tests start: on PATH, or where Debian puts
+them."""
 
 from __future__ import annotations
 
@@ -22,6 +23,13 @@ PROGRAMS = {
         ("mariadb-install-db", "mysql_install_db"), "/usr/bin", "mariadb-server"
     ),
     "redis-server": Program(("redis-server", "valkey-server"), "/usr/bin", "redis-server"),
+    "supervisord": Program(("supervisord",), "/usr/bin", "supervisor"),
+    "supervisorctl": Program(("supervisorctl",), "/usr/bin", "supervisor"),
+    # For hosts on a network (servers/hosts.py).
+    "ip": Program(("ip",), "/usr/sbin", "iproute2"),
+    "unshare": Program(("unshare",), "/usr/bin", "util-linux"),
+    "nsenter": Program(("nsenter",), "/usr/bin", "util-linux"),
+    "libfaketime": Program(("libfaketimeMT.so.1",), "/usr/lib/*/faketime", "faketime"),
 }
 
 

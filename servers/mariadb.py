@@ -9,13 +9,12 @@ from signal import SIGKILL, SIGTERM
 from typing import TYPE_CHECKING, Any, Self
 
 from servers.find import binary
-from servers.process import Server
+from servers.process import LOOPBACK, Server
 
 if TYPE_CHECKING:
     from pymysql.connections import Connection
 
 SETTINGS = {
-    "bind-address": "127.0.0.1",
     "character-set-server": "utf8mb4",
     "innodb-buffer-pool-size": "256M",
     "innodb-flush-log-at-trx-commit": "1",
@@ -23,8 +22,8 @@ SETTINGS = {
     "skip-name-resolve": "ON",
 }
 ACCOUNT = """\
-CREATE USER IF NOT EXISTS tabur@'127.0.0.1';
-GRANT ALL ON *.* TO tabur@'127.0.0.1';
+CREATE USER IF NOT EXISTS tabur@'{clients}';
+GRANT ALL ON *.* TO tabur@'{clients}';
 CREATE DATABASE IF NOT EXISTS tabur;
 """
 
@@ -36,23 +35,30 @@ class MariaDBServer(Server):
     immediate = SIGKILL
     fast = SIGTERM
 
-    def __init__(self, parent: Path | None, settings: Mapping[str, str]) -> None:
+    def __init__(self, parent: Path | None, host: str, settings: Mapping[str, str]) -> None:
         self._program = binary("mariadbd")
         self._installer = binary("mariadb-install-db")
         self._settings = {**SETTINGS, **settings}
-        super().__init__(parent)
+        super().__init__(parent, host)
         self._data = self.folder / "data"
 
     @classmethod
-    def start(cls, folder: Path | None = None, settings: Mapping[str, str] | None = None) -> Self:
+    def start(
+        cls,
+        folder: Path | None = None,
+        settings: Mapping[str, str] | None = None,
+        *,
+        host: str = LOOPBACK,
+    ) -> Self:
         """Starts a new one in a temporary folder (inside `folder`, which it may make).
 
-        `settings` are server variables. Raises Missing, and StartFailed with the log.
+        `settings` are server variables. At another `host` than this machine itself, it lets in
+        whoever reaches it. Raises Missing, and StartFailed with the log.
         """
-        return cls(folder, settings or {})._begin()
+        return cls(folder, host, settings or {})._begin()
 
     def url(self, database: str = "tabur") -> str:
-        return f"mysql+pymysql://tabur@127.0.0.1:{self.port}/{database}"
+        return f"mysql+pymysql://tabur@{self.host}:{self.port}/{database}"
 
     def create_database(self, name: str) -> str:
         """Makes an empty database and returns its URL."""
@@ -79,7 +85,8 @@ class MariaDBServer(Server):
         return ended
 
     def _prepare(self) -> None:
-        (self.folder / "account.sql").write_text(ACCOUNT)
+        clients = self.host if self.host == LOOPBACK else "%"
+        (self.folder / "account.sql").write_text(ACCOUNT.format(clients=clients))
         self._run(
             *(self._installer, "--no-defaults", f"--datadir={self._data}", "--skip-test-db"),
             "--auth-root-authentication-method=normal",
@@ -88,6 +95,7 @@ class MariaDBServer(Server):
     def _command(self) -> list[str | Path]:
         settings = {
             **self._settings,
+            "bind-address": self.host,
             "datadir": str(self._data),
             "init-file": str(self.folder / "account.sql"),
             "pid-file": str(self.folder / "pid"),
@@ -99,7 +107,7 @@ class MariaDBServer(Server):
 
     def _answers(self) -> bool:
         try:
-            with socket.create_connection(("127.0.0.1", self.port), timeout=1) as client:
+            with socket.create_connection((self.host, self.port), timeout=1) as client:
                 return bool(client.recv(1))  # the server speaks first, once it serves
         except OSError:
             return False
@@ -107,4 +115,4 @@ class MariaDBServer(Server):
     def _connect(self) -> Connection[Any]:
         import pymysql
 
-        return pymysql.connect(host="127.0.0.1", port=self.port, user="tabur", autocommit=True)
+        return pymysql.connect(host=self.host, port=self.port, user="tabur", autocommit=True)

@@ -9,10 +9,9 @@ from signal import SIGINT, SIGQUIT, Signals
 from typing import Self
 
 from servers.find import binary
-from servers.process import Server
+from servers.process import LOOPBACK, Server
 
 SETTINGS = {
-    "listen_addresses": "127.0.0.1",
     "max_connections": "200",
     # In files of the folder: segments in /dev/shm would outlive a killed server.
     "dynamic_shared_memory_type": "mmap",
@@ -26,19 +25,26 @@ class PostgresServer(Server):
     immediate = SIGQUIT
     fast = SIGINT
 
-    def __init__(self, parent: Path | None, settings: Mapping[str, str]) -> None:
+    def __init__(self, parent: Path | None, host: str, settings: Mapping[str, str]) -> None:
         self._program = binary("postgres").resolve()  # initdb is its neighbour there
         self._settings = {**SETTINGS, **settings}
-        super().__init__(parent)
+        super().__init__(parent, host)
         self._data = self.folder / "data"
 
     @classmethod
-    def start(cls, folder: Path | None = None, settings: Mapping[str, str] | None = None) -> Self:
+    def start(
+        cls,
+        folder: Path | None = None,
+        settings: Mapping[str, str] | None = None,
+        *,
+        host: str = LOOPBACK,
+    ) -> Self:
         """Starts a new one in a temporary folder (inside `folder`, which it may make).
 
-        `settings` are those of postgresql.conf. Raises Missing, and StartFailed with the log.
+        `settings` are those of postgresql.conf. At another `host` than this machine itself, it
+        lets in whoever is in the same network. Raises Missing, and StartFailed with the log.
         """
-        server = cls(folder, settings or {})._begin()
+        server = cls(folder, host, settings or {})._begin()
         try:
             server.create_database("tabur")
         except BaseException:
@@ -47,7 +53,7 @@ class PostgresServer(Server):
         return server
 
     def url(self, database: str = "tabur") -> str:
-        return f"postgresql+psycopg://tabur@127.0.0.1:{self.port}/{database}"
+        return f"postgresql+psycopg://tabur@{self.host}:{self.port}/{database}"
 
     def create_database(self, name: str) -> str:
         """Makes an empty database and returns its URL."""
@@ -66,10 +72,14 @@ class PostgresServer(Server):
         options = ["--username=tabur", "--auth=trust", "--encoding=UTF8", "--no-locale"]
         # Only a crash of the whole machine could lose these files, and nobody would miss them.
         self._run(initdb, *options, "--no-sync", "--no-instructions", f"--pgdata={self._data}")
+        if self.host != LOOPBACK:
+            with (self._data / "pg_hba.conf").open("a") as rules:
+                rules.write("host all all samenet trust\n")
 
     def _command(self) -> list[str | Path]:
         settings = {
             **self._settings,
+            "listen_addresses": self.host,
             "port": str(self.port),
             "unix_socket_directories": str(self.folder),
         }
@@ -101,7 +111,7 @@ class PostgresServer(Server):
     def _query(self, statement: str) -> int:
         import psycopg
 
-        where = f"host=127.0.0.1 port={self.port} user=tabur dbname=postgres"
+        where = f"host={self.host} port={self.port} user=tabur dbname=postgres"
         with psycopg.connect(where, autocommit=True) as connection:
             cursor = connection.execute(statement.encode())
             row = cursor.fetchone() if cursor.description else None

@@ -21,6 +21,7 @@ from servers import watcher
 
 START = 60.0  # seconds until a server must answer; a busy machine is no failure
 STOP = 30.0  # seconds for a server to write what it has and leave
+LOOPBACK = "127.0.0.1"
 LONGEST_FOLDER = 80  # characters: the address of a unix socket has 107 with the socket's own name
 Mode = Literal["immediate", "fast"]
 
@@ -42,7 +43,8 @@ class Server(ABC):
 
     port: int
 
-    def __init__(self, parent: Path | None) -> None:
+    def __init__(self, parent: Path | None, host: str) -> None:
+        self.host = host
         self._account = _account(self.accounts) if os.getuid() == 0 else None
         self.folder = _temporary_folder(parent, self._account)
         self._process: subprocess.Popen[bytes] | None = None
@@ -73,6 +75,15 @@ class Server(ABC):
     def kill(self) -> None:
         """SIGKILL to every process of it; `restart` brings it back."""
         self._end(signal.SIGKILL)
+
+    def pause(self) -> None:
+        """SIGSTOP to every process of it: connections stay, and nobody is answered."""
+        self._signal_all(signal.SIGSTOP)
+        self._signal_all(signal.SIGSTOP)  # what the first process had just started
+
+    def go_on(self) -> None:
+        """SIGCONT: it goes on where `pause` has stopped it."""
+        self._signal_all(signal.SIGCONT)
 
     def stop(self) -> None:
         """Ends it and removes its folder. Stopping twice is fine."""
@@ -108,7 +119,7 @@ class Server(ABC):
     def _begin(self) -> Self:
         try:
             self._prepare()
-            self.port = free_port()
+            self.port = free_port(self.host)
             self._launch()
         except BaseException:
             self.stop()
@@ -142,6 +153,9 @@ class Server(ABC):
                 self._process.wait()
         watcher.end_all(self.folder, signal.SIGKILL)  # children that a killed parent left
 
+    def _signal_all(self, how: signal.Signals) -> None:
+        watcher.send(watcher.processes_in(self.folder), how)
+
     def _spawn(self, command: Sequence[str | Path], log: IO[bytes]) -> subprocess.Popen[bytes]:
         account = self._account
         return subprocess.Popen(
@@ -166,23 +180,23 @@ class Server(ABC):
         return (self.folder / "log").open("ab")
 
 
-def free_port() -> int:
-    """A free port of 127.0.0.1 whose neighbour 10,000 above is free too (Redis Cluster's bus).
+def free_port(host: str = LOOPBACK) -> int:
+    """A free port of `host` whose neighbour 10,000 above is free too (Redis Cluster's bus).
 
     Both below the range from which the system serves outgoing connections (32768 and up): while
     a server is down for a moment, no client may be given its port, not even by dialling it.
     """
     while True:
         port = random.randrange(12_000, 22_000)
-        if _is_free(port) and _is_free(port + 10_000):
+        if _is_free(host, port) and _is_free(host, port + 10_000):
             return port
 
 
-def _is_free(port: int) -> bool:
+def _is_free(host: str, port: int) -> bool:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the servers themselves
         try:
-            probe.bind(("127.0.0.1", port))
+            probe.bind((host, port))
         except OSError:
             return False
     return True

@@ -11,10 +11,10 @@ from signal import SIGKILL, SIGTERM
 from typing import Self
 
 from servers.find import binary
-from servers.process import START, Server, StartFailed
+from servers.process import LOOPBACK, START, Server, StartFailed
 
 OPTIONS = (
-    *("--bind", "127.0.0.1", "--save", "", "--appendonly", "no"),
+    *("--save", "", "--appendonly", "no"),
     *("--maxmemory-policy", "noeviction"),
 )
 CLUSTER = (
@@ -30,26 +30,27 @@ class RedisServer(Server):
     immediate = SIGKILL
     fast = SIGTERM
 
-    def __init__(self, parent: Path | None, options: tuple[str, ...]) -> None:
+    def __init__(self, parent: Path | None, host: str, options: tuple[str, ...]) -> None:
         self._program = binary("redis-server")
         self._options = (*OPTIONS, *options)
-        super().__init__(parent)
+        super().__init__(parent, host)
 
     @classmethod
-    def start(cls, *options: str, folder: Path | None = None) -> Self:
+    def start(cls, *options: str, folder: Path | None = None, host: str = LOOPBACK) -> Self:
         """Starts a new one in a temporary folder (inside `folder`, which it may make).
 
-        `options` are words of redis-server's command line; the last of a kind counts. Raises
-        Missing, and StartFailed with the log.
+        `options` are words of redis-server's command line; the last of a kind counts. At another
+        `host` than this machine itself, it lets in whoever reaches it. Raises Missing, and
+        StartFailed with the log.
         """
-        return cls(folder, options)._begin()
+        return cls(folder, host, options)._begin()
 
     def url(self, db: int = 0) -> str:
-        return f"redis://127.0.0.1:{self.port}/{db}"
+        return f"redis://{self.host}:{self.port}/{db}"
 
     def ask(self, *words: str | int) -> str:
         """The answer to one command: a line, or a text ("" if there is none); raises OSError."""
-        with socket.create_connection(("127.0.0.1", self.port), timeout=5) as client:
+        with socket.create_connection((self.host, self.port), timeout=5) as client:
             client.sendall(" ".join(str(word) for word in words).encode() + b"\r\n")
             with client.makefile("r", newline="\r\n") as answers:
                 first = answers.readline().rstrip()
@@ -60,6 +61,9 @@ class RedisServer(Server):
 
     def _command(self) -> list[str | Path]:
         ours = ["--port", str(self.port), "--dir", str(self.folder), "--daemonize", "no"]
+        # Protected, it lets in nobody but this machine, as long as there is no password.
+        guard = "yes" if self.host == LOOPBACK else "no"
+        ours += ["--bind", self.host, "--protected-mode", guard]
         return [self._program, *self._options, *ours]
 
     def _answers(self) -> bool:

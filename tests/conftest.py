@@ -9,6 +9,8 @@ import pytest
 from hypothesis import settings
 
 from servers.find import Missing, binary
+from servers.hosts import CLOCK, Network, NoHosts
+from servers.hosts import PROGRAMS as OF_HOSTS
 from servers.mariadb import MariaDBServer
 from servers.postgres import PostgresServer
 from servers.redis import RedisCluster, RedisServer
@@ -63,3 +65,15 @@ def redis_cluster(require: Callable[..., None]) -> Iterator[RedisCluster]:
     require("redis-server")
     with RedisCluster.start() as cluster:
         yield cluster
+
+
+@pytest.fixture(scope="module")
+def network(require: Callable[..., None]) -> Iterator[Network]:
+    """For hosts of a module's own. It needs root."""
+    require(*OF_HOSTS, CLOCK)
+    try:
+        made = Network()
+    except NoHosts as why:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(str(why))
+    with made:
+        yield made

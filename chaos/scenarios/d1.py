@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar, Self
 
+from chaos.checks import check_effects
 from chaos.counting import SECOND
 from chaos.run import Run
-from chaos.scenario import GENEROUS, Report, Scenario, Stopwatch, check_effects
+from chaos.scenario import GENEROUS, Report, Scenario, Stopwatch
 from servers.postgres import PostgresServer
 
 SHARE, WITHIN = 0.95, 10.0  # of the rate before, seconds

@@ -9,9 +9,10 @@ from typing import ClassVar, Self
 
 import psycopg
 
+from chaos.checks import check_effects
 from chaos.counting import SECOND, percentile
 from chaos.run import Run
-from chaos.scenario import GENEROUS, Report, Scenario, Stopwatch, check_effects
+from chaos.scenario import GENEROUS, Report, Scenario, Stopwatch
 from servers.postgres import PostgresServer
 
 

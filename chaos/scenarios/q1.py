@@ -10,9 +10,10 @@ from typing import ClassVar, Self
 import pymysql
 
 from chaos import ledger
+from chaos.checks import check_effects
 from chaos.ledger import ENDED
 from chaos.run import Run
-from chaos.scenario import GENEROUS, Report, Scenario, Stopwatch, check_effects
+from chaos.scenario import GENEROUS, Report, Scenario, Stopwatch
 from servers.mariadb import MariaDBServer
 
 WORDS = ("deadlock", "lock wait", "1205", "1213", "does not answer")

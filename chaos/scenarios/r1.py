@@ -9,10 +9,11 @@ from itertools import cycle, islice
 from pathlib import Path
 from typing import ClassVar, Self
 
+from chaos.checks import check_effects
 from chaos.counting import SECOND
 from chaos.ledger import STARTED
 from chaos.run import Run
-from chaos.scenario import GENEROUS, Report, Scenario, Stopwatch, check_effects
+from chaos.scenario import GENEROUS, Report, Scenario, Stopwatch
 from servers.redis import RedisServer
 
 WITHIN = 10.0  # seconds

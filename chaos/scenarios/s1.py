@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar, Self
 
+from chaos.checks import check_effects
 from chaos.run import Run
-from chaos.scenario import GENEROUS, Report, Scenario, Stopwatch, check_effects
+from chaos.scenario import GENEROUS, Report, Scenario, Stopwatch
 
 WAL = 64.0  # MB
 

@@ -14,18 +14,12 @@ from chaos.counting import percentile
 from chaos.run import Run
 from chaos.scenario import GENEROUS, Report, Scenario, Stopwatch
 from chaos.steps import Steps, mariadb_steps, postgres_steps, redis_steps, sqlite_steps
+from chaos.stores import ALL_PROGRAMS, STORES
 from chaos.turns import bring, drain
 from servers.mariadb import MariaDBServer
 from servers.postgres import PostgresServer
 from servers.redis import RedisServer
 
-PROGRAMS = {
-    "SQLite": (),
-    "PostgreSQL": ("postgres",),
-    "MariaDB": ("mariadbd", "mariadb-install-db"),
-    "Redis": ("redis-server",),
-}
-STORES = tuple(PROGRAMS)
 SHARE, P99 = 0.8, 10.0  # of the empty store's rate; ms
 #: How much more the store may do for a job, by its own count.
 MORE_STEPS = 1.5
@@ -37,9 +31,7 @@ class V1(Scenario):
 
     id: ClassVar[str] = "V1"
     title: ClassVar[str] = "a million pending, a million scheduled, a million finished"
-    programs: ClassVar[tuple[str, ...]] = tuple(
-        name for names in PROGRAMS.values() for name in names
-    )
+    programs: ClassVar[tuple[str, ...]] = ALL_PROGRAMS
 
     standing: int = 1_000_000
     measured: int = 10_000

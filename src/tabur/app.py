@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack, cast
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import sessionmaker
 
     from tabur.dispatch.recording import FakeQueue
+    from tabur.operations.scaling import QueueScale
 
 R = TypeVar("R")
 J = TypeVar("J", bound=type[Job[Any]])
@@ -50,7 +51,9 @@ class Tabur:
         self._scope = CurrentScope()
         self._stores: Stores = ConfiguredStores(self.settings)
         self._routes: dict[str, Route] = {}
-        self._dispatcher: Dispatcher = StoreDispatcher(self._route, self._scope)
+        self._dispatcher: Dispatcher = StoreDispatcher(
+            self._route, self._scope, code=self.settings.version
+        )
         self._sessions = Sessions(lambda: self._stores.get("database"))
         self._sending: Sender = _Switch(lambda: self._dispatcher, self._sessions)
 
@@ -166,6 +169,51 @@ class Tabur:
         """The store of one connection, of `failover` its first. Raises ConfigError."""
         return self._stores.get(
             self.settings.failover[0] if connection == "failover" else connection
+        )
+
+    def queues_of(self, connection: str) -> tuple[str, ...]:
+        """The queues that jobs of this app go to by themselves on one connection, the default one
+        first, then in the order in which the jobs were declared."""
+        jobs = [
+            each.options.queue
+            for each in self.registry
+            if (each.options.connection or self.connection) == connection
+        ]
+        return tuple(dict.fromkeys([self.settings.queue_on(connection), *filter(None, jobs)]))
+
+    def scaling(
+        self,
+        *,
+        queues: Sequence[str] = (),
+        connection: str | None = None,
+        min_processes: int = 1,
+        max_processes: int = 10,
+        target: float = 60.0,
+        concurrency: int | None = None,
+    ) -> list[QueueScale]:
+        """How full queues are and how many worker processes they need, for a scaler outside: for
+        each of `queues`, or of all that jobs go to by themselves.
+
+        `target`: seconds in which what waits is to be worked off; `concurrency`: that of the
+        workers. `tabur.operations.scaling.exposition` makes a page for Prometheus of the answer.
+        Raises StoreUnavailable, SchemaMissing, ConfigError.
+        """
+        from tabur.model.scaling import Limits
+        from tabur.operations.scaling import scaling
+        from tabur.worker.balancing.balancing import slots_by_queue
+        from tabur.worker.options import WorkOptions
+
+        name = connection or self.connection
+        asked = tuple(queues) or self.queues_of(name)
+        options = WorkOptions(
+            queues=asked, async_slots=concurrency or 100, thread_slots=concurrency or 10
+        )
+        return scaling(
+            self.driver_of(name),
+            asked,
+            slots=slots_by_queue(self.registry, options, default=self.settings.queue_on(name)),
+            limits=Limits(min_processes, max_processes),
+            target=target,
         )
 
     def migrate(self) -> list[str]:

@@ -47,6 +47,15 @@ class Settings:
     """Secret for signed links."""
     env: str = "production"
     attachments: Path = Path("var/attachments")
+    run: Path = Path("var/run")
+    """Where workers leave what `tabur health` reads, and the latest moment of their store, by which
+    a restored backup is told. On a disk of the host that outlives a restart."""
+    version: str = ""
+    """Of the application's code, kept with each job and each worker; such as a git hash."""
+    beat: float = 5.0
+    """Seconds between two beats of a worker."""
+    lost: float = 30.0
+    """Seconds without a beat after which other workers take over: the same for all of a store."""
     keep_completed: timedelta = timedelta(days=7)
     """How long completed and cancelled jobs stay readable; never less than an hour, so that a
     repeated dispatch or settle is still recognised. Failed jobs stay until they are removed."""
@@ -79,6 +88,19 @@ class Settings:
             object.__setattr__(self, "redis_url", _checked_redis_url(self.redis_url))
         if self.keep_completed < timedelta(hours=1):
             raise ConfigError("keep_completed must be at least an hour.")
+        for name in ("beat", "lost"):
+            object.__setattr__(self, name, _seconds(getattr(self, name), name))
+        if self.lost < 4 * self.beat:
+            raise ConfigError(
+                f"lost={self.lost:g} is too short beside beat={self.beat:g}: a worker is given "
+                "four beats at least."
+            )
+
+    @property
+    def silence(self) -> float:
+        """Seconds without a word from a store's server after which a connection is given up: so
+        few that a worker can beat on another one before it has to end its jobs."""
+        return min(10.0, max(3.0, self.lost / 3))
 
     def queue_on(self, connection: str) -> str:
         """The queue of jobs that name none."""
@@ -96,8 +118,9 @@ def from_env(env_file: str | Path | None, overrides: Mapping[str, Any]) -> Setti
     found: dict[str, Any] = {
         name: values[variable] for variable, name in _VARIABLES.items() if values.get(variable)
     }
-    if "attachments" in found:
-        found["attachments"] = Path(found["attachments"])
+    for name in ("attachments", "run"):
+        if name in found:
+            found[name] = Path(found[name])
     if "redis_url" not in found and (url := _redis_url_of_parts(values)) is not None:
         found["redis_url"] = url
     return make_settings(found | dict(overrides))
@@ -126,6 +149,10 @@ _VARIABLES = {
     "TABUR_KEY": "key",
     "TABUR_ENV": "env",
     "TABUR_ATTACHMENTS": "attachments",
+    "TABUR_RUN": "run",
+    "TABUR_VERSION": "version",
+    "TABUR_BEAT": "beat",
+    "TABUR_LOST": "lost",
 }
 
 
@@ -137,6 +164,16 @@ def _names(given: Any, setting: str) -> tuple[str, ...]:
     except (TypeError, AttributeError):
         raise ConfigError(f"{setting}={given!r}: a list of connections is needed.") from None
     return tuple(dict.fromkeys(name for name in names if name))
+
+
+def _seconds(given: Any, setting: str) -> float:
+    try:
+        seconds = float(given)
+    except (TypeError, ValueError):
+        seconds = 0.0
+    if not 0.05 <= seconds <= 3600:
+        raise ConfigError(f"{setting}={given!r}: seconds from 0.05 to 3600 are needed.")
+    return seconds
 
 
 def _check_connection(name: Any, setting: str) -> None:

@@ -3,6 +3,7 @@
 TaburError
 ├── ConfigError            settings that cannot work; says which and what to write instead
 ├── UnknownJob             a name that no job of this app bears
+│   └── NewerJob           arguments of a version that this app does not know yet
 ├── PayloadError           arguments or a result that cannot be kept; raised where they are made
 ├── IdempotencyConflict    the key was used before with another body
 ├── JobNotFound            no such id in the store (or no longer)
@@ -39,6 +40,17 @@ class UnknownJob(TaburError):
         super().__init__(
             f"No job is called {name!r} in this app. Was it renamed? Add aliases=[{name!r}] to it, "
             "or restart the workers after a deployment (tabur queue:restart)."
+        )
+        self.name = name
+
+
+class NewerJob(UnknownJob):
+    def __init__(self, name: str, version: int, code: str | None) -> None:
+        by = f" by version {code} of the application" if code else ""
+        TaburError.__init__(
+            self,
+            f"It was dispatched{by} with version {version} of the arguments of {name}, which this "
+            "worker does not know: deploy there, and restart the workers (tabur queue:restart).",
         )
         self.name = name
 

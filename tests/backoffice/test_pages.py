@@ -30,6 +30,13 @@ def test_pages_are_for_members_only(visitor: Shop, page: str) -> None:
     assert visitor.client.get(page, headers=JSON).status_code == 401
 
 
+def test_probes_need_no_account(visitor: Shop) -> None:
+    assert visitor.client.get("/health/live").status_code == 200
+    ready = visitor.client.get("/health/ready")
+    assert ready.json() == {"status": "ready", "workers": 0}
+    assert "set-cookie" not in ready.headers
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_pages_of_an_empty_shop_say_what_to_do(shop: Shop, page: str) -> None:
     answer = shop.client.get(page)

@@ -76,6 +76,27 @@ def test_failed_jobs_of_all_connections(both: Project) -> None:
     assert "1 failed job deleted" in both.run("queue:flush").stdout
 
 
+def test_pauses_and_holds_are_of_one_connection_or_of_all(both: Project) -> None:
+    def resting() -> dict[str, list[tuple[str, str | None]]]:
+        about = both.json("about")
+        seen = {about["connection"]: about["health"], **about["others"]}
+        return {
+            name: [(each["kind"], each["queue"]) for each in health["resting"]]
+            for name, health in seen.items()
+        }
+
+    both.run("queue:pause", "redis:default")
+    both.run("queue:hold", "redis")
+    assert resting() == {"database": [], "redis": [("hold", None), ("pause", "default")]}
+    assert "[redis] default is held" in both.run("queue:monitor", "redis:default").stdout
+    both.run("queue:resume", "--all")
+    both.run("queue:pause", "--all")
+    both.run("queue:release-hold")
+    assert resting() == {"database": [("pause", None)], "redis": [("pause", None)]}
+    both.run("queue:continue", "--all")
+    assert resting() == {"database": [], "redis": []}
+
+
 def test_a_worker_works_for_one_connection(both: Project) -> None:
     (there,) = dispatch_on(both, "redis")
     (here,) = dispatch_on(both, "database")

@@ -18,6 +18,10 @@ EVERY = [
     ("queue:restart",),
     ("queue:clear",),
     ("queue:monitor", "default"),
+    ("queue:pause", "--all"),
+    ("queue:resume", "default"),
+    ("queue:hold",),
+    ("queue:release-hold",),
     ("queue:work", "--once"),
 ]
 

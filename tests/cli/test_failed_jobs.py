@@ -5,6 +5,10 @@ from __future__ import annotations
 import pytest
 
 from tabur import State
+from tabur.drivers.contract import Exchange
+from tabur.model.ids import new_token
+from tabur.model.records import Crash, ErrorInfo
+from tabur.model.states import Isolation
 from tests.cli.project import Project
 
 
@@ -70,6 +74,23 @@ def test_show_tells_of_every_attempt(project: Project, failed: list[str]) -> Non
     as_json = project.json("queue:failed:show", failed[1])
     assert [each["ending"] for each in as_json["history"]] == ["retried", "failed"]
     assert as_json["history"][1]["error"]["message"] == "no such box: box 1"
+
+
+def test_show_tells_of_a_crash(project: Project) -> None:
+    job_id = project.dispatch("send", to="x")
+    claiming = project.jobs.driver.claiming
+    claiming.exchange(
+        Exchange("host.1", token=new_token(), queues=("mail",), slots={Isolation.THREAD: 9})
+    )
+    crash = Crash(ErrorInfo("JobCrashed", "Its worker was killed by SIGKILL."))
+    assert claiming.release_worker("host.1", crash=crash) == 1
+    project.work()
+    shown = project.run("queue:failed:show", job_id).stdout
+    assert shown.index("Crashed after") < shown.index("Attempt 1: retried")
+    assert "JobCrashed: Its worker was killed by SIGKILL." in shown
+    assert "worker host.1" in shown
+    history = project.json("queue:failed:show", job_id)["history"]
+    assert [each["ending"] for each in history] == ["crashed", "retried", "failed"]
 
 
 def test_show_tells_of_owner_progress_and_files(project: Project) -> None:

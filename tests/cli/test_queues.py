@@ -52,7 +52,7 @@ def test_a_queue_known_by_what_it_held_is_no_slip(project: Project) -> None:
 def test_monitor_of_another_connection(project: Project) -> None:
     assert "'redis'" in project.error("queue:monitor", "redis:default")
     assert "Which queues?" in project.error("queue:monitor", ",", code=2)
-    assert "Which queues?" in project.error("queue:monitor", "database:", code=2)
+    assert "Which queue?" in project.error("queue:monitor", "database:", code=2)
 
 
 def test_clear_cancels_what_waits(project: Project) -> None:

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from scripts import states_table
+from scripts import simulated_day, states_table
 from tabur.jobs.options import DeclaredOptions, DispatchKeywords
 from tabur.testing.conformance import ACROSS_PROCESSES, FENCING, OBLIGATIONS
 from tests.docs.pages import ROOT
@@ -15,6 +15,12 @@ from tests.docs.pages import ROOT
 def test_the_table_of_states_is_current() -> None:
     page = states_table.PAGE.read_text(encoding="utf-8")
     assert page == states_table.current(page), "run python scripts/states_table.py"
+
+
+def test_the_picture_of_a_balanced_day_is_current() -> None:
+    picture, _ = simulated_day.day()
+    current = simulated_day.PICTURE.read_text(encoding="utf-8")
+    assert current == picture, "run python scripts/simulated_day.py"
 
 
 def test_every_option_is_in_the_table_of_options() -> None:

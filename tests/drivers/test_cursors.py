@@ -47,12 +47,20 @@ def test_it_is_found_and_kept_when_the_job_is_tried_again(url: str, subject: Sub
 
 
 def test_it_is_forgotten_with_the_job(url: str, subject: Subject) -> None:
-    one, other, moved = subject.finished(), subject.finished(), subject.put()
-    leave(url, one.id, other.id, moved.id)
+    one, other = subject.finished(), subject.finished()
+    leave(url, one.id, other.id)
     assert subject.driver.dispatching.forget_one(one.id)
     assert subject.driver.inspection.cursor(one.id) is None
-    assert subject.driver.dispatching.forget(Filter()) == 1
     assert left(url) == 1
-    assert [each.id for each in subject.driver.transfer.take_out(None, limit=9)] == [moved.id]
-    subject.driver.transfer.gone([moved.id])
+    assert subject.driver.dispatching.forget(Filter()) == 1
     assert left(url) == 0
+
+
+def test_a_job_that_has_left_one_is_not_moved_to_another_store(url: str, subject: Subject) -> None:
+    pending, begun = subject.put(), subject.put()
+    later, begun_later = (subject.put(due_at=subject.clock.ahead(60)) for _ in range(2))
+    leave(url, begun.id, begun_later.id)
+    take_out = subject.driver.transfer.take_out
+    assert [each.id for each in take_out(None, limit=9)] == [pending.id, later.id]
+    assert take_out("default", limit=9) == []
+    assert [each.id for each in subject.claim()] == [begun.id]

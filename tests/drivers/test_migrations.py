@@ -70,6 +70,7 @@ def test_tables_of_version_2_are_brought_up_while_their_workers_work(url: str) -
         made = shape(url)
         back_to_2 = (
             "ALTER TABLE job_workers DROP COLUMN version",
+            "ALTER TABLE job_workers DROP COLUMN pace",
             "DROP TABLE job_pauses",
             "DROP TABLE job_cursors",
             "DELETE FROM job_signals WHERE name = 'moment'",

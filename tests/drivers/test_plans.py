@@ -47,6 +47,8 @@ EXPECTED = {
     "complete and claim": {"*": "job_ready_claim"},
     "held": {"*": "job_ready_claimed", "mysql": "job_ready_claim"},
     "release a worker": {"*": "job_ready_claimed", "mysql": "job_ready_claim"},
+    "backlog of the crowd": {"*": "job_ready_claim"},
+    "backlog of the few": {"*": "job_ready_claim"},
     "promote": {"*": "job_waiting_due"},
     "attempts of an old one": {"*": "job_outcomes_job"},
     "retry an old one": {"*": "job_outcomes_job"},

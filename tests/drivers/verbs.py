@@ -161,6 +161,10 @@ LOOKING: Mapping[str, Verb] = {
     "count the pending": Verb(
         lambda s, _: s.driver.inspection.count(Filter(states=(State.PENDING,)), at_most=50), None
     ),
+    "backlog of the crowd": Verb(
+        lambda s, _: s.driver.inspection.backlog(CROWDED, at_most=100), None
+    ),
+    "backlog of the few": Verb(lambda s, _: s.driver.inspection.backlog(QUIET, at_most=100), None),
     "count the failed": Verb(lambda s, _: s.driver.inspection.count(_FAILED, at_most=50), None),
     "count all": Verb(lambda s, _: s.driver.inspection.count(Filter(), at_most=50), None),
     "cancel": Verb(

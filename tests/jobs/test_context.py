@@ -10,7 +10,10 @@ from uuid import UUID
 import pytest
 
 from tabur import Job, JobCancelled, JobContext, Progress, Tabur
+from tabur.drivers.memory.driver import MemoryDriver
 from tabur.jobs.context import FailJob, Reporter
+from tabur.jobs.sessions import Sessions
+from tabur.jobs.transaction import Backing
 from tabur.model.ids import new_id
 from tabur.model.records import ClaimedJob
 from tabur.model.states import Isolation
@@ -40,10 +43,13 @@ class Sync(Job[str]):
 class Watching:
     """A reporter that remembers, and calls the job back after `until` looks."""
 
+    stopping = False
+
     def __init__(self, until: int = 1_000_000) -> None:
         self.seen: list[Progress] = []
         self.files: list[tuple[Path | bytes, str, str]] = []
         self._left = until
+        self.backing = Backing(None, Sessions(MemoryDriver))
 
     def progress(self, ctx: JobContext) -> None:
         self.seen.append(ctx.last_progress)

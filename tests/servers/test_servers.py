@@ -31,7 +31,7 @@ Database = type[PostgresServer | MariaDBServer]
 @pytest.fixture
 def place(require: Callable[..., None]) -> Iterator[Path]:
     """Where the servers of one test live; it must be empty again when the test ends."""
-    require(*PROGRAMS)
+    require("postgres", "mariadbd", "mariadb-install-db", "redis-server")
     # tmp_path is closed to the accounts that servers run as when the tests run as root.
     with tempfile.TemporaryDirectory(prefix="place-") as name:
         place = Path(name)

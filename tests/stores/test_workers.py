@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tabur import State
+from tabur import JobHandle, State
 from tests.stores.places import PASSWORD
 from tests.worker.workshop import Worker, Workshop, reaches, until
 
@@ -106,6 +106,29 @@ def test_term_hands_back_what_does_not_finish(shop: Workshop) -> None:
     assert "Traceback" not in worker.output
 
 
+def test_a_paused_queue_rests_while_another_is_worked(shop: Workshop, connection: str) -> None:
+    def double(queue: str) -> JobHandle[int]:
+        handle: JobHandle[int] = shop.module.double.options(queue=queue).dispatch(n=2)
+        return handle
+
+    worker = shop.worker(f"--queue={ASIDE},urgent")
+    reaches(double(ASIDE), State.COMPLETED)
+    shop.run("queue:pause", f"{connection}:{ASIDE}", "--for=1h", "--reason=stock-taking")
+    until(lambda: f"[{ASIDE}] (stock-taking)" in worker.output)
+    resting = double(ASIDE)
+    reaches(double("urgent"), State.COMPLETED)
+    assert resting.status().state is State.PENDING
+    shop.run("queue:hold", "--reason=restored")
+    until(lambda: "restored" in worker.output)
+    shop.run("queue:continue", f"{connection}:{ASIDE}")
+    held = double("urgent")
+    shop.run("queue:release-hold", connection)
+    for each in (resting, held):
+        reaches(each, State.COMPLETED)
+    worker.stop()
+    worker.ended()
+
+
 def test_restart_ends_workers_after_what_they_run(shop: Workshop, worker: Worker) -> None:
     running = shop.module.patient.dispatch(name="restarted", seconds=1.0)
     shop.noted("restarted")
@@ -114,3 +137,29 @@ def test_restart_ends_workers_after_what_they_run(shop: Workshop, worker: Worker
     assert "Restart asked for" in worker.output
     reaches(running, State.COMPLETED)
     until(lambda: not shop.children())
+
+
+def test_a_balanced_worker_goes_where_jobs_wait_and_says_so_to_all(
+    shop: Workshop, monkeypatch: pytest.MonkeyPatch, connection: str
+) -> None:
+    monkeypatch.setenv("TABUR_BEAT", "0.2")
+    shop.jobs.dispatch_many(
+        shop.module.mark(text=f"crowd {n}").options(queue="crowded") for n in range(300)
+    )
+    options = ("--queue=crowded,quiet", "--balance", "--max-processes=4", "--target=1")
+    balanced = shop.worker(*options, "--concurrency=1", "--balance-cooldown=1")
+    until(lambda: "crowded: 1 → 3 processes: 300 waiting" in balanced.output, balanced.output)
+    assert sorted(shop.noted("crowd", 300)) == sorted(f"crowd {n}" for n in range(300))
+
+    def told() -> bool:
+        (seen,) = shop.jobs.scaling(queues=["crowded"], concurrency=1)
+        assert seen.connection == connection
+        return seen.service is not None and seen.pending == 0
+
+    until(told)
+    assert "Horizon is running" in shop.run("horizon:status")
+    assert "crowded: " in shop.run("horizon:supervisors")
+    until(lambda: "crowded: 2 → 1 process" in balanced.output, balanced.output)
+    balanced.stop()
+    balanced.ended()
+    assert len(shop.ledger("crowd")) == 300

@@ -18,11 +18,12 @@ from tabur import FunctionJob, JobContext
 from tabur.drivers.contract import Claiming
 from tabur.model.ids import id_bytes
 from tabur.model.states import Isolation
-from tabur.worker.lines import Silence
+from tabur.worker.board import Board
 from tabur.worker.options import WorkOptions
-from tabur.worker.pump import Pump
-from tabur.worker.reports import StoreReporter
-from tabur.worker.slots import LoopSlots, ThreadSlots
+from tabur.worker.running.lines import Silence
+from tabur.worker.running.pump import Pump
+from tabur.worker.running.reports import StoreReporter
+from tabur.worker.running.slots import LoopSlots, ThreadSlots
 from tests.dispatch.shops import ORDER, Server, Shop
 
 #: How a job may have its transaction: by SQLAlchemy's names of engines and clients.
@@ -140,6 +141,7 @@ class Bench(Shop):
             worker,
             StoreReporter(runtime, worker),
             Silence(),
+            board=Board(),
         )
         loop = LoopSlots(4, runtime.scope, pump.done)
         threads = ThreadSlots(4, runtime.scope, pump.done)

@@ -12,8 +12,8 @@ from tabur.drivers.contract import Claiming, Exchange
 from tabur.model.ids import new_token
 from tabur.model.states import Isolation
 from tabur.worker.options import WorkOptions
-from tabur.worker.reports import StoreReporter
-from tabur.worker.run import completed, prepare
+from tabur.worker.running.reports import StoreReporter
+from tabur.worker.running.run import completed, prepare
 from tests.dispatch.shops import ORDER
 from tests.transactions.bench import Bench, on_servers, taken
 

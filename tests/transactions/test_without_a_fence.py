@@ -16,11 +16,12 @@ from sqlalchemy.pool import NullPool
 from servers.redis import RedisServer
 from tabur import ConfigError, FunctionJob, JobContext, State, Tabur
 from tabur.model.states import Isolation
-from tabur.worker.lines import Silence
+from tabur.worker.board import Board
 from tabur.worker.options import WorkOptions
-from tabur.worker.pump import Pump
-from tabur.worker.reports import StoreReporter
-from tabur.worker.slots import ThreadSlots
+from tabur.worker.running.lines import Silence
+from tabur.worker.running.pump import Pump
+from tabur.worker.running.reports import StoreReporter
+from tabur.worker.running.slots import ThreadSlots
 from tests.dispatch.shops import ORDER
 from tests.transactions.bench import nothing
 
@@ -75,7 +76,9 @@ colours = pytest.mark.parametrize("declare", [declare, declare_async], ids=["wit
 def work(jobs: Tabur) -> None:
     runtime = jobs.runtime
     reporter = StoreReporter(runtime, "w1")
-    pump = Pump(runtime, WorkOptions(stop_when_empty=True), "w1", reporter, Silence())
+    pump = Pump(
+        runtime, WorkOptions(stop_when_empty=True), "w1", reporter, Silence(), board=Board()
+    )
     slots = ThreadSlots(2, runtime.scope, pump.done)
     pump.run({Isolation.THREAD: slots})
     slots.close()

@@ -83,6 +83,39 @@ class Hooked(Job[None], tries=2):
         note("failed()", self.text, type(error).__name__, ctx.attempt)
 
 
+def note_failure(ctx: JobContext, error: BaseException) -> None:
+    info = getattr(error, "info", None)  # of one that came out of another process
+    kind = info.type.rpartition(".")[2] if info else type(error).__name__
+    note("failed()", ctx.name, kind)
+
+
+@jobs.register
+class Deadly(Job[None]):
+    def handle(self, ctx: JobContext) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    def failed(self, ctx: JobContext, error: BaseException) -> None:
+        note_failure(ctx, error)
+
+
+@jobs.register
+class Endless(Job[None], timeout=0.4):
+    def handle(self, ctx: JobContext) -> None:
+        time.sleep(60)
+
+    def failed(self, ctx: JobContext, error: BaseException) -> None:
+        note_failure(ctx, error)
+
+
+@jobs.register
+class EndlessLight(Job[None], timeout=0.4):
+    async def handle(self, ctx: JobContext) -> None:
+        await asyncio.sleep(60)
+
+    def failed(self, ctx: JobContext, error: BaseException) -> None:
+        note_failure(ctx, error)
+
+
 @jobs.job()
 def patient(ctx: JobContext, seconds: float = 60) -> str:
     note("patient", ctx.attempt)

@@ -11,12 +11,13 @@ from tabur import State, Tabur
 from tabur.drivers.contract import Claiming, Exchange, Exchanged
 from tabur.errors import StoreUnavailable
 from tabur.model.states import Isolation
-from tabur.worker import pump as pumping
-from tabur.worker.lines import Silence
+from tabur.worker.board import Board
 from tabur.worker.options import WorkOptions
-from tabur.worker.pump import Pump
-from tabur.worker.reports import StoreReporter
-from tabur.worker.slots import ThreadSlots
+from tabur.worker.running import pump as pumping
+from tabur.worker.running.lines import Silence
+from tabur.worker.running.pump import Pump
+from tabur.worker.running.reports import StoreReporter
+from tabur.worker.running.slots import ThreadSlots
 
 
 class Unreliable:
@@ -52,7 +53,7 @@ def work(monkeypatch: pytest.MonkeyPatch) -> Callable[[Tabur], None]:
         """Until nothing is left."""
         runtime = app.runtime
         options = WorkOptions(stop_when_empty=True)
-        pump = Pump(runtime, options, "worker", StoreReporter(runtime), Silence())
+        pump = Pump(runtime, options, "worker", StoreReporter(runtime), Silence(), board=Board())
         slots = ThreadSlots(10, runtime.scope, pump.done)
         pump.run({Isolation.THREAD: slots})
         slots.close()

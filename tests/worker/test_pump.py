@@ -14,11 +14,12 @@ from tabur import Tabur
 from tabur.drivers.contract import Exchange, Exchanged
 from tabur.model.ids import new_token
 from tabur.model.states import Isolation
-from tabur.worker import pump as pumping
+from tabur.worker.board import Board
 from tabur.worker.options import WorkOptions
-from tabur.worker.pump import Pump
-from tabur.worker.reports import StoreReporter
-from tabur.worker.slots import ThreadSlots
+from tabur.worker.running import pump as pumping
+from tabur.worker.running.pump import Pump
+from tabur.worker.running.reports import StoreReporter
+from tabur.worker.running.slots import ThreadSlots
 
 
 class Silent:
@@ -30,7 +31,7 @@ class Silent:
 @contextmanager
 def pumping_in_a_thread(jobs: Tabur) -> Iterator[None]:
     options = WorkOptions(sleep=0.02)
-    pump = Pump(jobs.runtime, options, "w1", StoreReporter(jobs.runtime), Silent())
+    pump = Pump(jobs.runtime, options, "w1", StoreReporter(jobs.runtime), Silent(), board=Board())
     slots = ThreadSlots(2, jobs.runtime.scope, pump.done)
     thread = threading.Thread(target=pump.run, args=({Isolation.THREAD: slots},))
     thread.start()
@@ -100,3 +101,31 @@ def _until(condition: object) -> None:
     while not condition():
         assert monotonic() < deadline
         sleep(0.01)
+
+
+def test_what_is_claimed_while_it_is_told_to_stop_is_handed_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    jobs = Tabur(connection="memory")
+    ran: list[int] = []
+
+    @jobs.job()
+    def note(n: int) -> None:
+        ran.append(n)
+
+    handles = [note.dispatch(n=n) for n in range(3)]
+    options = WorkOptions(sleep=0.02)
+    pump = Pump(jobs.runtime, options, "w1", StoreReporter(jobs.runtime), Silent(), board=Board())
+    exchange = jobs.driver.claiming.exchange
+
+    def stop_meanwhile(turn: Exchange) -> Exchanged:
+        answer = exchange(turn)
+        pump.stop("test")
+        return answer
+
+    monkeypatch.setattr(jobs.driver.claiming, "exchange", stop_meanwhile)
+    pump.run({Isolation.THREAD: ThreadSlots(2, jobs.runtime.scope, pump.done)})
+    assert ran == []
+    assert [each.status().state for each in handles] == ["pending"] * 3
+    assert [each.status().attempt for each in handles] == [0] * 3
+    assert jobs.driver.claiming.holders() == []

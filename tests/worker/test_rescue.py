@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from tabur.drivers.contract import Exchange
 from tabur.drivers.memory.driver import MemoryDriver
-from tabur.model.records import WorkerRecord
-from tabur.worker.rescue import LOST_AFTER, Observations
+from tabur.model.ids import new_id, new_token
+from tabur.model.records import NewJob, WorkerRecord
+from tabur.model.states import Isolation
+from tabur.worker.supervision.rescue import Lost, Observations
+
+LOST_AFTER = 30.0
 
 
 class Scene:
@@ -14,13 +19,13 @@ class Scene:
         self.now = 1000.0
         self.driver = MemoryDriver()
         self.driver.workers.register(WorkerRecord("other", "elsewhere", 7, started_at=0))
-        self.observed = Observations(self.driver, clock=lambda: self.now)
+        self.observed = Observations(self.driver, lost_after=LOST_AFTER, clock=lambda: self.now)
 
     def look(self, *, after: float, beat: bool = False) -> list[str]:
         self.now += after
         if beat:
             self.driver.workers.beat(["other"])
-        return self.observed.lost(except_for=["me"])
+        return [each.worker for each in self.observed.lost(except_for=["me"])]
 
 
 def test_a_worker_that_beats_is_never_lost() -> None:
@@ -64,3 +69,30 @@ def test_its_own_children_are_not_its_business() -> None:
     scene.driver.workers.register(WorkerRecord("me", "here", 8, started_at=0))
     for _ in range(20):
         assert "me" not in scene.look(after=10)
+
+
+def test_claims_of_a_worker_that_nobody_knows_are_found_too() -> None:
+    """Who was found lost while it slept, went on, and died."""
+    scene = Scene()
+    driver = scene.driver
+    driver.workers.remove("other")
+    job = NewJob(new_id(), "send", "mail", Isolation.THREAD, b"{}", created_at=0)
+    driver.dispatching.dispatch([job])
+    turn = Exchange("other", token=new_token(), queues=("mail",), slots={Isolation.THREAD: 1})
+    assert driver.claiming.exchange(turn).claimed
+    found = [scene.look(after=5) for _ in range(20)]
+    assert ["other"] in found
+    assert found.index(["other"]) >= LOST_AFTER / 5
+
+
+def test_it_tells_at_which_beat_a_worker_stood_still() -> None:
+    scene = Scene()
+    scene.look(after=5, beat=True)
+    looks = []
+    for _ in range(7):
+        scene.now += 5
+        looks.append(scene.observed.lost(except_for=[]))
+    assert looks[-1] == [Lost("other", 1)]
+    scene.driver.workers.beat(["other"])
+    assert not scene.driver.workers.remove("other", beats=1), "it has just beaten"
+    assert scene.driver.workers.remove("other", beats=2)

@@ -89,6 +89,18 @@ def test_jobs_of_a_killed_child_run_again_soon_and_uncharged(shop: Workshop) -> 
         handle.cancel()
 
 
+def test_a_worker_whose_children_die_young_goes_on(shop: Workshop) -> None:
+    """The next one starts after a pause, in which there is none at all."""
+    worker = shop.worker()
+    for _ in range(3):
+        (child,) = until(shop.children)
+        os.kill(child.pid, signal.SIGKILL)
+        until(lambda: child.id not in {each.id for each in shop.children()})  # noqa: B023  # at once
+    shop.module.quick.dispatch(n=1)
+    shop.noted("quick")
+    assert worker.process.poll() is None
+
+
 def test_what_a_killed_supervisor_leaves_stops_by_itself(shop: Workshop) -> None:
     shop.module.patient_alone.dispatch()
     worker = shop.worker("--grace=0.2")
@@ -115,6 +127,21 @@ def test_a_job_that_kills_its_process_is_poison_after_three_and_harms_no_neighbo
     assert neighbour.status().attempt == 1
     until(lambda: len({*shop.ledger("quick")}) == 20)
     assert "killed by SIGSEGV" in worker.output
+
+
+@pytest.mark.parametrize(
+    ("job", "error"),
+    [("Deadly", "JobCrashed"), ("Endless", "JobTimedOut"), ("EndlessLight", "JobTimedOut")],
+)
+def test_failed_is_called_after_crashes_and_timeouts_too(
+    shop: Workshop, job: str, error: str
+) -> None:
+    handle = getattr(shop.module, job)().dispatch()
+    shop.worker()
+    with pytest.raises(JobFailed) as failed:
+        handle.wait(40)
+    assert failed.value.error_type.endswith(error)
+    assert shop.ledger("failed()") == [f"failed() {job} {error}"]
 
 
 # timeouts

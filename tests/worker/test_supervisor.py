@@ -16,12 +16,17 @@ from tabur import State
 from tabur.errors import StoreUnavailable
 from tabur.model.records import WorkerRecord
 from tabur.worker.options import WorkOptions
-from tabur.worker.supervisor import Supervisor
+from tabur.worker.supervision.folder import About, RunFolder
+from tabur.worker.supervision.supervisor import Supervisor
 from tests.worker.workshop import CEILING, Workshop, reaches, until
 
+ABOUT = About(os.getpid(), "shop:jobs", "database", ("default",), 1, 1.0)
 
-def supervisor(shop: Workshop, said: list[str]) -> Supervisor:
-    options = WorkOptions(output="quiet", grace=1.0)
+
+def supervisor(
+    shop: Workshop, said: list[str], *, beat: float = 5.0, lost: float = 30.0
+) -> Supervisor:
+    options = WorkOptions(output="quiet", grace=1.0, beat=beat, lost=lost)
     return Supervisor(
         f"{shop.name}:jobs",
         shop.jobs.driver,
@@ -29,6 +34,8 @@ def supervisor(shop: Workshop, said: list[str]) -> Supervisor:
         warm=False,
         prune=lambda: None,
         say=said.append,
+        folder=RunFolder(shop.folder / "run", ABOUT),
+        store="jobs",
     )
 
 

@@ -54,8 +54,8 @@ class Workshop:
         self.module = import_module(self.name)
         return self.module
 
-    def worker(self, *options: str) -> Worker:
-        worker = Worker(self, options)
+    def worker(self, *options: str, command: str = "queue:work") -> Worker:
+        worker = Worker(self, (command, *options))
         self.workers.append(worker)
         return worker
 
@@ -110,11 +110,11 @@ class Workshop:
 class Worker:
     """`tabur queue:work` as a process of its own; what it prints goes to a file."""
 
-    def __init__(self, shop: Workshop, options: tuple[str, ...]) -> None:
+    def __init__(self, shop: Workshop, arguments: tuple[str, ...]) -> None:
         self._file = shop.folder / f"worker-{len(shop.workers)}.txt"
         with self._file.open("wb") as out:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "tabur", "queue:work", *options],
+                [sys.executable, "-m", "tabur", *arguments],
                 cwd=shop.folder,
                 env=os.environ | shop.environment,
                 stdout=out,

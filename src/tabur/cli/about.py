@@ -13,7 +13,7 @@ import msgspec
 
 from tabur.cli.group import Command, Session
 from tabur.cli.opening import open_at
-from tabur.cli.printing import dotted, json, moment
+from tabur.cli.printing import dotted, json, moment, told
 from tabur.errors import ConfigError, TaburError
 from tabur.operations.health import health, ignored_settings
 from tabur.operations.results import Health, Problem, WorkerSeen
@@ -169,6 +169,7 @@ def _print_store(seen: Health, of: str = "") -> None:
         }
         or {"Unfinished jobs": "none"},
     )
+    _section(f"Resting{of}", {each.name: told(each) for each in seen.resting})
 
 
 def _section(title: str, rows: dict[str, Any]) -> None:

@@ -11,6 +11,7 @@ from tabur.cli.group import Command, Session
 from tabur.cli.opening import open_app
 from tabur.cli.printing import dotted, info, json, json_list, moment, table
 from tabur.errors import JobNotFound, TaburError
+from tabur.model.outcome import Ending
 from tabur.operations.acting import Acting
 from tabur.operations.reading import Reading
 from tabur.operations.results import AttemptShown, JobShown
@@ -173,10 +174,10 @@ def _describe(job: JobShown) -> None:
 def _describe_attempt(attempt: AttemptShown) -> None:
     spent = "" if attempt.seconds is None else f" after {attempt.seconds:.2f} s"
     worker = f", worker {attempt.worker}" if attempt.worker else ""
-    click.echo(
-        f"\n  Attempt {attempt.attempt}: {attempt.ending}{spent}, "
-        f"{moment(attempt.ended_at)}{worker}"
-    )
+    # A crash spends no attempt: there may be several beside one number.
+    crashed = attempt.ending == Ending.CRASHED
+    head = "Crashed" if crashed else f"Attempt {attempt.attempt}: {attempt.ending}"
+    click.echo(f"\n  {head}{spent}, {moment(attempt.ended_at)}{worker}")
     if attempt.error is None:
         return
     click.secho(f"  {attempt.error.type}: {attempt.error.message}", fg="red")

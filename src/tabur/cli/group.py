@@ -18,16 +18,31 @@ from tabur.errors import TaburError
 #: stand here so that `tabur --help` imports none of the modules.
 SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     "Set up": {
-        "about": ("about:about", "Show versions, the store, the workers, and what is wrong."),
+        "about": ("about:about", "Show versions, stores, workers, and what is wrong."),
         "make:job": ("make:job", "Write a new job from a template."),
         "migrate": ("schema:migrate", "Make Tabur's tables, or bring them up to date."),
     },
     "Workers": {
         "queue:work": ("work:work", "Run jobs until stopped."),
         "queue:restart": ("queues:restart", "Let the workers stop after what they run."),
+        "health": ("health:health", "Tell whether this host's workers are well, for probes."),
+        "queue:hold": ("pausing:hold", "Let no worker take any job, as after a restore."),
+        "queue:release-hold": ("pausing:release_hold", "End the hold."),
+    },
+    "Horizon": {
+        "horizon": ("horizon:horizon", "Work all queues, each with the processes that it needs."),
+        "horizon:status": ("horizon:status", "Tell whether workers run, and on which queues."),
+        "horizon:supervisors": ("horizon:list_supervisors", "List the supervisors of all hosts."),
+        "horizon:pause": ("horizon:pause", "Let workers take nothing from any queue."),
+        "horizon:continue": ("horizon:resume", "End that."),
+        "horizon:terminate": ("horizon:terminate", "Let the workers stop after what they run."),
     },
     "Queues": {
         "queue:monitor": ("queues:monitor", "Show how full queues are; fails above a limit."),
+        "queue:metrics": ("metrics:metrics", "Show how many processes each queue needs."),
+        "queue:pause": ("pausing:pause", "Let workers take nothing from a queue."),
+        "queue:resume": ("pausing:resume", "End a pause."),
+        "queue:continue": ("pausing:resume", "The same, as Laravel calls it."),
         "queue:clear": ("queues:clear", "Cancel all that waits on a queue."),
         "queue:move": ("move:move", "Move what waits to another connection."),
     },

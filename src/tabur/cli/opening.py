@@ -14,6 +14,7 @@ from tabur.worker.load import find_app, load_app
 
 if TYPE_CHECKING:
     from tabur.app import Tabur
+    from tabur.drivers.contract import Driver
 
 _OURS = str(Path(__file__).parents[1])
 _STDLIB = str(Path(traceback.__file__).parent)
@@ -49,6 +50,15 @@ def connection_of(app: Tabur, given: str | None) -> str:
     known = ", ".join(app.connections)
     todo = "Set REDIS_URL." if name == "redis" else "Set QUEUE_CONNECTION or QUEUE_CONNECTIONS."
     raise ConfigError(f"This app has no connection {name!r}; there are: {known}. {todo}")
+
+
+def queue_of(app: Tabur, given: str) -> tuple[Driver, str]:
+    """The store and the name of the queue that `[CONNECTION:]QUEUE` means. Raises UsageError,
+    ConfigError."""
+    connection, colon, queue = given.strip().rpartition(":")
+    if not queue:
+        raise click.UsageError("Which queue? Write default, or redis:default.")
+    return app.driver_of(connection_of(app, connection if colon else None)), queue
 
 
 def declared_queues(app: Tabur) -> set[str]:

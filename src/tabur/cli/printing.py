@@ -11,6 +11,8 @@ from typing import Any
 import click
 import msgspec
 
+from tabur.operations.results import Resting
+
 
 def info(text: str) -> None:
     """`  INFO  text`, with air around it."""
@@ -63,6 +65,15 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 def moment(value: datetime | None) -> str:
     """In the reader's own time zone, to the second."""
     return value.astimezone().strftime("%Y-%m-%d %H:%M:%S") if value else "-"
+
+
+def told(resting: Resting) -> str:
+    """`paused until 2026-11-22 19:24:36: the bank is away`."""
+    if resting.kind == "hold":
+        word = f"held since {moment(resting.since)}"
+    else:
+        word = f"paused until {moment(resting.until)}" if resting.until else "paused"
+    return f"{word}: {resting.reason}" if resting.reason else word
 
 
 def _width() -> int:

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 import click
 
 from tabur.cli.group import Command, Session
-from tabur.cli.opening import connection_of, declared_queues, open_app
-from tabur.cli.printing import info, json, table
+from tabur.cli.opening import connection_of, declared_queues, open_app, queue_of
+from tabur.cli.printing import info, json, table, told
 from tabur.operations.acting import Acting
 from tabur.operations.reading import DEFAULT_THRESHOLD, Reading
 from tabur.operations.results import QueueLevel
@@ -72,15 +72,12 @@ def monitor(session: Session, queues: str, threshold: int, as_json: bool) -> Non
     app = open_app(session)
     levels: list[QueueLevel] = []
     for part in filter(None, (each.strip() for each in queues.split(","))):
-        connection, colon, queue = part.rpartition(":")
-        if not queue:
-            raise _which_queues()
-        driver = app.driver_of(connection_of(app, connection if colon else None))
+        driver, queue = queue_of(app, part)
         levels += Reading(driver).levels(
             [queue], threshold=threshold, declared=declared_queues(app)
         )
     if not levels:
-        raise _which_queues()
+        raise click.UsageError("Which queues? Write database:default,high.")
     if as_json:
         json(levels)
     else:
@@ -88,12 +85,11 @@ def monitor(session: Session, queues: str, threshold: int, as_json: bool) -> Non
             ("Queue", "Size", "Pending", "Delayed", "Reserved", "Oldest pending", "Status"),
             [_row(level) for level in levels],
         )
+        for level in levels:
+            if level.resting is not None:
+                click.echo(f"  [{level.connection}] {level.queue} is {told(level.resting)}")
     if any(level.status == "ALERT" for level in levels):
         raise SystemExit(ALERT)
-
-
-def _which_queues() -> click.UsageError:
-    return click.UsageError("Which queues? Write database:default,high.")
 
 
 def _row(level: QueueLevel) -> tuple[str, ...]:

@@ -2,74 +2,43 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
-from math import isfinite
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from tabur.cli.balancing import balance, balancing_options, check_together
 from tabur.cli.group import Command, Session
 from tabur.cli.opening import connection_of, declared_queues, open_at
+from tabur.cli.values import COUNT, SECONDS, WAITS
 from tabur.drivers.contract import Driver, Relaying
 from tabur.errors import ConfigError
 from tabur.jobs.options import check_name
 from tabur.maintenance.retention import prune
-from tabur.model.retry import Backoff, Policy, parse_backoff
+from tabur.model.retry import Policy
 from tabur.model.states import Isolation
+from tabur.worker.balancing.balancing import slots_by_queue
 from tabur.worker.load import find_app
 from tabur.worker.options import WorkOptions
-from tabur.worker.supervisor import Supervisor
+from tabur.worker.stacks import dump_stacks_on_signal
+from tabur.worker.supervision.folder import About, RunFolder
+from tabur.worker.supervision.supervisor import Supervisor
 
 if TYPE_CHECKING:
     from tabur.app import Tabur
 
 #: Seconds between two looks into the outbox, for what its dispatcher did not live to relay.
 RELAY = 1.0
-_LONGEST = 10 * 365 * 86_400.0
-
-
-class _Seconds(click.ParamType[float]):
-    name = "seconds"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        try:
-            seconds = float(value)
-        except ValueError:
-            seconds = -1.0
-        if not isfinite(seconds) or not 0 <= seconds <= _LONGEST:
-            self.fail(f"{value!r} is no number of seconds, such as 30 or 0.5.", param, ctx)
-        return seconds
-
-
-class _Waits(click.ParamType[Backoff]):
-    name = "seconds,…"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> Backoff:
-        try:
-            waits = [float(part) for part in str(value).split(",")]
-            return parse_backoff(waits if len(waits) > 1 else waits[0])
-        except (ValueError, ConfigError):
-            self.fail(f"{value!r} is not understood; write 30, or a list: 30,60,120.", param, ctx)
-
-
-SECONDS, WAITS, COUNT = _Seconds(), _Waits(), click.IntRange(0, 10**9)
 
 
 @click.command("queue:work", cls=Command)
 @click.argument("connection", required=False)
 @click.option("--queue", metavar="NAME,…", help="Queues in strict order: high,default.")
-@click.option(
-    "--processes",
-    type=click.IntRange(1, 256),
-    default=1,
-    show_default=True,
-    help="Worker processes.",
-)
+@click.option("--processes", type=click.IntRange(1, 256), help="Worker processes. [1]")
+@balancing_options
 @click.option(
     "--concurrency",
     type=click.IntRange(1, 10_000),
@@ -104,6 +73,19 @@ SECONDS, WAITS, COUNT = _Seconds(), _Waits(), click.IntRange(0, 10**9)
 @click.option("--memory", type=COUNT, default=0, help="Replace a process above so many MB.")
 @click.option("--once", is_flag=True, help="Run one job, then stop.")
 @click.option("--stop-when-empty", is_flag=True, help="Stop when nothing is left to run.")
+@click.option(
+    "--stop-when-empty-for",
+    type=SECONDS,
+    default=0.0,
+    help="Stop when nothing was left for so long.",
+)
+@click.option(
+    "--unknown-for",
+    type=SECONDS,
+    default=600.0,
+    show_default=True,
+    help="Leave jobs that this app does not know to other workers for so long; then they fail.",
+)
 @click.option("--name", help="A name for this worker, in its first line.")
 @click.option("--daemon", is_flag=True, help="Accepted, without effect: it always is one.")
 @click.option("--force", is_flag=True, help="Accepted, without effect: no maintenance mode here.")
@@ -114,13 +96,20 @@ def work(session: Session, /, connection: str | None, **given: Any) -> None:
     """Run jobs until stopped.
 
     Ctrl-C or SIGTERM: finish what runs, then stop; a second time: stop now, what was cut off runs
-    again. With -v each line also has the job's id, connection, queue and the memory in use.
+    again. USR2: claim nothing, until CONT. USR1: print the stacks of all threads. With -v each line
+    also has the job's id, connection, queue and the memory in use.
     """
+    check_together(given)
+    run(session, connection, given)
+
+
+def run(session: Session, connection: str | None, given: dict[str, Any]) -> NoReturn:
+    """Work as the options say that were `given`; ends the process."""
     spec = find_app(session.app)
     app = open_at(spec)
     driver = _driver(app, connection_of(app, connection))
     options = _options(app, driver.name, given, verbose=session.verbose)
-    driver.check()
+    told = driver.check()
     if isinstance(driver, Relaying):
         driver.keep_relaying(RELAY)
     supervisor = Supervisor(
@@ -130,19 +119,56 @@ def work(session: Session, /, connection: str | None, **given: Any) -> None:
         warm=any(each.isolation is Isolation.PROCESS for each in app.registry),
         prune=lambda: prune(driver, [*app.drivers, driver], app.settings),
         say=_say,
+        folder=_folder(app, spec, driver, options),
+        store=str(told["store"]),
+        version=app.settings.version,
+        slots=slots_by_queue(app.registry, options, default=app.settings.queue_on(driver.name)),
     )
-
-    def stop(number: int, frame: Any) -> None:
-        supervisor.stop("interrupted")
-
-    for each in ("SIGTERM", "SIGINT", "SIGQUIT"):
-        if hasattr(signal, each):
-            signal.signal(getattr(signal, each), stop)
+    obey(supervisor)
     if options.output == "lines":
         _announce(app, options, given["name"])
     code = supervisor.run()
     app.close()
     sys.exit(code)
+
+
+def obey(supervisor: Supervisor) -> None:
+    """Let signals reach the supervisor, those that this system knows."""
+
+    def stop(number: int, frame: Any) -> None:
+        supervisor.stop(signal.Signals(number).name)
+
+    def pause(number: int, frame: Any) -> None:
+        supervisor.pause()
+
+    def resume(number: int, frame: Any) -> None:
+        supervisor.resume()
+
+    handlers = dict.fromkeys(("SIGTERM", "SIGINT", "SIGQUIT", "SIGBREAK"), stop)
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        handlers["SIGHUP"] = stop  # the terminal is gone; under nohup it is ignored
+    for name, handler in (handlers | {"SIGUSR2": pause, "SIGCONT": resume}).items():
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), handler)
+    dump_stacks_on_signal(supervisor.dump)
+
+
+def _folder(app: Tabur, spec: str, driver: Driver, options: WorkOptions) -> RunFolder:
+    about = About(
+        os.getpid(),
+        spec,
+        driver.name,
+        options.queues,
+        sum(options.groups.values()),
+        pause=max(options.sleep, options.rest),
+        beat=options.beat,
+    )
+    folder = RunFolder(app.settings.run, about)
+    if not folder.is_seen:
+        _say(
+            f"Note: {app.settings.run} cannot be written; `tabur health` will not see this worker."
+        )
+    return folder
 
 
 def _driver(app: Tabur, connection: str) -> Driver:
@@ -163,10 +189,13 @@ def _driver(app: Tabur, connection: str) -> Driver:
 def _options(app: Tabur, connection: str, given: dict[str, Any], *, verbose: bool) -> WorkOptions:
     concurrency = given["concurrency"]
     queues: str = given["queue"] or app.settings.queue_on(connection)
-    names = [name.strip() for name in queues.split(",")]
+    names = [check_name(name.strip(), "--queue") for name in queues.split(",")]
+    balanced = balance(names, given) if given["balance"] == "auto" else None
     return WorkOptions(
-        queues=tuple(dict.fromkeys(check_name(name, "--queue") for name in names)),
-        processes=1 if given["once"] else given["processes"],
+        queues=tuple(dict.fromkeys(names if balanced is None else balanced.limits)),
+        processes=1 if given["once"] else given["processes"] or 1,
+        divided=given["balance"] == "simple",
+        balance=balanced,
         async_slots=concurrency or 100,
         thread_slots=concurrency or 10,
         policy=Policy(tries=given["tries"], backoff=given["backoff"]),
@@ -179,6 +208,10 @@ def _options(app: Tabur, connection: str, given: dict[str, Any], *, verbose: boo
         memory=given["memory"],
         once=given["once"],
         stop_when_empty=given["stop_when_empty"],
+        stop_when_empty_for=given["stop_when_empty_for"],
+        unknown_for=given["unknown_for"],
+        beat=app.settings.beat,
+        lost=app.settings.lost,
         output="json" if given["as_json"] else "quiet" if given["quiet"] else "lines",
         verbose=verbose,
     )
@@ -188,6 +221,8 @@ def _announce(app: Tabur, options: WorkOptions, name: str | None) -> None:
     queues = ",".join(options.queues)
     called = f" as [{name}]" if name else ""
     _say(f"Processing jobs from the [{queues}] {'queues' if ',' in queues else 'queue'}{called}.")
+    if options.balance is not None:
+        _say(f"Balancing: {options.balance}.")
     declared = declared_queues(app)
     for queue in options.queues:
         if queue not in declared:
@@ -196,4 +231,5 @@ def _announce(app: Tabur, options: WorkOptions, name: str | None) -> None:
 
 
 def _say(text: str) -> None:
-    click.echo(f"  {text}", err=True)
+    with suppress(OSError):  # the terminal is gone
+        click.echo(f"  {text}", err=True)

@@ -19,11 +19,13 @@ from tabur.model.outcome import Settled, Transition
 from tabur.model.records import (
     Attachment,
     Attempt,
+    Backlog,
     ClaimedJob,
     Crash,
     JobRecord,
     NewJob,
     Owner,
+    Pace,
     Pause,
     Progress,
     QueueSize,
@@ -151,6 +153,9 @@ class Claiming(Protocol):
         """Id and token of everything that `worker` holds by the store's account: now and then a
         child compares it with what it runs, and hands back the rest."""
 
+    def holders(self) -> Sequence[str]:
+        """The names of all workers that hold something, registered or not."""
+
     def attach(self, job_id: bytes, token: bytes, attachment: Attachment) -> bool:
         """Record a file of a running job; False where the claim has moved on. The same `n` again
         replaces it."""
@@ -166,7 +171,8 @@ class Transfer(Protocol):
     def take_out(self, queue: str | None, *, limit: int) -> Sequence[NewJob]:
         """Take out at most `limit` jobs that wait, pending before scheduled (retries among them),
         of one queue or of all; with the counters of attempts before. Not what is blocked: what
-        unblocks it is here. Empty: there is nothing left to take."""
+        unblocks it is here. Nor what has left a checkpoint: it would begin anew elsewhere, and do
+        twice what it did here. Empty: there is nothing left to take."""
 
     def taken_out(self) -> Sequence[NewJob]:
         """What stands taken out, by whoever began and did not finish; a thousand at most."""
@@ -183,12 +189,17 @@ class Workers(Protocol):
 
     def register(self, worker: WorkerRecord) -> None: ...
 
-    def beat(self, workers: Sequence[str]) -> None:
-        """Count one up on each; one that was removed meanwhile is not brought back."""
+    def beat(self, workers: Sequence[str]) -> int:
+        """Count one up on each; one that was removed meanwhile is not brought back. Answers how
+        many of them are known."""
+
+    def tell(self, paces: Mapping[str, Pace]) -> None:
+        """Keep how fast workers are, until the next time; of one that was removed, nothing."""
 
     def list(self) -> Sequence[WorkerRecord]: ...
 
-    def remove(self, worker: str) -> None: ...
+    def remove(self, worker: str, *, beats: int | None = None) -> bool:
+        """With `beats`, only if its counter still stands there. Answers whether it was removed."""
 
 
 class Control(Protocol):
@@ -236,6 +247,10 @@ class Inspection(Protocol):
     def queues(self) -> Sequence[QueueSize]:
         """Every queue that holds an unfinished job, by name."""
 
+    def backlog(self, queue: str, *, at_most: int) -> Backlog:
+        """What is pending on one queue, counted no further than `at_most`; the cost does not depend
+        on what else there is, so that a supervisor may ask every few seconds."""
+
     def attempts(self, job_id: bytes) -> Sequence[Attempt]:
         """Every ended attempt, oldest first."""
 
@@ -268,6 +283,10 @@ class Driver(Protocol):
     workers: Workers
     control: Control
     inspection: Inspection
+
+    def now(self) -> int:
+        """The store's clock. It is asked every few seconds, and carried on in between by a clock
+        that nobody sets. Raises StoreUnavailable."""
 
     def listen(self) -> Listener: ...
 

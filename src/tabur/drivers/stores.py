@@ -52,7 +52,7 @@ def _open(connection: str, settings: Settings) -> Driver:
     if connection == "database":
         from tabur.drivers.database.driver import DatabaseDriver
 
-        return DatabaseDriver(settings.database_url)
+        return DatabaseDriver(settings.database_url, silence=settings.silence)
     if connection == "redis":
         return _with_outbox(_open_redis(settings), f"redis {settings.redis_prefix}", settings)
     from tabur.drivers.memory.driver import MemoryDriver
@@ -75,6 +75,7 @@ def _open_redis(settings: Settings) -> Driver:
         prefix=settings.redis_prefix,
         durability=settings.redis_durability,
         replicas=settings.redis_replicas,
+        timeout=settings.silence,
     )
 
 

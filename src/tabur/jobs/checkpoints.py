@@ -6,16 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 from tabur.errors import ClaimLost, ConfigError
 from tabur.jobs.sessions import async_connection_of, connection_of, is_async
-from tabur.jobs.settling import is_lost, own_settle_of
+from tabur.jobs.settling import RunningJob, is_lost, own_settle_of
 from tabur.model.codec import encode_cursor
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-    from tabur.jobs.context import JobContext
 
-
-def checkpoint(ctx: JobContext, session: Any, cursor: Any) -> None:
+def checkpoint(ctx: RunningJob, session: Any, cursor: Any) -> None:
     raw = encode_cursor(cursor)
     if is_async(session):
         raise ConfigError(
@@ -30,7 +28,7 @@ def checkpoint(ctx: JobContext, session: Any, cursor: Any) -> None:
         raise
 
 
-async def checkpoint_async(ctx: JobContext, session: Any, cursor: Any) -> None:
+async def checkpoint_async(ctx: RunningJob, session: Any, cursor: Any) -> None:
     import asyncio
 
     raw = encode_cursor(cursor)
@@ -48,7 +46,7 @@ async def checkpoint_async(ctx: JobContext, session: Any, cursor: Any) -> None:
         raise
 
 
-def _keep_in(ctx: JobContext, connection: Connection, cursor: bytes) -> None:
+def _keep_in(ctx: RunningJob, connection: Connection, cursor: bytes) -> None:
     state, backing = own_settle_of(ctx), ctx.backing
     if state.lost:
         raise ClaimLost(ctx.job_id)

@@ -53,6 +53,10 @@ class Reporter(Protocol):
 
     def cancelled(self, ctx: JobContext) -> bool: ...
 
+    @property
+    def stopping(self) -> bool:
+        """The worker ends soon."""
+
 
 class ReleaseJob(BaseException):
     """Ends a run: again later. Not an Exception, so that `except Exception` lets it pass."""
@@ -282,13 +286,20 @@ class JobContext:
         """Its owner has asked it to stop."""
         return self._reporter.cancelled(self)
 
+    @property
+    def stopping(self) -> bool:
+        """The worker is about to stop and waits for this job, for its grace at most. A job of
+        many steps may `release()` then: it runs again elsewhere, and no attempt is spent."""
+        return self._reporter.stopping
+
     def check_cancelled(self) -> None:
         """Raise JobCancelled when its owner has asked it to stop; call it between two steps."""
         if self._reporter.cancelled(self):
             raise JobCancelled(self.job_id)
 
     def release(self, delay: timedelta | float = 0) -> NoReturn:
-        """End this attempt and run again after `delay`. The attempt counts."""
+        """End this attempt and run again after `delay`. The attempt counts, unless the worker is
+        `stopping`."""
         raise ReleaseJob(to_us(delay))
 
     def fail(self, error: BaseException | str) -> NoReturn:

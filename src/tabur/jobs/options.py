@@ -10,7 +10,7 @@ import msgspec
 
 from tabur.config import CONNECTIONS, ConnectionName
 from tabur.errors import ConfigError
-from tabur.model.clock import SECOND, moment_us, now_us, to_us
+from tabur.model.clock import SECOND, moment_us, to_us
 from tabur.model.records import DispatchOptions
 from tabur.model.retry import Backoff, Exponential, Policy, parse_backoff
 from tabur.model.states import Isolation
@@ -30,6 +30,7 @@ Span = timedelta | float
 LONGEST_NAME = 200
 LARGEST_TRIES = 1_000_000
 LARGEST_PRIORITY = 1_000_000
+LARGEST_VERSION = 1_000_000
 LONGEST_SPAN = timedelta(days=3650)
 
 
@@ -51,6 +52,7 @@ class DeclaredOptions(TypedDict, total=False):
     fail_on_timeout: bool
     aliases: list[str] | tuple[str, ...]
     owner_may_retry: bool
+    version: int
 
 
 class DispatchKeywords(TypedDict, total=False):
@@ -93,6 +95,8 @@ class JobOptions(msgspec.Struct, frozen=True):
     fail_on_timeout: bool = False
     aliases: tuple[str, ...] = ()
     owner_may_retry: bool = False
+    version: int = 1
+    """Of its arguments: a worker that knows only a lower one leaves the job to others."""
 
     def policy(self, given: DispatchOptions, defaults: Policy) -> Policy:
         """The rules for one job; `defaults` are what the worker was started with."""
@@ -135,6 +139,13 @@ def declared(job: str, given: DeclaredOptions) -> tuple[str | None, JobOptions]:
         raise ConfigError(f"{job}: {error}") from None
 
 
+class Until(msgspec.Struct, frozen=True):
+    """A moment, or a span that begins when the job is dispatched; microseconds."""
+
+    moment: int = 0
+    span: int | None = None
+
+
 class DispatchSettings(msgspec.Struct, frozen=True):
     """What one dispatch sets, checked; unset fields leave the declaration as it is."""
 
@@ -146,8 +157,8 @@ class DispatchSettings(msgspec.Struct, frozen=True):
     tries: int | None = None
     backoff: Backoff | None = None
     timeout: float | None = None
-    retry_until: int | None = None
-    expires: int | None = None
+    retry_until: Until | None = None
+    expires: Until | None = None
     tenant: str | None = None
     user: str | None = None
     locale: str | None = None
@@ -164,14 +175,17 @@ class DispatchSettings(msgspec.Struct, frozen=True):
                 f"options({', '.join(sorted(unknown))}) is not known; there are: {known}."
             )
         values: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-        now = now_us()
         if "delay" in values:
             values["delay"] = _span(values["delay"], "delay")
         if "at" in values:
-            values["at"] = _moment(values["at"], "at", now)
+            if not isinstance(values["at"], datetime):
+                raise ConfigError(
+                    f"at={shown(values['at'])}: an aware datetime is needed (or use delay=)."
+                )
+            values["at"] = _moment(values["at"], "at")
         for option in ("retry_until", "expires"):
             if option in values:
-                values[option] = _moment(values[option], option, now)
+                values[option] = _until(values[option], option)
         for option in ("tenant", "user", "locale"):
             if option in values:
                 check_name(values[option], option)
@@ -202,6 +216,8 @@ def _checked(values: dict[str, Any]) -> dict[str, Any]:
         _whole(values["max_exceptions"], "max_exceptions", 1, LARGEST_TRIES)
     if values.get("priority") is not None:
         _whole(values["priority"], "priority", -LARGEST_PRIORITY, LARGEST_PRIORITY)
+    if values.get("version") is not None:
+        _whole(values["version"], "version", 1, LARGEST_VERSION)
     if values.get("backoff") is not None:
         values["backoff"] = parse_backoff(values["backoff"])
     if (timeout := values.get("timeout")) is not None:
@@ -232,11 +248,13 @@ def _span(value: Any, what: str) -> int:
     return to_us(seconds)
 
 
-def _moment(value: Any, what: str, now: int) -> int:
-    if not isinstance(value, datetime):
-        if what == "at":
-            raise ConfigError(f"at={shown(value)}: an aware datetime is needed (or use delay=).")
-        return now + _span(value, what)
+def _until(value: Any, what: str) -> Until:
+    if isinstance(value, datetime):
+        return Until(moment=_moment(value, what))
+    return Until(span=_span(value, what))
+
+
+def _moment(value: datetime, what: str) -> int:
     try:
         return moment_us(value)
     except ValueError as error:

@@ -121,6 +121,8 @@ def _detached(pending: PendingJob[Any]) -> JobContext:
 class _Nobody:
     """The reporter of a run without a worker."""
 
+    stopping = False
+
     def __init__(self, sessions: Sessions) -> None:
         self.backing = Backing(None, sessions)
         self._attached = 0

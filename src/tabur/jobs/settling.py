@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 from tabur.drivers.contract import Driver, Fencing
 from tabur.errors import ConfigError, StoreError, TaburError
 from tabur.jobs.sessions import Sessions
+from tabur.model.clock import apart
 from tabur.model.outcome import Outcome
+from tabur.model.records import ClaimedJob, Progress
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
-
-    from tabur.jobs.context import JobContext
 
 #: Stores of one process alone, in which nobody can take a claim away.
 _ALONE = ("memory", "sync", "fake")
@@ -55,6 +55,11 @@ class Backing:
             "write the job so that a second run finds what the first has done."
         )
 
+    def ahead(self) -> int:
+        """By how many microseconds the store's clock is ahead of this host's, which may be wrong:
+        history goes by the store's."""
+        return 0 if self._open is None else apart(self._open().now())
+
     def has_moved_on(self, job_id: bytes, token: bytes) -> bool:
         """Whether it is certain that a claim is not this worker's any more."""
         if self._open is None or not self.worker:
@@ -83,6 +88,33 @@ class Backing:
         event.listen(connection, "rollback", lambda _: ended.append(True), once=True)
 
 
+class RunningJob(Protocol):
+    """What a transaction needs of the context of a run."""
+
+    own_settle: OwnSettle | None
+
+    @property
+    def job(self) -> ClaimedJob: ...
+
+    @property
+    def job_id(self) -> str: ...
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def backing(self) -> Backing: ...
+
+    @property
+    def result(self) -> Any: ...
+
+    @property
+    def last_progress(self) -> Progress: ...
+
+    @property
+    def started_at(self) -> int: ...
+
+
 class OwnSettle:
     """How far a run has come with settling itself."""
 
@@ -109,14 +141,14 @@ class OwnSettle:
             raise TaburError(f"{what} after ctx.transaction(): {_AFTER[what]}")
 
 
-def own_settle_of(ctx: JobContext) -> OwnSettle:
+def own_settle_of(ctx: RunningJob) -> OwnSettle:
     """Most runs have none, and do not pay for it."""
     if ctx.own_settle is None:
         ctx.own_settle = OwnSettle()
     return ctx.own_settle
 
 
-def is_lost(ctx: JobContext, error: BaseException) -> bool:
+def is_lost(ctx: RunningJob, error: BaseException) -> bool:
     """Whether a fence that could not be asked would have said no. Under REPEATABLE READ an engine
     answers with an error where another has changed the claim since the transaction began. Then
     this run's end is not to be told: its `failed()` would be called while another goes on."""

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from tabur.drivers.contract import Fencing
 from tabur.errors import ClaimLost, PayloadError, StoreError, TaburError
-from tabur.jobs.settling import is_lost, own_settle_of
+from tabur.jobs.settling import RunningJob, is_lost, own_settle_of
 from tabur.model.clock import now_us
 from tabur.model.codec import encode_result
 from tabur.model.decide import decide
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
     from sqlalchemy.orm import Session, SessionTransaction
 
-    from tabur.jobs.context import JobContext
 
 _log = logging.getLogger("tabur.job")
 
@@ -41,7 +40,7 @@ class JobTransaction:
     """One block: `with` gives a Session, `async with` an AsyncSession. At its end the job is
     completed and all committed, or ClaimLost is raised and nothing written."""
 
-    def __init__(self, ctx: JobContext, sessions: Any = None) -> None:
+    def __init__(self, ctx: RunningJob, sessions: Any = None) -> None:
         self._ctx = ctx
         self._given = sessions
         self._backing = ctx.backing
@@ -178,7 +177,8 @@ class JobTransaction:
             result = encode_result(ctx.result, "ctx.result")
         except PayloadError as problem:
             raise PayloadError(f"{problem} The transaction was rolled back.") from None
-        outcome = Outcome(Ended.COMPLETED, ctx.started_at, now_us(), result)
+        ahead = self._backing.ahead()
+        outcome = Outcome(Ended.COMPLETED, ctx.started_at + ahead, now_us() + ahead, result)
         if self._fence is not None:
             # Last of all, since it locks the claim: who rescues a worker that has stopped does not
             # wait for it.

@@ -35,6 +35,7 @@ def decide(
             to, ending = State.COMPLETED, Ending.COMPLETED
         case Ended.HANDED_BACK:
             to, ending, attempts = State.PENDING, None, job.attempts
+            due_at = now + outcome.delay if outcome.delay else None
         case Ended.CANCELLED:
             to, ending = State.CANCELLED, Ending.CANCELLED
         case Ended.CRASHED:

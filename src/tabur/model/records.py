@@ -27,6 +27,10 @@ class DispatchOptions(msgspec.Struct, frozen=True, omit_defaults=True):
     expires: int | None = None
     fingerprint: str | None = None
     """Of the arguments, where an idempotency key was given."""
+    code: str | None = None
+    """The version of the application that dispatched it."""
+    version: int = 1
+    """Of its arguments, as its job declared it."""
 
 
 class NewJob(msgspec.Struct, frozen=True):
@@ -167,6 +171,24 @@ class QueueSize(msgspec.Struct, frozen=True):
         return self.pending + self.scheduled + self.blocked + self.processing
 
 
+class Backlog(msgspec.Struct, frozen=True):
+    """What is pending on one queue. `oldest` is a moment in microseconds: when the first in its
+    line was dispatched."""
+
+    pending: int
+    oldest: int | None
+
+
+class Pace(msgspec.Struct, frozen=True):
+    """How fast a worker process is, as its supervisor has seen it lately. `rate`: jobs a second
+    that come to it; `service`: mean seconds that one runs, None before any is known; `running`:
+    jobs that ran just then."""
+
+    rate: float
+    service: float | None = None
+    running: int = 0
+
+
 class WorkerRecord(msgspec.Struct, frozen=True):
     """A worker process as it made itself known. `beats` is a counter, not a time."""
 
@@ -179,6 +201,7 @@ class WorkerRecord(msgspec.Struct, frozen=True):
     supervisor: str = ""
     version: str = ""
     """Of the app's code, as whoever deployed it named it."""
+    pace: Pace | None = None
 
 
 class Pause(msgspec.Struct, frozen=True):

@@ -7,10 +7,15 @@ from datetime import timedelta
 
 from tabur.drivers.contract import Driver, Filter
 from tabur.errors import JobNotFound
-from tabur.model.clock import now_us, to_us
+from tabur.model.clock import to_us
 from tabur.model.ids import id_text
+from tabur.model.records import ALL_QUEUES, Pause
 from tabur.model.states import State
+from tabur.model.text import storable
 from tabur.operations.reading import Reading, failed_pages
+
+#: Bytes of a reason that are kept.
+LONGEST_REASON = 1_000
 
 
 class Acting:
@@ -46,9 +51,7 @@ class Acting:
 
     def flush(self, *, older_than: timedelta = timedelta()) -> int:
         """Remove every job that failed longer ago than `older_than`. Answers how many."""
-        before = now_us() - to_us(older_than) if older_than else None
-        which = Filter(states=(State.FAILED,), ended_before=before)
-        return sum(driver.dispatching.forget(which) for driver in self._drivers)
+        return sum(_flush(driver, older_than) for driver in self._drivers)
 
     def restart(self) -> int:
         """Ask the workers to stop after what they run. Answers how many there are."""
@@ -57,6 +60,47 @@ class Acting:
             driver.control.restart()
         return workers
 
+    def pause(
+        self,
+        queue: str = ALL_QUEUES,
+        *,
+        lasting: timedelta | None = None,
+        reason: str | None = None,
+    ) -> None:
+        """Let workers take nothing from a queue, or from any; a pause that is there is replaced.
+        They obey within three seconds."""
+        kept = None if reason is None else storable(reason, limit=LONGEST_REASON)
+        for driver in self._drivers:
+            control = driver.control
+            until = None if lasting is None else control.signals().now + to_us(lasting)
+            control.pause(Pause(queue, 0, until, kept))
+
+    def resume(self, queue: str) -> int:
+        """End the pause of a queue. Answers in how many stores it was paused."""
+        return sum(driver.control.resume(queue) for driver in self._drivers)
+
+    def resume_all(self) -> int:
+        """End every pause. Answers how many."""
+        return sum(
+            driver.control.resume(each.queue)
+            for driver in self._drivers
+            for each in driver.control.signals().pauses
+        )
+
+    def hold(self, reason: str) -> None:
+        """Let workers take nothing at all, until the hold is released; one that is there stays."""
+        for driver in self._drivers:
+            driver.control.hold(storable(reason, limit=LONGEST_REASON))
+
+    def release_hold(self) -> list[str]:
+        """Answers the connections that were held."""
+        return [driver.name for driver in self._drivers if driver.control.release_hold()]
+
     def clear(self, queue: str) -> int:
         """Cancel all that waits on a queue; what runs is left alone. Answers how many."""
         return sum(driver.dispatching.clear(queue) for driver in self._drivers)
+
+
+def _flush(driver: Driver, older_than: timedelta) -> int:
+    before = driver.now() - to_us(older_than) if older_than else None
+    return driver.dispatching.forget(Filter(states=(State.FAILED,), ended_before=before))

@@ -10,7 +10,7 @@ from tabur.errors import SchemaMissing, StoreError
 from tabur.model.clock import SECOND, as_datetime
 from tabur.model.records import WorkerRecord
 from tabur.operations.reading import DEFAULT_THRESHOLD, Reading
-from tabur.operations.results import Health, Problem, QueueLevel, WorkerSeen
+from tabur.operations.results import Health, Problem, QueueLevel, Resting, WorkerSeen
 
 #: A worker makes itself known right after its start; a process of the same number that began much
 #: later is another one (seconds).
@@ -29,6 +29,7 @@ def health(
         store = {name: str(value) for name, value in driver.check().items()}
         workers = tuple(_seen(each) for each in driver.workers.list())
         queues = tuple(reading.queues(threshold=threshold))
+        resting = tuple(reading.resting())
         failed = reading.failed_count(at_most=_MOST_FAILED)
     except SchemaMissing as error:
         text, _, todo = str(error).partition(" Run: ")
@@ -42,13 +43,14 @@ def health(
         problems.append(
             Problem("error", f"The store is damaged: {integrity}", "Restore it from a backup.")
         )
+    problems += _about_rest(resting)
     if driver.name not in ("sync", "memory"):
         problems += _about_work(workers, queues, work)
     if failed:
         many = f"{_MOST_FAILED:,} or more" if failed >= _MOST_FAILED else f"{failed:,}"
         noun = "job has" if failed == 1 else "jobs have"
         problems.append(Problem("note", f"{many} {noun} failed.", "tabur queue:failed"))
-    return Health(store, workers, queues, failed, tuple(problems))
+    return Health(store, workers, queues, failed, tuple(problems), resting)
 
 
 def ignored_settings(environment: Mapping[str, str]) -> list[Problem]:
@@ -87,6 +89,18 @@ def _about_connection(connection: str) -> Iterable[Problem]:
             "with it.",
             "Set QUEUE_CONNECTION=database, except in tests.",
         )
+
+
+def _about_rest(resting: Iterable[Resting]) -> Iterable[Problem]:
+    for each in resting:
+        why = f" ({each.reason})" if each.reason else ""
+        if each.kind == "hold":
+            what = f"The jobs of {each.connection} are held: no worker takes any{why}."
+        elif each.queue is None:
+            what = f"All queues of {each.connection} are paused{why}."
+        else:
+            what = f"Queue {each.queue} is paused{why}."
+        yield Problem("warning", what, each.todo)
 
 
 def _about_work(
@@ -128,11 +142,11 @@ def _seen(worker: WorkerRecord) -> WorkerSeen:
         queues=worker.queues,
         started_at=as_datetime(worker.started_at),
         beats=worker.beats,
-        alive=_alive(worker),
+        alive=is_alive(worker),
     )
 
 
-def _alive(worker: WorkerRecord) -> bool | None:
+def is_alive(worker: WorkerRecord) -> bool | None:
     """Whether its process is there: of this host one look tells; a beat is a counter, and would
     have to be watched for half a minute."""
     if worker.host != socket.gethostname():

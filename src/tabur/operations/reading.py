@@ -10,9 +10,9 @@ from tabur.drivers.contract import Driver, Filter
 from tabur.errors import JobNotFound, TaburError
 from tabur.model.clock import SECOND, as_datetime
 from tabur.model.ids import id_bytes, id_text
-from tabur.model.records import Attempt, JobRecord, QueueSize
+from tabur.model.records import ALL_QUEUES, Attempt, JobRecord, QueueSize, Signals
 from tabur.model.states import State
-from tabur.operations.results import AttemptShown, FailedJob, JobShown, QueueLevel
+from tabur.operations.results import AttemptShown, FailedJob, JobShown, QueueLevel, Resting
 
 #: Rows read at once: long lists are walked in pages.
 PAGE = 500
@@ -109,11 +109,22 @@ class Reading:
             raise AmbiguousId(given, [id_text(job_id) for _, job_id in found])
         return found[0]
 
+    def resting(self, queue: str | None = None) -> list[Resting]:
+        """What workers take nothing from: holds, and pauses, those of all queues first. With
+        `queue`, what keeps that one from being worked."""
+        return [
+            each
+            for driver in self._drivers
+            for each in _resting(driver.name, driver.control.signals())
+            if queue is None or each.queue in (None, queue)
+        ]
+
     def queues(self, *, threshold: int = DEFAULT_THRESHOLD) -> list[QueueLevel]:
         """Every queue that holds an unfinished job, by connection and name."""
         return [
-            _level(driver, each, threshold)
+            _level(driver, each, threshold, resting)
             for driver in self._drivers
+            for resting in [Reading(driver).resting()]
             for each in driver.inspection.queues()
         ]
 
@@ -127,8 +138,11 @@ class Reading:
             held = {each.queue: each for each in driver.inspection.queues()}
             missing = [name for name in names if name not in held]
             Reading(driver).check_known(missing, declared=declared)
+            resting = Reading(driver).resting()
             levels += [
-                _level(driver, held.get(name) or QueueSize(name, 0, 0, 0, 0, None), threshold)
+                _level(
+                    driver, held.get(name) or QueueSize(name, 0, 0, 0, 0, None), threshold, resting
+                )
                 for name in names
             ]
         return levels
@@ -169,7 +183,33 @@ def _beginning(driver: Driver, digits: str, states: tuple[State, ...]) -> list[b
     return [each.id for each in page if each.id.hex().startswith(digits)]
 
 
-def _level(driver: Driver, size: QueueSize, threshold: int) -> QueueLevel:
+def _resting(connection: str, signals: Signals) -> Iterator[Resting]:
+    if signals.hold is not None:
+        yield Resting(
+            connection=connection,
+            queue=None,
+            kind="hold",
+            since=as_datetime(signals.hold.since),
+            until=None,
+            reason=signals.hold.reason,
+            todo=f"tabur queue:release-hold {connection}",
+        )
+    for each in sorted(signals.pauses, key=lambda pause: (pause.queue != ALL_QUEUES, pause.queue)):
+        of_all = each.queue == ALL_QUEUES
+        yield Resting(
+            connection=connection,
+            queue=None if of_all else each.queue,
+            kind="pause",
+            since=as_datetime(each.since),
+            until=as_datetime(each.until),
+            reason=each.reason,
+            todo=f"tabur queue:resume {'--all' if of_all else f'{connection}:{each.queue}'}",
+        )
+
+
+def _level(
+    driver: Driver, size: QueueSize, threshold: int, resting: Sequence[Resting]
+) -> QueueLevel:
     return QueueLevel(
         connection=driver.name,
         queue=size.queue,
@@ -180,6 +220,7 @@ def _level(driver: Driver, size: QueueSize, threshold: int) -> QueueLevel:
         oldest_pending=as_datetime(size.oldest_pending),
         threshold=threshold,
         status="ALERT" if size.size >= threshold else "OK",
+        resting=next((each for each in resting if each.queue in (None, size.queue)), None),
     )
 
 

@@ -56,9 +56,27 @@ class JobShown(msgspec.Struct, frozen=True):
     attachments: tuple[Attachment, ...]
 
 
+class Resting(msgspec.Struct, frozen=True):
+    """Why workers take nothing from a queue (`pause`), or from any of its store (`pause` or `hold`;
+    then `queue` is None). `todo` ends it."""
+
+    connection: str
+    queue: str | None
+    kind: str
+    since: datetime | None
+    until: datetime | None
+    reason: str | None
+    todo: str
+
+    @property
+    def name(self) -> str:
+        """Of what rests."""
+        return self.queue or ("everything" if self.kind == "hold" else "all queues")
+
+
 class QueueLevel(msgspec.Struct, frozen=True):
     """How full a queue is. `delayed` counts what is scheduled or blocked, `reserved` what runs;
-    `status` is ALERT from `threshold` jobs on."""
+    `status` is ALERT from `threshold` jobs on. `resting`: nothing is taken from it."""
 
     connection: str
     queue: str
@@ -69,6 +87,7 @@ class QueueLevel(msgspec.Struct, frozen=True):
     oldest_pending: datetime | None
     threshold: int
     status: str
+    resting: Resting | None = None
 
 
 class WorkerSeen(msgspec.Struct, frozen=True):
@@ -94,13 +113,14 @@ class Problem(msgspec.Struct, frozen=True):
 
 
 class Health(msgspec.Struct, frozen=True):
-    """The state of a store and of those who work for it."""
+    """The state of a store and of those who work for it. `resting`: what nothing is taken from."""
 
     store: dict[str, str]
     workers: tuple[WorkerSeen, ...]
     queues: tuple[QueueLevel, ...]
     failed: int
     problems: tuple[Problem, ...]
+    resting: tuple[Resting, ...] = ()
 
     @property
     def is_well(self) -> bool:

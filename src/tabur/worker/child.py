@@ -1,7 +1,7 @@
 """A child of the supervisor: one process that claims and runs jobs.
 
 Started as `python -m tabur.worker.child`; what it is comes as one line of JSON on standard input,
-commands follow. The end of its input means that the supervisor is gone, and then it stops too.
+orders follow. The end of its input means that the supervisor is gone, and then it stops too.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import sys
 import threading
 import traceback
 from collections.abc import Mapping
+from pathlib import Path
 from queue import Empty, SimpleQueue
-from random import uniform
 from time import monotonic
 from typing import Any
 
@@ -24,9 +24,8 @@ import msgspec
 from tabur.errors import TaburError
 from tabur.model.clock import to_us
 from tabur.model.states import Isolation
-from tabur.worker.lines import observer
+from tabur.worker.board import Board, Doing
 from tabur.worker.load import load_app
-from tabur.worker.processes import ProcessSlots
 from tabur.worker.protocol import (
     EXIT_BROKEN,
     EXIT_DONE,
@@ -34,11 +33,17 @@ from tabur.worker.protocol import (
     EXIT_MEMORY,
     EXIT_STUCK,
     Hello,
+    Order,
+    What,
 )
-from tabur.worker.pump import Pump, run_kind
-from tabur.worker.reports import StoreReporter
-from tabur.worker.run import interrupted
-from tabur.worker.slots import LoopSlots, Slots, ThreadSlots
+from tabur.worker.running.lines import observer
+from tabur.worker.running.processes import ProcessSlots
+from tabur.worker.running.pump import Pump, run_kind
+from tabur.worker.running.reports import StoreReporter
+from tabur.worker.running.run import interrupted
+from tabur.worker.running.slots import LoopSlots, Slots, ThreadSlots
+from tabur.worker.stacks import dump_stacks_on_signal
+from tabur.worker.supervision.folder import board_above
 
 #: Seconds between two looks at deadlines while jobs run, and between two at memory and time.
 LOOK = 0.1
@@ -48,24 +53,40 @@ LOOK_AT_MEMORY = 1.0
 SWITCH = 0.0005
 #: Seconds that a job has to end after it was told that its time is over.
 OBEY = 1.5
+#: Why a process ends that is one too many.
+NOT_NEEDED = "not needed any more"
+#: Jobs named when a stop waits for them.
+NAMED = 5
 
 
 class Child:
     """The main thread of a child: obeys the supervisor and watches deadlines."""
 
-    def __init__(self, hello: Hello) -> None:
+    def __init__(self, hello: Hello, board: Board, orders: int) -> None:
+        """`orders`: the file descriptor that they come from."""
         options = self._options = hello.options
         sizes = options.slots()
         self._code = EXIT_DONE
-        self._said: SimpleQueue[bytes] = SimpleQueue()
-        """What the supervisor says, one byte each; b"" once it is gone, b"e" when the pump ends."""
+        self._source = orders
+        self._orders: SimpleQueue[Order | None] = SimpleQueue()
+        """What the supervisor says; None when there is something else to look at."""
+        self._board = board
+        self._board.looked(monotonic())
+        self._above = board_above(board)
+        self._unbeaten = False
+        """At the last look, its supervisor had not beaten for too long."""
         reporter = _Reporter()
         processes = ProcessSlots(sizes[Isolation.PROCESS], hello.app, self._done, reporter)
         processes.warm(hello.warm)
         runtime = load_app(hello.app).runtime_of(hello.connection)
-        reporter.inner = StoreReporter(runtime, hello.worker)
+        self._reporter = reporter.inner = StoreReporter(runtime, hello.worker)
         self._pump = Pump(
-            runtime, options, hello.worker, reporter.inner, observer(options, runtime.driver.name)
+            runtime,
+            options,
+            hello.worker,
+            reporter.inner,
+            observer(options, runtime.driver.name),
+            board=self._board,
         )
         self._slots: Mapping[Isolation, Slots] = {
             Isolation.LOOP: LoopSlots(sizes[Isolation.LOOP], runtime.scope, self._done),
@@ -73,28 +94,37 @@ class Child:
             Isolation.PROCESS: processes,
         }
         self._worker = threading.Thread(target=self._work, name="tabur-io", daemon=True)
-        self._ends_at = (
-            monotonic() + options.max_time * uniform(1.0, 1.1) if options.max_time else None
-        )
-        self._memory = options.memory * uniform(0.95, 1.0) if options.memory else None
+        self._ends_at = monotonic() + options.max_time if options.max_time else None
+        self._stopping = False
         self._grace_ends: float | None = None
 
     def run(self) -> int:
         """Until the pump has ended, or the grace is over. Answers the exit code."""
-        self._worker.start()
         threading.Thread(target=self._listen, name="tabur-supervisor", daemon=True).start()
         looked_at_memory = 0.0
-        while self._worker.is_alive():
+        while not self._is_over():
             self._obey(LOOK if self._pump.running else 0.5)
             now = monotonic()
+            self._board.looked(now)
             self._end_overdue(now)
             if now - looked_at_memory > LOOK_AT_MEMORY:
                 looked_at_memory = now
                 self._look_at_limits(now)
+                self._look_up(now)
             if self._grace_ends is not None and now > self._grace_ends:
                 self._cut_off()
                 break
         return self._code
+
+    def dump_processes(self) -> None:
+        """Let the processes of jobs print their stacks."""
+        processes = self._slots[Isolation.PROCESS]
+        assert isinstance(processes, ProcessSlots)
+        processes.dump()
+
+    def _is_over(self) -> bool:
+        began = self._worker.ident is not None
+        return not self._worker.is_alive() if began else self._stopping
 
     def _work(self) -> None:
         try:
@@ -106,34 +136,73 @@ class Child:
             traceback.print_exc()
             self._code = EXIT_FAILED
         finally:
-            self._said.put(b"e")
+            self._board.does(Doing.ENDING, self._pump.stop_reason or "")
+            self._orders.put(None)
 
     def _done(self, *end: Any) -> None:
         self._pump.done(*end)
 
-    def _stop(self, reason: str) -> None:
+    def _stop(self, reason: str, *, grace: float | None = None) -> None:
         if self._grace_ends is None:
-            self._grace_ends = monotonic() + self._options.grace
+            grace = self._options.grace if grace is None else grace
+            self._grace_ends = monotonic() + grace
+            self._board.ends_by(self._grace_ends + OBEY)
+        self._stopping = True
+        replaced = self._code in (EXIT_STUCK, EXIT_MEMORY)
+        self._board.does(Doing.RETIRING if replaced else Doing.ENDING, reason)
+        self._reporter.stopping = True
         self._pump.stop(reason)
+        self._slots[Isolation.PROCESS].stop_soon()
+
+    def _drain(self) -> None:
+        """As `_stop`, but nothing is cut off, and no job is asked to come to an end."""
+        self._stopping = True
+        self._board.does(Doing.ENDING, NOT_NEEDED)
+        self._pump.stop(NOT_NEEDED)
 
     def _obey(self, pause: float) -> None:
         """Do what the supervisor says within `pause` seconds."""
         try:
-            said = self._said.get(timeout=pause)
+            order = self._orders.get(timeout=pause)
         except Empty:
             return
-        match said:
-            case b"":
-                self._stop("supervisor gone")
-            case b"s":
+        match order:
+            case Order(What.WORK, leave):
+                self._pump.leave(leave)
+                if self._worker.ident is None:
+                    self._board.does(Doing.WORKING)
+                    self._worker.start()
+            case Order(What.DRAIN):
+                self._drain()
+            case Order(What.STOP):
                 self._stop("interrupted")
-            case b"n":
+                self._say_what_runs()
+            case Order(What.NOW):
+                self._stop("interrupted")
                 self._grace_ends = monotonic()
 
     def _listen(self) -> None:
-        while said := os.read(0, 1):
-            self._said.put(said)
-        self._said.put(b"")
+        with os.fdopen(self._source, "rb") as orders:
+            for line in orders:
+                self._orders.put(msgspec.json.decode(line, type=Order))
+        # The supervisor is gone, nobody beats: others will soon take what runs here.
+        left = min(self._options.grace, max(0.0, self._options.adrift - OBEY))
+        self._stop("supervisor gone", grace=left)
+        self._orders.put(None)
+
+    def _say_what_runs(self) -> None:
+        if self._options.output != "lines":
+            return
+        runs = list(self._pump.running.values())
+        if not runs:
+            return
+        named = ", ".join(f"{run.job.name} {run.ctx.job_id}" for run in runs[:NAMED])
+        more = f" and {len(runs) - NAMED} more" if len(runs) > NAMED else ""
+        jobs = "job" if len(runs) == 1 else "jobs"
+        _write(
+            f"  Waiting up to {self._options.grace:g} s for {len(runs)} {jobs}: {named}{more}. "
+            "A second signal ends them now; they run again.\n"
+        )
 
     def _end_overdue(self, now: float) -> None:
         for run in list(self._pump.running.values()):
@@ -149,7 +218,7 @@ class Child:
         """It does not end: settle it, and replace this process; its next attempt starts when this
         process is gone for certain."""
         logging.getLogger("tabur.worker").error(
-            "%s %s does not end %.0f s after its timeout; this process is replaced",
+            "%s %s does not end %.1f s after its timeout; this process is replaced",
             run.job.name,
             run.ctx.job_id,
             OBEY,
@@ -163,9 +232,21 @@ class Child:
     def _look_at_limits(self, now: float) -> None:
         if self._ends_at is not None and now > self._ends_at:
             self._stop("max time")
-        if self._memory is not None and _rss_mb() > self._memory:
+        limit = self._options.memory
+        if limit and not self._stopping and _rss_mb() > limit:
             self._code = self._code or EXIT_MEMORY
             self._stop("memory")
+
+    def _look_up(self, now: float) -> None:
+        """A supervisor that stands still (Ctrl-Z) beats for nobody, and tells nobody to end: others
+        will soon take what runs here. Who was stopped together with it gives it a second."""
+        beaten = self._above.seen().turned_at if self._above is not None else 0.0
+        latest = (self._options.adrift + self._options.lost) / 2
+        was, self._unbeaten = self._unbeaten, beaten > 0 and now - beaten > latest
+        if was and self._unbeaten:
+            self._code = self._code or EXIT_STUCK
+            self._stop("its supervisor does not beat")
+            self._grace_ends = now
 
     def _cut_off(self) -> None:
         """The grace is over: end what can be ended and hand it back; the rest dies with this
@@ -173,7 +254,8 @@ class Child:
         for run in list(self._pump.running.values()):
             run.cut_off = True
             self._slots[run_kind(run)].end(run)
-        self._worker.join(OBEY)
+        if self._worker.ident is not None:
+            self._worker.join(OBEY)
 
 
 class _Reporter:
@@ -187,31 +269,61 @@ class _Reporter:
 
 def main() -> None:
     # The supervisor decides what a signal means; a stray one must not end a job half done.
+    # By a handler: to be ignored is inherited, and what a job starts could not be ended.
     for each in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(each, signal.SIG_IGN)
+        signal.signal(each, _pass_over)
+    child: Child | None = None
+
+    def dump_processes() -> None:
+        if child is not None:
+            child.dump_processes()
+
+    dump_stacks_on_signal(dump_processes)
+    orders = _take_input()
     line = b""
-    while not line.endswith(b"\n"):
-        byte = os.read(0, 1)
+    while not line.endswith(b"\n"):  # by bytes: what follows is read elsewhere
+        byte = os.read(orders, 1)
         if not byte:
             return
         line += byte
     hello = msgspec.json.decode(line, type=Hello)
     sys.setswitchinterval(SWITCH)
     sys.path[:0] = [path for path in hello.paths if path not in sys.path]
+    board = Board(Path(hello.board))
     try:
-        code = Child(hello).run()
+        child = Child(hello, board, orders)
+        code = child.run()
     except TaburError as error:
         _say(error)
         code = EXIT_BROKEN
     for out in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError):  # nobody reads it any more
             out.flush()
+    board.does(Doing.ENDED)
     # Threads that do not end must not hold the process.
     os._exit(code)
 
 
+def _pass_over(number: int, frame: Any) -> None:
+    pass
+
+
+def _take_input() -> int:
+    """Standard input under another number: what jobs start would read the orders away."""
+    orders = os.dup(0)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    return orders
+
+
 def _say(error: BaseException) -> None:
-    sys.stderr.write(f"tabur: {error}\n")
+    _write(f"tabur: {error}\n")
+
+
+def _write(text: str) -> None:
+    with contextlib.suppress(OSError):  # the terminal is gone
+        sys.stderr.write(text)
 
 
 def _rss_mb() -> float:

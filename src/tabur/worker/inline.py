@@ -13,10 +13,10 @@ from tabur.model.ids import new_token
 from tabur.model.outcome import Ending, Outcome
 from tabur.model.records import ClaimedJob
 from tabur.model.states import Isolation, State
-from tabur.worker.finish import Finished, call_failed, ended, refused
 from tabur.worker.options import WorkOptions
-from tabur.worker.reports import StoreReporter
-from tabur.worker.run import Refused, Run, completed, prepare, stopped
+from tabur.worker.running.finish import Finished, call_failed, ended, refused
+from tabur.worker.running.reports import StoreReporter
+from tabur.worker.running.run import Refused, Run, completed, prepare, stopped
 from tabur.worker.runtime import Runtime
 
 WORKER = "inline"

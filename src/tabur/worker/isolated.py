@@ -22,7 +22,9 @@ from tabur.jobs.context import JobContext
 from tabur.jobs.settling import Backing
 from tabur.model.clock import now_us
 from tabur.model.ids import id_text
-from tabur.worker.channel import (
+from tabur.worker.load import load_app
+from tabur.worker.options import WorkOptions
+from tabur.worker.running.channel import (
     Attach,
     Attached,
     CancelRun,
@@ -31,11 +33,11 @@ from tabur.worker.channel import (
     Ready,
     Reported,
     Start,
+    StopSoon,
 )
-from tabur.worker.load import load_app
-from tabur.worker.options import WorkOptions
-from tabur.worker.run import Refused, completed, prepare, stopped
+from tabur.worker.running.run import Refused, completed, prepare, stopped
 from tabur.worker.runtime import Runtime
+from tabur.worker.stacks import dump_stacks_on_signal
 
 
 class _ParentReporter:
@@ -45,6 +47,7 @@ class _ParentReporter:
         self._channel = channel
         self.backing = backing
         self.called_back = False
+        self.stopping = False
         self.attached: SimpleQueue[Attached] = SimpleQueue()
 
     def progress(self, ctx: JobContext) -> None:
@@ -71,7 +74,9 @@ class Terminated(BaseException):
 
 
 def main() -> None:
+    signal.signal(signal.SIGINT, _pass_over)
     signal.signal(signal.SIGTERM, _terminate)
+    dump_stacks_on_signal()
     channel, hello = _open()
     sys.path[:0] = [path for path in hello["paths"] if path not in sys.path]
     app = load_app(hello["app"])
@@ -99,7 +104,7 @@ def _tell(channel: Channel, message: Ready | Ended) -> None:
 
 def _work(runtime: Runtime, start: Start, reporter: _ParentReporter) -> Any:
     try:
-        run = prepare(start.job, runtime.registry, WorkOptions(), reporter, now_us())
+        run = prepare(start.job, runtime.registry, WorkOptions(), reporter, None)
     except Refused as why:
         return why.outcome
     run.timeout = start.timeout
@@ -122,9 +127,15 @@ def _listen(channel: Channel, starts: SimpleQueue[Start], reporter: _ParentRepor
                 starts.put(message)
             case CancelRun():
                 reporter.called_back = True
+            case StopSoon():
+                reporter.stopping = True
             case Attached():
                 reporter.attached.put(message)
     os._exit(0)
+
+
+def _pass_over(number: int, frame: Any) -> None:
+    """Ctrl-C is for the supervisor."""
 
 
 def _terminate(number: int, frame: Any) -> None:

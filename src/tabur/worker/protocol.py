@@ -1,8 +1,9 @@
-"""Exit codes of a child, and what it is told when it starts."""
+"""What a supervisor and a child tell each other: orders, and exit codes."""
 
 from __future__ import annotations
 
 import signal
+from enum import StrEnum
 
 import msgspec
 
@@ -17,19 +18,37 @@ EXIT_FAILED = 70
 EXIT_BROKEN = 78
 """It cannot work at all; it has said why."""
 
-#: After these nothing died under a job: what was cut off runs again, uncharged.
-ORDERLY = frozenset({EXIT_DONE, EXIT_STUCK, EXIT_MEMORY, EXIT_FAILED, EXIT_BROKEN})
-
 
 class Hello(msgspec.Struct, frozen=True):
-    """What a child is told first. `warm`: how many processes for jobs to start ahead."""
+    """What a child is told first. `warm`: how many processes for jobs to start ahead; `board`: the
+    path of its board."""
 
     app: str
     connection: str
     paths: list[str]
     worker: str
     options: WorkOptions
+    board: str
     warm: int = 0
+
+
+class What(StrEnum):
+    WORK = "work"
+    """Claim, from all queues but those named. The first such order begins the work: until then the
+    worker is not known in the store, and nobody would find its jobs if it died."""
+    DRAIN = "drain"
+    """Claim no more, finish what runs however long it takes, end: another queue needs the room, or
+    nobody does."""
+    STOP = "stop"
+    """Claim no more, finish what runs within the grace, end."""
+    NOW = "now"
+    """End: what runs is handed back."""
+
+
+class Order(msgspec.Struct, frozen=True):
+    what: What
+    leave: tuple[str, ...] = ()
+    """Queues that are paused."""
 
 
 def said(code: int) -> str:

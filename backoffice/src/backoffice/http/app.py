@@ -22,7 +22,7 @@ from backoffice.modules.notifications import routes as notifications
 from backoffice.modules.products import routes as products
 from backoffice.wiring import BackOffice
 from tabur import JobStatus, Owner
-from tabur.web import status_app
+from tabur.web import health_app, status_app
 
 _TWO_WEEKS = 14 * 24 * 3600
 
@@ -48,6 +48,7 @@ def create_app(backoffice: BackOffice) -> FastAPI:
     app.include_router(products.make_router(backoffice.products, pages, settings))
     app.include_router(notifications.make_router(backoffice.notifications, pages))
     app.mount("/api/jobs", status_app(backoffice.jobs, owner=_owner, error_text=_error_text))
+    app.mount("/health", health_app(backoffice.jobs))
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     errors.install(app, pages)
     # The last one added is the outermost.

@@ -71,6 +71,10 @@ class DatabaseClaiming:
         with self._store.read() as cursor:
             return [(job_id, token) for job_id, token in self._sql.held_by.all(cursor, worker)]
 
+    def holders(self) -> Sequence[str]:
+        with self._store.read() as cursor:
+            return [worker for (worker,) in self._sql.holders.all(cursor)]
+
     def attach(self, job_id: bytes, token: bytes, attachment: Attachment) -> bool:
         row = (
             job_id,
@@ -248,6 +252,9 @@ class _Statements:
         # A token has no index on every engine, and a worker has.
         self.by_token = prepare(claim.where(y.token == P("held"), y.worker.is_not(None)), "held")
         self.by_worker = prepare(claim.where(y.worker == P("who")), "who")
+        self.holders = prepare(
+            select(y.worker).where(y.token.is_not(None), y.worker.is_not(None)).distinct()
+        )
         self.held_by = prepare(
             select(y.id, y.token).where(y.token.is_not(None), y.worker == P("who")), "who"
         )

@@ -38,12 +38,16 @@ if TYPE_CHECKING:
 
 
 class DatabaseDriver:
-    """Jobs in a SQL database. `clock` (microseconds) is for tests, in place of the store's own."""
+    """Jobs in a SQL database. A server that says nothing for `silence` seconds (not even that it
+    has received what was sent) is given up; how long a statement takes does not matter. `clock`
+    (microseconds) is for tests, in place of the store's own."""
 
     name = "database"
 
-    def __init__(self, url: str, *, clock: Callable[[], int] | None = None) -> None:
-        self._store = _open(url, clock)
+    def __init__(
+        self, url: str, *, silence: float = 10.0, clock: Callable[[], int] | None = None
+    ) -> None:
+        self._store = _open(url, silence, clock)
         rows = Rows(self._store)
         self._dispatching = DatabaseDispatching(self._store, rows)
         self.dispatching: Dispatching = self._dispatching
@@ -80,6 +84,9 @@ class DatabaseDriver:
     def make_async_engine(self) -> AsyncEngine:
         return self._store.make_async_engine()
 
+    def now(self) -> int:
+        return self._store.now()
+
     def listen(self) -> Listener:
         return self._store.listen()
 
@@ -102,7 +109,7 @@ class DatabaseDriver:
         self._store.close()
 
 
-def _open(url: str, clock: Callable[[], int] | None) -> Store:
+def _open(url: str, silence: float, clock: Callable[[], int] | None) -> Store:
     """The store that the URL names."""
     parsed = _parsed(url)
     match parsed.get_backend_name():
@@ -113,11 +120,11 @@ def _open(url: str, clock: Callable[[], int] | None) -> Store:
         case "postgresql" | "postgres":
             from tabur.drivers.database.stores.postgres.store import PostgresStore
 
-            return PostgresStore(parsed, clock)
+            return PostgresStore(parsed, silence, clock)
         case "mysql" | "mariadb":
             from tabur.drivers.database.stores.mysql.store import MySQLStore
 
-            return MySQLStore(parsed, clock)
+            return MySQLStore(parsed, silence, clock)
         case other:
             raise ConfigError(
                 f"DATABASE_URL names {other}, which Tabur does not know. Write sqlite:///…, "

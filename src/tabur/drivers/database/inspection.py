@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import BindParameter, bindparam, func, select
 
 from tabur.drivers.contract import Filter
-from tabur.drivers.database.schema import cursors
+from tabur.drivers.database.schema import cursors, ready, records
 from tabur.drivers.database.selection import COLUMNS, STATE, decode_error, jobs, record
-from tabur.drivers.database.statements import Prepared, Row
+from tabur.drivers.database.statements import ONE, Prepared, Row, first, literal
 from tabur.drivers.database.store import Store
-from tabur.model.records import Attachment, Attempt, JobRecord, QueueSize
+from tabur.model.records import Attachment, Attempt, Backlog, JobRecord, QueueSize
+from tabur.model.states import Isolation
 
 _LISTED = COLUMNS.format(state=STATE)
 
@@ -22,6 +23,7 @@ class DatabaseInspection:
         self._store = store
         self._prepared: dict[str, Prepared] = {}
         """By text; there are as many as filters have shapes."""
+        self._backlog = _backlog(store)
         self._cursor = store.prepare(
             select(cursors.c.cursor).where(cursors.c.id == bindparam("job")), "job"
         )
@@ -50,6 +52,11 @@ class DatabaseInspection:
             QueueSize(queue, int(pending), int(scheduled), int(blocked), int(processing), oldest)
             for queue, pending, scheduled, blocked, processing, oldest in self._rows(_QUEUES)
         ]
+
+    def backlog(self, queue: str, *, at_most: int) -> Backlog:
+        with self._store.read() as cursor:
+            ((pending, *heads),) = self._backlog.all(cursor, queue, at_most, *[queue] * _LANES)
+        return Backlog(pending, min((each for each in heads if each is not None), default=None))
 
     def attempts(self, job_id: bytes) -> Sequence[Attempt]:
         return [
@@ -97,3 +104,32 @@ _ATTEMPTS = """
 _ATTACHMENTS = """
     SELECT n, name, size, media_type, path FROM job_attachments WHERE id = :id ORDER BY n
 """
+
+
+_LANES = len(Isolation)
+
+
+def _backlog(store: Store) -> Prepared:
+    """What is pending, and when the head of each kind of lane was dispatched. The index of claims
+    alone is read for it, and a record each."""
+    y, r = ready.c, records.c
+    queue: BindParameter[str] = bindparam("queue")
+    free = (y.queue == queue, y[store.words.unclaimed].is_(None))
+    pending = first(select(y.seq).where(*free), bindparam("at_most")).subquery()
+    heads = [
+        first(
+            select(r.created_at)
+            .join_from(ready, records, y.id == r.id)
+            .where(*free, y.isolation == literal(isolation))
+            .order_by(y.rank, y.seq),
+            ONE,
+        )
+        for isolation in Isolation
+    ]
+    return store.prepare(
+        select(
+            select(func.count()).select_from(pending).scalar_subquery(),
+            *(each.scalar_subquery() for each in heads),
+        ),
+        *("queue", "at_most", *["queue"] * _LANES),
+    )

@@ -87,11 +87,12 @@ def _unless_there(name: str, value: int) -> str:
 
 
 def _control(store: Store, cursor: Any) -> Sequence[str]:
-    """Pauses, the cursors of checkpoints, the version that a worker runs; a new database has them
+    """Pauses, the cursors of checkpoints, a worker's version and its pace; a new database has them
     since the first step. And the moment that tells a store which was restored from a backup."""
     return [
         *(_create(store.dialect, table) for table in (schema.pauses, schema.cursors)),
         *_column_unless_there(store.dialect, schema.workers.c.version, cursor),
+        *_column_unless_there(store.dialect, schema.workers.c.pace, cursor),
         _unless_there("moment", 0),
     ]
 

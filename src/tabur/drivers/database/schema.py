@@ -221,6 +221,8 @@ workers = Table(
     Column("beats", BigInteger, nullable=False),
     # With a default, for workers of the version before, which do not write it.
     Column("version", String(WIDEST_VERSION), nullable=False, server_default=text("''")),
+    # How fast it is, as JSON.
+    Column("pace", Text),
     **_OPTIONS,
 )
 

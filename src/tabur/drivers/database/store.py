@@ -35,7 +35,15 @@ class Transaction:
 class Words:
     """How an engine says what the standard does not: pieces of SQL, used in views and selects."""
 
-    def __init__(self, *, hex_id: str, text_of: str, seconds: str, moment: str) -> None:
+    def __init__(
+        self,
+        *,
+        hex_id: str,
+        text_of: str,
+        seconds: str,
+        moment: str,
+        unclaimed: str = "token",
+    ) -> None:
         self.hex_id = hex_id
         """32 hexadecimal digits of the column `{}`."""
         self.text_of = text_of
@@ -44,6 +52,8 @@ class Words:
         """The microseconds in the column `{}` as whole seconds."""
         self.moment = moment
         """The microseconds in the column `{}` as a date that people can read."""
+        self.unclaimed = unclaimed
+        """The column by which the index of claims tells that a row is not claimed: it is null."""
 
 
 class Look:

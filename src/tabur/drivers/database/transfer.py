@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, bindparam, delete, literal_column, select, update
+from sqlalchemy import ColumnElement, bindparam, delete, exists, literal_column, select, update
 
 from tabur.drivers.database.rows import RECORD, WAIT, WORK, Rows
 from tabur.drivers.database.schema import (
@@ -82,9 +82,11 @@ class _Statements:
     def __init__(self, store: Store) -> None:
         y, w, r = ready.c, waiting.c, records.c
         ready_work = select(*(y[name] for name in WORK)).where(
-            y.token.is_(None), y.worker.is_(None)
+            y.token.is_(None), y.worker.is_(None), _has_no_cursor(y.id)
         )
-        waiting_work = select(*(w[name] for name in WORK)).where(w.blockers == ZERO)
+        waiting_work = select(*(w[name] for name in WORK)).where(
+            w.blockers == ZERO, _has_no_cursor(w.id)
+        )
 
         def taking(statement: Any, table: Any, *order: Any) -> Any:
             def locked(each: Any, *given: str) -> Any:
@@ -128,8 +130,12 @@ class _Statements:
         self.out_one = store.prepare(out.where(w.id == P("job")), "job")
         self.remove = [
             store.keyed(delete(table), table.c.id)
-            for table in (waiting, outcomes, progress, attachments, cursors, records)
+            for table in (waiting, outcomes, progress, attachments, records)
         ]
+
+
+def _has_no_cursor(job_id: ColumnElement[bytes]) -> ColumnElement[bool]:
+    return ~exists().where(cursors.c.id == job_id)
 
 
 def _job(row: Row) -> NewJob:

@@ -57,6 +57,10 @@ class MemoryClaiming:
             claims = [(each.job.id, each.claim) for each in self._store.held_by(worker)]
         return [(job_id, claim.token) for job_id, claim in claims if claim is not None]
 
+    def holders(self) -> Sequence[str]:
+        with self._store.lock:
+            return self._store.holders()
+
     def attach(self, job_id: bytes, token: bytes, attachment: Attachment) -> bool:
         with self._store.lock:
             entry = self._store.held(job_id, token)

@@ -8,7 +8,7 @@ from itertools import islice
 
 from tabur.drivers.contract import Filter
 from tabur.drivers.memory.store import Entry, MemoryStore, Past
-from tabur.model.records import Attachment, Attempt, JobRecord, Owner, QueueSize
+from tabur.model.records import Attachment, Attempt, Backlog, JobRecord, Owner, QueueSize
 from tabur.model.states import FINISHED, State
 
 
@@ -40,6 +40,12 @@ class MemoryInspection:
                 if entry.state not in FINISHED:
                     by_queue.setdefault(entry.job.queue, []).append(entry)
             return [_size(queue, by_queue[queue]) for queue in sorted(by_queue)]
+
+    def backlog(self, queue: str, *, at_most: int) -> Backlog:
+        with self._store.lock:
+            which = Filter(states=(State.PENDING,), queue=queue)
+            counted = [entry.job.created_at for entry in islice(self._matching(which), at_most)]
+            return Backlog(len(counted), min(counted, default=None))
 
     def attempts(self, job_id: bytes) -> Sequence[Attempt]:
         with self._store.lock:

@@ -170,6 +170,9 @@ class MemoryStore:
     def held_by(self, worker: str) -> list[Entry]:
         return [self.jobs[each] for each in self._by_worker.get(worker, ())]
 
+    def holders(self) -> list[str]:
+        return list(self._by_worker)
+
     def end_claim(self, entry: Entry) -> None:
         if entry.claim is not None:
             _discard(self._by_token, entry.claim.token, entry.job.id)

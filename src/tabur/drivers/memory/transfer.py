@@ -22,7 +22,9 @@ class MemoryTransfer:
                 entry
                 for state in (State.PENDING, State.SCHEDULED)
                 for entry in self._store.jobs.values()
-                if entry.state is state and queue in (None, entry.job.queue)
+                if entry.state is state
+                and queue in (None, entry.job.queue)
+                and entry.cursor is None
             ][:limit]
             for entry in taken:
                 self._store.take_out(entry)

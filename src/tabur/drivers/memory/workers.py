@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from msgspec.structs import replace
 
 from tabur.drivers.memory.store import MemoryStore
-from tabur.model.records import WorkerRecord
+from tabur.model.records import Pace, WorkerRecord
 
 
 class MemoryWorkers:
@@ -18,18 +18,28 @@ class MemoryWorkers:
         with self._store.lock:
             self._store.workers[worker.id] = worker
 
-    def beat(self, workers: Sequence[str]) -> None:
+    def beat(self, workers: Sequence[str]) -> int:
         known = self._store.workers
         with self._store.lock:
-            for each in workers:
-                if each in known:
-                    beats = known[each].beats + 1
-                    known[each] = replace(known[each], beats=beats)
+            beating = [each for each in workers if each in known]
+            for each in beating:
+                known[each] = replace(known[each], beats=known[each].beats + 1)
+        return len(beating)
+
+    def tell(self, paces: Mapping[str, Pace]) -> None:
+        known = self._store.workers
+        with self._store.lock:
+            for each in paces.keys() & known.keys():
+                known[each] = replace(known[each], pace=paces[each])
 
     def list(self) -> Sequence[WorkerRecord]:
         with self._store.lock:
             return list(self._store.workers.values())
 
-    def remove(self, worker: str) -> None:
+    def remove(self, worker: str, *, beats: int | None = None) -> bool:
+        known = self._store.workers
         with self._store.lock:
-            self._store.workers.pop(worker, None)
+            if worker not in known or beats not in (None, known[worker].beats):
+                return False
+            del known[worker]
+            return True

@@ -18,7 +18,7 @@ from tabur.drivers.contract import (
 from tabur.drivers.outbox.outbox import Outbox
 from tabur.drivers.outbox.relayer import Relayer
 from tabur.errors import StoreUnavailable
-from tabur.model.records import Attachment, Attempt, JobRecord, NewJob, QueueSize
+from tabur.model.records import Attachment, Attempt, Backlog, JobRecord, NewJob, QueueSize
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
@@ -51,6 +51,9 @@ class OutboxDriver:
 
     def keep_relaying(self, every: float) -> None:
         self._relayer.always(every)
+
+    def now(self) -> int:
+        return self._driver.now()
 
     def listen(self) -> Listener:
         return self._driver.listen()
@@ -125,6 +128,9 @@ class _Inspection:
 
     def queues(self) -> Sequence[QueueSize]:
         return self._store.queues()
+
+    def backlog(self, queue: str, *, at_most: int) -> Backlog:
+        return self._store.backlog(queue, at_most=at_most)
 
     def attempts(self, job_id: bytes) -> Sequence[Attempt]:
         try:

@@ -84,6 +84,7 @@ class Address:
                 raise ConfigError(f"{self.shown} names no service of the Sentinels.")
         self._key = key
         self._timeout = timeout
+        self._hurry = min(CONNECT_TIMEOUT, timeout)
         self._named = [f"{user}{at}{host}" for host in hosts.split(",")]
         self._parts = parts._replace(scheme=scheme, path=path)
         self._known: list[tuple[str, int]] = []
@@ -93,7 +94,7 @@ class Address:
     def open(self) -> tuple[Any, Server]:
         """A connection to the server that takes our writes, and what that told of itself. Raises
         StoreUnreachable, ConfigError."""
-        deadline = monotonic() + 2 * CONNECT_TIMEOUT
+        deadline = monotonic() + 2 * self._hurry
         error: StoreUnreachable | None = None
         for host, port in self._candidates():
             try:
@@ -121,7 +122,7 @@ class Address:
 
     def _pool(self, url: str) -> ConnectionPool:
         """Used only to make connections: it reads the URL, options for TLS included."""
-        timeouts = {"socket_timeout": self._timeout, "socket_connect_timeout": CONNECT_TIMEOUT}
+        timeouts = {"socket_timeout": self._timeout, "socket_connect_timeout": self._hurry}
         try:
             return ConnectionPool.from_url(url, protocol=2, socket_keepalive=True, **timeouts)
         except (ValueError, TypeError):

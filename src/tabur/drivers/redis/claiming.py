@@ -75,6 +75,10 @@ class RedisClaiming:
         words = iter(self._link.run(scripts.HELD, self._now(), worker, again=True))
         return list(zip(words, words, strict=True))
 
+    def holders(self) -> Sequence[str]:
+        names: list[bytes] = self._link.run(scripts.HOLDERS, self._now(), again=True)
+        return [name.decode() for name in names]
+
     def attach(self, job_id: bytes, token: bytes, attachment: Attachment) -> bool:
         number, file = packed_file(attachment)
         return bool(self._link.run(scripts.ATTACH, self._now(), job_id, token, number, file))

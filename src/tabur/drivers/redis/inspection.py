@@ -11,7 +11,7 @@ from tabur.drivers.redis import scripts
 from tabur.drivers.redis.layout import attempt, created_at, files, job_record
 from tabur.drivers.redis.link import Link, Word
 from tabur.drivers.redis.scripts import Keys
-from tabur.model.records import Attachment, Attempt, JobRecord, Owner, QueueSize
+from tabur.model.records import Attachment, Attempt, Backlog, JobRecord, Owner, QueueSize
 from tabur.model.states import FINISHED, State
 
 #: Jobs read by one command or script.
@@ -46,11 +46,7 @@ class RedisInspection:
         sizes: dict[str, dict[State, int]] = {}
         for state, queue, size in self._sizes():
             sizes.setdefault(queue, {})[state] = size
-        oldest: dict[str, int] = {}
-        words = iter(self._link.run(scripts.FRONTS, "", again=True))
-        for queue, record in zip(words, words, strict=True):
-            name, moment = queue.decode(), created_at(record)
-            oldest[name] = min(moment, oldest.get(name, moment))
+        oldest = self._oldest()
         return [
             QueueSize(
                 queue=queue,
@@ -62,6 +58,12 @@ class RedisInspection:
             )
             for queue in sorted(sizes)
         ]
+
+    def backlog(self, queue: str, *, at_most: int) -> Backlog:
+        field = f"{_KINDS[State.PENDING]}{queue}"
+        pending = int(self._link.ask("HGET", self._keys["sizes"], field) or 0)
+        oldest = self._oldest().get(queue) if pending else None
+        return Backlog(min(pending, at_most), oldest)
 
     def attempts(self, job_id: bytes) -> Sequence[Attempt]:
         return [attempt(each) for each in self._link.run(scripts.ATTEMPTS, "", job_id, again=True)]
@@ -188,6 +190,15 @@ class RedisInspection:
             self._link.ask("ZCARD", self._keys[state.value]) for state in states & FINISHED
         )
         return unfinished + ended
+
+    def _oldest(self) -> dict[str, int]:
+        """By queue, when the first of its lanes was dispatched."""
+        oldest: dict[str, int] = {}
+        words = iter(self._link.run(scripts.FRONTS, "", again=True))
+        for queue, record in zip(words, words, strict=True):
+            name, moment = queue.decode(), created_at(record)
+            oldest[name] = min(moment, oldest.get(name, moment))
+        return oldest
 
     def _sizes(self) -> Iterator[tuple[State, str, int]]:
         words = iter(self._link.ask("HGETALL", self._keys["sizes"]))

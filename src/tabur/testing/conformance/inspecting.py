@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from tabur.drivers.contract import Filter
 from tabur.model.ids import new_id
-from tabur.model.records import ErrorInfo, Owner, QueueSize
-from tabur.model.states import State
+from tabur.model.records import Backlog, ErrorInfo, Owner, QueueSize
+from tabur.model.states import Isolation, State
 from tabur.testing.conformance.subject import AnyJob, Subject, move
 
 
@@ -141,6 +141,25 @@ def queues_tell_what_stands_in_them(store: Subject) -> None:
         QueueSize("b", pending=3, scheduled=0, blocked=0, processing=1, oldest_pending=oldest),
     ]
     assert [each.size for each in sizes] == [5, 4]
+
+
+def a_backlog_is_what_is_pending_on_one_queue(store: Subject) -> None:
+    backlog = store.driver.inspection.backlog
+    assert backlog("b", at_most=10) == Backlog(0, None)
+    store.finished(queue="b")
+    store.running(queue="b")
+    store.clock.advance(5)
+    oldest = store.clock()
+    store.put_many(2, queue="b")
+    store.clock.advance(5)
+    store.put(queue="b", isolation=Isolation.PROCESS, priority=9)
+    store.put_many(3, queue="a")
+    store.put_many(3, queue="b", due_at=store.clock.ahead(60))
+    store.put_many(2, queue="b", blockers=1)
+    assert backlog("b", at_most=10) == Backlog(3, oldest)
+    assert backlog("a", at_most=10).pending == 3
+    assert backlog("a", at_most=2).pending == 2
+    assert backlog("c", at_most=2) == Backlog(0, None)
 
 
 def a_job_without_a_checkpoint_has_no_cursor(store: Subject) -> None:

@@ -15,9 +15,9 @@ from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError, TimeoutError
 
+from tabur.drivers.clock import StoreClock
 from tabur.drivers.database.engines import make_engine
 from tabur.drivers.database.store import Store, Transaction
-from tabur.drivers.database.stores.clock import StoreClock
 from tabur.errors import ConfigError, SchemaMissing, StoreError, StoreUnavailable, StoreUnreachable
 
 T = TypeVar("T")
@@ -25,7 +25,10 @@ T = TypeVar("T")
 #: Connections that one process opens at most, each only when the others are busy, and seconds that
 #: a caller waits for one. A worker's child needs one, and more only while its jobs dispatch.
 POOL, POOL_PATIENCE = 10, 30.0
+#: Seconds that a connection may take to be made.
 CONNECT_PATIENCE = 5
+#: How often, once a second, TCP asks a silent server whether it is there, before it gives it up.
+KEEPALIVES = 3
 #: Seconds for which a transaction that lost a deadlock, or waited in vain for a lock, is repeated.
 DEADLOCK_PATIENCE = 30.0
 
@@ -265,6 +268,12 @@ def missing_client(url: URL, extra: str) -> ConfigError:
         f"DATABASE_URL names {url.drivername}, whose client is not installed: pip install "
         f'"tabur[{extra}]"'
     )
+
+
+def asked_after(silence: float) -> int:
+    """Whole seconds of silence after which the server is first asked whether it is there, so that
+    it is given up after `silence`."""
+    return max(1, int(silence) - KEEPALIVES)
 
 
 def run_on(connection: Connection, query: str) -> Any:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import socket
+from contextlib import suppress
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
 from sqlalchemy.engine import URL
 
-from tabur.drivers.database.stores.network import Fate, missing_client
+from tabur.drivers.database.stores.network import KEEPALIVES, Fate, asked_after, missing_client
 from tabur.errors import ConfigError
 
 #: The clients by SQLAlchemy's names, the faster first.
@@ -56,6 +59,24 @@ def client_flags(url: URL) -> int:
     """Several statements in one round trip; and what was found is counted, changed or not."""
     flags = import_module(f"{_MODULES[url.get_driver_name()]}.constants.CLIENT")
     return int(flags.MULTI_STATEMENTS | flags.FOUND_ROWS)
+
+
+def give_up_after(silence: float, connection: Any) -> None:
+    """Let TCP end a connection whose server has been silent for so many seconds: neither client
+    asks for that by itself. A socket in the file system has no such options, nor has each system
+    all of them."""
+    own = connection if hasattr(connection, "fileno") else connection._sock  # PyMySQL's
+    options = {
+        "TCP_KEEPIDLE": asked_after(silence),
+        "TCP_KEEPINTVL": 1,
+        "TCP_KEEPCNT": KEEPALIVES,
+        "TCP_USER_TIMEOUT": int(silence * 1000),
+    }
+    with socket.socket(fileno=os.dup(own.fileno())) as same, suppress(OSError):
+        same.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for name, value in options.items():
+            if hasattr(socket, name):
+                same.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
 def fate_of(error: Exception) -> Fate | None:

@@ -20,6 +20,7 @@ from tabur.drivers.database.stores.mysql.client import (
     client_flags,
     client_for,
     fate_of,
+    give_up_after,
     module_of,
 )
 from tabur.drivers.database.stores.mysql.hot import MySQLHot
@@ -55,11 +56,12 @@ class MySQLStore(NetworkStore):
         text_of="convert({} USING utf8mb4)",
         seconds="{} DIV 1000000",
         moment="timestampadd(MICROSECOND, {}, TIMESTAMP'1970-01-01 00:00:00')",
+        unclaimed="worker",
     )
     families = ("mysql", "mariadb")
     index_if_not_exists = False  # MariaDB knows it, MySQL does not
 
-    def __init__(self, url: URL, clock: Callable[[], int] | None) -> None:
+    def __init__(self, url: URL, silence: float, clock: Callable[[], int] | None) -> None:
         url = client_for(url)
         client = module_of(url)
         self.DataErrors = (
@@ -74,10 +76,11 @@ class MySQLStore(NetworkStore):
             "autocommit": True,
             "charset": "utf8mb4",
             "client_flag": client_flags(url),
-            "connect_timeout": CONNECT_PATIENCE,
+            "connect_timeout": int(min(CONNECT_PATIENCE, silence)),
             "read_timeout": ANSWER_PATIENCE,
             "write_timeout": ANSWER_PATIENCE,
         }
+        self._silence = silence
         super().__init__(url, clock, connect=connect)
         self.hot = MySQLHot()
 
@@ -127,6 +130,7 @@ class MySQLStore(NetworkStore):
                 cursor.execute(f"DO RELEASE_LOCK({_LOCK})")
 
     def _prepare(self, raw: Any) -> None:
+        give_up_after(self._silence, raw)
         cursor = raw.cursor()
         cursor.execute(_ISOLATION)
         cursor.execute(_SETTINGS)

@@ -18,8 +18,10 @@ from tabur.drivers.database.statements import Keyed, Prepared
 from tabur.drivers.database.store import Transaction, Words, all_but_id
 from tabur.drivers.database.stores.network import (
     CONNECT_PATIENCE,
+    KEEPALIVES,
     Fate,
     NetworkStore,
+    asked_after,
     missing_client,
     run_on,
 )
@@ -105,7 +107,7 @@ class PostgresStore(NetworkStore):
     )
     families = ("postgresql",)
 
-    def __init__(self, url: URL, clock: Callable[[], int] | None) -> None:
+    def __init__(self, url: URL, silence: float, clock: Callable[[], int] | None) -> None:
         if psycopg is None:
             raise missing_client(url, "postgres")
         self.DataErrors = (
@@ -119,12 +121,12 @@ class PostgresStore(NetworkStore):
         self._pooler = url.query.get("pooler") == "transaction"
         connect: dict[str, Any] = {
             "autocommit": True,
-            "connect_timeout": CONNECT_PATIENCE,
+            "connect_timeout": int(min(CONNECT_PATIENCE, silence)),
             "application_name": "tabur",
-            "keepalives_idle": 10,
-            "keepalives_interval": 5,
-            "keepalives_count": 3,
-            "tcp_user_timeout": 20_000,
+            "keepalives_idle": asked_after(silence),
+            "keepalives_interval": 1,
+            "keepalives_count": KEEPALIVES,
+            "tcp_user_timeout": int(silence * 1000),
         }
         if self._pooler:
             connect["prepare_threshold"] = None

@@ -1,0 +1,93 @@
+"""K1: worker processes killed at random, one after the other."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import ClassVar, Self
+
+import psutil
+
+from chaos.checks import check_killed, ran_again_after, resumed_after
+from chaos.counting import percentile
+from chaos.run import Run
+from chaos.scenario import GENEROUS, OnEachStore, Report
+from chaos.stores import Store
+from chaos.workers import Workers
+
+WITHIN = 2.0  # seconds
+
+
+@dataclass(frozen=True)
+class K1(OnEachStore):
+    """SIGKILL to a child of the supervisor; what it had started of its own dies with it."""
+
+    id: ClassVar[str] = "K1"
+    title: ClassVar[str] = "worker processes killed at random"
+
+    rate: float = 200.0
+    ms: int = 50  # longest run of a job
+    processes: int = 4
+    kills: int = 300
+    every: float = 2.0  # seconds
+
+    @classmethod
+    def small(cls) -> Self:
+        return cls(GENEROUS, rate=200.0, processes=3, kills=3, every=0.7)
+
+    def lasting(self, minutes: float) -> Self:
+        return replace(self, kills=int(minutes * 60 / self.every))
+
+    def load(self, store: Store) -> str:
+        return (
+            f"{self.rate:g} jobs/s of 1 to {self.ms} ms, {self.processes} worker processes, one of "
+            f"them killed every {self.every:g} s, {self.kills} times"
+        )
+
+    def break_it(self, report: Report, store: Store, place: Path) -> None:
+        with Run(place, store.url, watched=True) as run:
+            host = run.host(processes=self.processes)
+            run.at_work(host)
+            feed = run.feed(rate=self.rate, ms=self.ms)
+            killed = [self._kill_one(run, host) for _ in range(self.kills)]
+            run.at_work(host)
+            feed.end()
+            report.figures["drained after (s)"] = round(run.drain(), 1)
+
+            waits = resumed_after(run, [at for at, _ in killed])
+            report.at_most(
+                "work resumes within (s), p95",
+                percentile(waits, 0.95),
+                WITHIN * self.generosity,
+            )
+            report.recovered("until work resumes", waits)
+            count = check_killed(report, run)
+            again = ran_again_after(count, killed)
+            report.times("until what was cut off runs again", again)
+            report.at_most(
+                "what was cut off runs again within (s), p95",
+                percentile(again, 0.95) if again else 0.0,
+                WITHIN * self.generosity,
+            )
+            report.none(
+                "worker processes that ended without a kill",
+                len(run.gone.keys() & _workers(run)) - self.kills,
+            )
+
+    def _kill_one(self, run: Run, host: Workers) -> tuple[int, set[int]]:
+        """Answers when, and which processes this ended."""
+        time.sleep(self.every)
+        run.until(host.children, "a process to kill")
+        victim = random.choice(host.children())
+        below = {each.pid for each in psutil.Process(victim).children(recursive=True)}
+        at = time.monotonic_ns()
+        os.kill(victim, signal.SIGKILL)
+        return at, {victim, *below}
+
+
+def _workers(run: Run) -> set[int]:
+    return {int(file.stem) for file in run.place.glob("*.turns")}

@@ -1,0 +1,1 @@
+"""How many processes each queue has, when one supervisor works several."""

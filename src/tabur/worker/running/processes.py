@@ -1,0 +1,255 @@
+"""Process slots: jobs in warm processes of their own, each killed alone when its time is over."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from queue import SimpleQueue
+from time import monotonic, sleep
+
+from tabur.errors import PayloadError, TaburError
+from tabur.jobs.context import Reporter
+from tabur.model.clock import now_us
+from tabur.model.codec import describe
+from tabur.model.outcome import Ended as EndedHow
+from tabur.model.outcome import Outcome
+from tabur.worker.protocol import said
+from tabur.worker.running.channel import (
+    Attach,
+    Attached,
+    CancelRun,
+    Channel,
+    Ended,
+    Ready,
+    Reported,
+    Start,
+    StopSoon,
+    arguments,
+)
+from tabur.worker.running.run import JobCrashed, Run, interrupted
+from tabur.worker.running.slots import Done
+from tabur.worker.stacks import stacks_later
+
+_log = logging.getLogger("tabur.worker")
+
+#: Seconds between SIGTERM and SIGKILL for a job that is over its time.
+KILL_AFTER = 1.0
+#: Seconds that a process has to load the app, beside the job's own time.
+LOADING = 60.0
+#: Seconds before another one is tried, when a process could not load the app.
+START_PAUSE = 2.0
+#: Runs after which a process is replaced, so that a leak in a job stays small.
+RECYCLE_AFTER = 200
+
+
+class ProcessSlots:
+    """At most `size` processes, each with a thread here that speaks with it. Some are started
+    ahead, more when they are needed; an idle one is used again."""
+
+    def __init__(self, size: int, spec: str, done: Done, reporter: Reporter) -> None:
+        self.size = size
+        self._spec = spec
+        self._done = done
+        self._reporter = reporter
+        self._waiting: SimpleQueue[Run | None] = SimpleQueue()
+        self._threads: list[threading.Thread] = []
+        self._processes: set[JobProcess] = set()
+        self._idle = 0
+        self._lock = threading.Lock()
+        self._closing = False
+
+    def warm(self, count: int) -> None:
+        """Start processes now: they load the app while the child loads its own."""
+        self._grow(count)
+
+    def start(self, runs: Sequence[Run]) -> None:
+        with self._lock:
+            missing = len(runs) + self._waiting.qsize() - self._idle
+        self._grow(missing)
+        for run in runs:
+            self._waiting.put(run)
+
+    def end(self, run: Run) -> None:
+        process: JobProcess | None = run.handle
+        if process is not None:
+            process.end()
+
+    def call_back(self, run: Run) -> None:
+        process: JobProcess | None = run.handle
+        if process is not None:
+            with contextlib.suppress(OSError):
+                process.channel.send(CancelRun())
+
+    def stop_soon(self) -> None:
+        for process in list(self._processes):
+            with contextlib.suppress(OSError):
+                process.channel.send(StopSoon())
+
+    def dump(self) -> None:
+        """Let each print its stacks."""
+        for process in list(self._processes):
+            process.dump()
+
+    def close(self) -> None:
+        self._closing = True
+        for _ in self._threads:
+            self._waiting.put(None)
+        for process in list(self._processes):
+            process.kill()
+
+    def _grow(self, by: int) -> None:
+        for _ in range(min(by, self.size - len(self._threads))):
+            thread = threading.Thread(target=self._work, name="tabur-process", daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    def _work(self) -> None:
+        process: JobProcess | None = None
+        while not self._closing:
+            if process is None or process.worn:
+                if process is not None:
+                    self._drop(process)
+                process = JobProcess(self._spec)
+                self._processes.add(process)
+            with self._lock:
+                self._idle += 1
+            run = self._waiting.get()
+            with self._lock:
+                self._idle -= 1
+            if run is None:
+                break
+            outcome = process.perform(run, self._reporter)
+            if not self._closing:
+                self._done(run, outcome)
+        if process is not None:
+            self._drop(process)
+
+    def _drop(self, process: JobProcess) -> None:
+        process.kill()
+        self._processes.discard(process)
+
+
+class JobProcess:
+    """One process for jobs, in a process group of its own."""
+
+    def __init__(self, spec: str) -> None:
+        with stacks_later():
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "tabur.worker.isolated"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                process_group=_OWN_GROUP,
+            )
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self.channel = Channel(self._process.stdout, self._process.stdin)
+        self._runs = 0
+        self._dead = False
+        self._loaded = False
+        with contextlib.suppress(OSError):
+            self._process.stdin.write(arguments(spec, sys.path))
+            self._process.stdin.flush()
+
+    @property
+    def worn(self) -> bool:
+        return self._dead or self._runs >= RECYCLE_AFTER
+
+    def perform(self, run: Run, reporter: Reporter) -> Outcome:
+        """Run one job; its timeout counts from here, or from when the process has loaded the app.
+        Ends when the job or the process has ended."""
+        self._runs += 1
+        run.started_at = now_us()
+        if run.timeout:
+            run.deadline = monotonic() + run.timeout + (0.0 if self._loaded else LOADING)
+        run.handle = self
+        try:
+            backing = reporter.backing
+            start = Start(run.job, run.timeout, backing.worker, backing.connection)
+            self.channel.send(start)
+            while (message := self.channel.receive()) is not None:
+                match message:
+                    case Ready():
+                        self._loaded = True
+                        if run.timeout:
+                            run.deadline = monotonic() + run.timeout
+                    case Reported(progress):
+                        run.ctx.last_progress = progress
+                        reporter.progress(run.ctx)
+                    case Attach():
+                        self.channel.send(_attach(run, message, reporter))
+                    case Ended(outcome):
+                        ending = run.is_ending and not outcome.settled
+                        return interrupted(run) if ending else outcome
+        except OSError:
+            pass  # its end of the pipe is closed: it is gone
+        finally:
+            run.handle = None
+        return self._gone(run)
+
+    def end(self) -> None:
+        """Ask it to end, then kill it with all that it has started. It runs no other job."""
+        self._dead = True
+        _signal_group(self._process, "SIGTERM")
+        threading.Timer(KILL_AFTER, self.kill).start()
+
+    def dump(self) -> None:
+        if self._process.poll() is None:
+            # By no buffer: a signal handler calls this, in the midst of whatever else is written.
+            os.write(2, b"  Stacks of the process of jobs %d:\n" % self._process.pid)
+            self._process.send_signal(signal.SIGUSR1)
+
+    def kill(self) -> None:
+        self._dead = True
+        _signal_group(self._process, "SIGKILL")
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(5)
+        with contextlib.suppress(OSError):
+            self.channel.close()
+
+    def _gone(self, run: Run) -> Outcome:
+        self.kill()
+        code = self._process.returncode or 0
+        if run.is_ending:
+            return interrupted(run)
+        if not self._loaded:
+            # The app could not be loaded: that is no fault of this job, and it is not charged.
+            _log.error(
+                "A process for jobs ended before it had loaded the app (%s): its error stands "
+                "above. New code on disk? Restart the workers: tabur queue:restart",
+                said(code),
+            )
+            sleep(START_PAUSE)
+            return Outcome(EndedHow.HANDED_BACK, run.started_at, now_us())
+        run.error = JobCrashed(f"Its process ended while it ran ({said(code)}).")
+        return Outcome(EndedHow.CRASHED, run.started_at, now_us(), error=describe(run.error))
+
+
+def _attach(run: Run, message: Attach, reporter: Reporter) -> Attached:
+    content = message.content if message.path is None else Path(message.path)
+    try:
+        return Attached(reporter.attach(run.ctx, content, message.name, message.media_type))
+    except PayloadError as error:
+        return Attached(0, str(error))
+    except (TaburError, OSError) as error:
+        return Attached(0, None if isinstance(error, TaburError) else str(error))
+
+
+def _signal_group(process: subprocess.Popen[bytes], name: str) -> None:
+    with contextlib.suppress(OSError):
+        if hasattr(os, "killpg"):
+            os.killpg(process.pid, getattr(signal, name))
+        elif name == "SIGTERM":
+            process.terminate()
+        else:
+            process.kill()
+
+
+#: Its own process group where there are any: what a job starts is killed with it.
+_OWN_GROUP = 0 if hasattr(os, "setpgid") else None

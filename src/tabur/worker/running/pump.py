@@ -1,0 +1,449 @@
+"""The I/O thread of a child: settles what has ended and claims what is free, turn by turn.
+
+`step` is one turn and answers how long to wait for the next; `run` is nothing but steps and waits.
+So a simulation can drive many of them with a clock of its own, by the same code.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from time import monotonic, sleep
+from typing import Protocol
+
+from msgspec.structs import replace
+
+from tabur.drivers.contract import Exchange, Exchanged, ProgressWrite
+from tabur.errors import StoreUnavailable
+from tabur.model.clock import SECOND, apart, now_us
+from tabur.model.ids import new_token
+from tabur.model.outcome import Ending, Outcome, Settled, Transition
+from tabur.model.records import ALL_QUEUES, ClaimedJob
+from tabur.model.states import Isolation
+from tabur.worker.board import Board
+from tabur.worker.options import WorkOptions
+from tabur.worker.running.finish import Finished, call_failed, ended, handed_back, refused
+from tabur.worker.running.reports import StoreReporter
+from tabur.worker.running.run import Refused, Run, prepare
+from tabur.worker.running.slots import Slots
+from tabur.worker.running.unknown import Patience
+from tabur.worker.runtime import Runtime
+
+_log = logging.getLogger("tabur.worker")
+
+#: Seconds between two writes of progress, and between two looks at who is to be cancelled.
+PROGRESS_EVERY = 1.0
+WATCH_EVERY = 1.0
+#: Seconds between two looks for claims that the store counts as ours and we know nothing of.
+OWN_EVERY = 30.0
+#: Seconds that a first end waits for others, while there is more to claim.
+LINGER = 0.002
+#: Seconds between tries when the store cannot be reached: first and longest.
+RETRY_FIRST, RETRY_LONGEST = 0.1, 5.0
+
+_Ends = list[tuple[Finished, Transition]]
+
+
+class Observer(Protocol):
+    """Watches; what it prints is its own affair."""
+
+    def started(self, runs: Sequence[Run]) -> None: ...
+
+    def settled(self, ends: Sequence[tuple[Finished, Transition]]) -> None: ...
+
+
+class Pump:
+    """Moves jobs between the store and the slots, and nothing else; runs in one thread.
+
+    `clock` (seconds, monotonic) and `hooks` (where `failed()` of jobs is called) are for
+    simulations.
+    """
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        options: WorkOptions,
+        worker: str,
+        reporter: StoreReporter,
+        observer: Observer,
+        *,
+        board: Board,
+        clock: Callable[[], float] = monotonic,
+        hooks: Executor | None = None,
+    ) -> None:
+        self._runtime = runtime
+        self._options = options
+        self._worker = worker
+        self._reporter = reporter
+        self._observer = observer
+        self._board = board
+        self._clock = clock
+        self._listener = runtime.driver.listen()
+        self._slots: Mapping[Isolation, Slots] = {}
+        self.running: dict[bytes, Run] = {}
+        """What runs now, by id; written by this thread, read by the watch."""
+        self._ended: deque[tuple[Run, Outcome]] = deque()
+        self._hooked: deque[tuple[Finished, Transition]] = deque()
+        self._hooks = hooks or ThreadPoolExecutor(2, "tabur-failed")
+        self._hooks_running: dict[bytes, bytes] = {}
+        """Tokens by job, of what has failed for good, while its `failed()` runs."""
+        self._store_time = _StoreTime(clock)
+        self._patience = Patience(options.unknown_for, clock)
+        self._asking: tuple[Exchange, _Ends] | None = None
+        """A turn that the store has not answered yet."""
+        self._retry = 0.0
+        self._due: int | None = None
+        self._asked = False
+        """The last turn had slots free: what becomes due can be claimed."""
+        self._backlog = False
+        """The last turn got all it asked for: there is probably more."""
+        self._enough = threading.Event()
+        self._threshold = 1
+        self._listening = False
+        self._stopping = False
+        self._leave: frozenset[str] = frozenset()
+        self._lost_token: bytes | None = None
+        """Of a claim whose answer did not come."""
+        self._started = self._ended_count = 0
+        self._busy = 0
+        now = clock()
+        self._last_progress = self._last_watch = -WATCH_EVERY
+        self._last_own = self._last_found = now
+        self._strange: set[bytes] = set()
+        """Tokens that the store counted as ours at the last look, and that we did not know."""
+        self.stop_reason: str | None = None
+
+    # from other threads
+
+    def done(self, run: Run, outcome: Outcome) -> None:
+        """A slot tells of an end. Cheap: the pump is woken once per turn, not once per job."""
+        self._ended.append((run, outcome))
+        if self._listening:
+            self._listening = False
+            self._listener.interrupt()
+        if len(self._ended) >= self._threshold and not self._enough.is_set():
+            self._enough.set()
+
+    def stop(self, reason: str) -> None:
+        """Claim no more; the pump ends when nothing runs."""
+        self.stop_reason = self.stop_reason or reason
+        self._stopping = True
+        self._listener.interrupt()
+
+    def leave(self, queues: Sequence[str]) -> None:
+        """Claim nothing from these, which are paused, until the next call."""
+        self._leave = frozenset(queues)
+        self._listener.interrupt()
+
+    # the thread
+
+    def run(self, slots: Mapping[Isolation, Slots]) -> None:
+        """Work until stopped and nothing runs any more. Raises what makes work impossible, such as
+        SchemaMissing."""
+        self.begin(slots)
+        try:
+            while (pause := self.step()) is not None:
+                self._wait(pause)
+        finally:
+            self._listener.close()
+            self._hooks.shutdown(wait=False)
+
+    def begin(self, slots: Mapping[Isolation, Slots]) -> None:
+        self._slots = slots
+
+    def step(self) -> float | None:
+        """One turn with the store: one round trip. Answers the seconds after which the next one is
+        due, if nothing ends or is heard before; None where all is done.
+
+        A turn that the store does not answer is asked again: settling is idempotent, and a claim
+        whose answer was lost is released before another is made.
+        """
+        if self._asking is None:
+            if self._stopping and not self._unfinished():
+                return None
+            self._asking = self._next_turn()
+        turn, ends = self._asking
+        try:
+            answer = self._ask(turn)
+        except StoreUnavailable as error:
+            self._retry = min(max(self._retry * 2, RETRY_FIRST), RETRY_LONGEST)
+            _log.warning(
+                "The store does not answer, trying again in %.1f s: %s", self._retry, error
+            )
+            if turn.slots:
+                # Not under the token of before: what was claimed under that is to be released.
+                slots = {} if self._stopping else turn.slots
+                turn = replace(turn, token=new_token() if slots else b"", slots=slots)
+                self._asking = turn, ends
+            return self._retry
+        self._asking, self._retry = None, 0.0
+        self._took(turn, answer, ends)
+        if not self._unfinished():
+            self._nothing_left(claimed=bool(answer.claimed))
+        if not answer.claimed:
+            self._show()
+        self._release_what_is_strange()
+        return self._until_next()
+
+    def _unfinished(self) -> bool:
+        return bool(self.running or self._ended or self._hooked or self._hooks_running)
+
+    def _wait(self, pause: float) -> None:
+        """Until something has ended or something may be claimed.
+
+        With a backlog, a first end waits a moment for others: one turn per batch, not per job.
+        """
+        if self._asking is not None:
+            sleep(pause)  # whoever could wake us waits for the same store
+            return
+        self._threshold = max(1, len(self.running) // 4)
+        self._enough.clear()
+        self._listening = True
+        if not (self._ended or self._hooked or (self._stopping and not self._unfinished())):
+            self._listener.wait(pause)
+        self._listening = False
+        if self._backlog and 0 < len(self._ended) < self._threshold:
+            self._enough.wait(LINGER)
+
+    def _until_next(self) -> float:
+        pause = self._options.sleep
+        if self.running:
+            pause = min(pause, WATCH_EVERY)
+        if self._reporter.waiting:
+            pause = min(pause, max(0.0, self._last_progress + PROGRESS_EVERY - self._clock()))
+        if self._due is not None and self._asked:
+            pause = min(pause, max(0.0, (self._due - self._store_time()) / SECOND))
+        return pause
+
+    def _next_turn(self) -> tuple[Exchange, _Ends]:
+        ends = self._take_ends()
+        now = self._clock()
+        progress: list[ProgressWrite] = []
+        if self._reporter.waiting and now >= self._last_progress + PROGRESS_EVERY:
+            self._last_progress = now
+            progress = self._reporter.take_changed()
+        watch = bool(self.running) and now >= self._last_watch + WATCH_EVERY
+        if watch:
+            self._last_watch = now
+        queues = self._queues()
+        slots = {} if self._stopping or not queues else self._free()
+        return Exchange(
+            worker=self._worker,
+            settle=[move for finished, move in ends if not finished.outcome.settled],
+            progress=progress,
+            token=new_token() if slots else b"",
+            queues=queues,
+            slots=slots,
+            watch=watch,
+        ), ends
+
+    def _queues(self) -> Sequence[str]:
+        queues, leave = self._options.queues, self._leave
+        if not leave:
+            return queues
+        return () if ALL_QUEUES in leave else [each for each in queues if each not in leave]
+
+    def _take_ends(self) -> _Ends:
+        """What has ended since the last turn, as transitions; a job with a `failed()` to call goes
+        through another thread first."""
+        ends: _Ends = []
+        now = self._store_time()
+        for _ in range(len(self._ended)):
+            run, outcome = self._ended.popleft()
+            if self.running.pop(run.job.id, None) is None:
+                continue  # it was given up before
+            self._ended_count += 1
+            self._busy += outcome.ended_at - (outcome.started_at or outcome.ended_at)
+            finished = ended(run, _by_store(outcome, apart(now)))
+            move = finished.transition(self._worker, now, self._reporter)
+            if move.ending is Ending.FAILED:
+                self._call_failed(finished, move)
+            else:
+                ends.append((finished, move))
+        while self._hooked:
+            finished, move = self._hooked.popleft()
+            del self._hooks_running[move.id]
+            ends.append((finished, move))
+        return ends
+
+    def _call_failed(self, finished: Finished, move: Transition) -> None:
+        self._hooks_running[move.id] = move.token
+        self._hooks.submit(self._hook, finished, move)
+
+    def _hook(self, finished: Finished, move: Transition) -> None:
+        if move.ending is Ending.FAILED:
+            call_failed(finished, self._runtime.scope)
+        self._hooked.append((finished, move))
+        self._listener.interrupt()
+
+    def _free(self) -> dict[Isolation, int]:
+        used = dict.fromkeys(self._slots, 0)
+        for run in self.running.values():
+            used[run_kind(run)] += 1
+        free = {kind: slots.size - used[kind] for kind, slots in self._slots.items()}
+        left = self._options.max_jobs - self._started if self._options.max_jobs else None
+        if self._options.once:
+            left = 1 - self._started
+        if left is not None:
+            free = {kind: min(count, left) for kind, count in free.items()}
+        return {kind: count for kind, count in free.items() if count > 0}
+
+    def _ask(self, turn: Exchange) -> Exchanged:
+        claiming = self._runtime.driver.claiming
+        if self._lost_token is not None:
+            claiming.release_token(self._lost_token)
+        self._lost_token = turn.token or None  # until its answer is here
+        asked = self._clock()
+        answer = claiming.exchange(turn)
+        self._store_time.told(answer.now, asked)
+        self._lost_token = None
+        return answer
+
+    def _took(self, turn: Exchange, answer: Exchanged, ends: _Ends) -> None:
+        self._due = answer.next_due
+        self._asked = bool(turn.slots)
+        self._backlog = len(answer.claimed) >= max(turn.slots.values(), default=1)
+        if turn.watch:
+            self._reporter.cancelling(answer.cancelling)
+            self._call_back(answer.cancelling)
+        sent = (finished for finished, _ in ends if not finished.outcome.settled)
+        for finished, settled in zip(sent, answer.settled, strict=True):
+            if settled is not Settled.DONE:
+                _log.warning(
+                    "%s %s was not settled: another worker has it now (%s)",
+                    finished.job.name,
+                    finished.ctx.job_id,
+                    settled,
+                )
+        if ends:
+            self._observer.settled(ends)
+        if answer.claimed and self._stopping:
+            self._hand_back(answer.claimed)
+        elif answer.claimed:
+            self._start(answer.claimed, answer.now)
+        if self._options.rest and ends:
+            sleep(self._options.rest)
+
+    def _start(self, claimed: Sequence[ClaimedJob], now: int) -> None:
+        """Hand the batch over, each to its kind of slot."""
+        batches: dict[Isolation, list[Run]] = {}
+        started: list[Run] = []
+        for job in claimed:
+            self._started += 1
+            try:
+                run = prepare(job, self._runtime.registry, self._options, self._reporter, now)
+            except Refused as why:
+                self._refuse(job, why)
+                continue
+            batches.setdefault(run_kind(run), []).append(run)
+            self.running[job.id] = run
+            started.append(run)
+        self._observer.started(started)
+        self._show()  # before they start: one may let no other thread run from then on
+        for kind, runs in batches.items():
+            self._slots[kind].start(runs)
+        if self._options.once or 0 < self._options.max_jobs <= self._started:
+            self.stop("once" if self._options.once else "max jobs")
+
+    def _refuse(self, job: ClaimedJob, why: Refused) -> None:
+        """A job that cannot start takes the same path, from its end."""
+        finished = refused(job, self._patience.judged(job, why), self._reporter)
+        move = finished.transition(self._worker, self._store_time(), self._reporter)
+        self._call_failed(finished, move)
+
+    def _hand_back(self, claimed: Sequence[ClaimedJob]) -> None:
+        """What came while we were told to stop: others may start it at once."""
+        for job in claimed:
+            finished = handed_back(job, self._reporter)
+            move = finished.transition(self._worker, self._store_time(), self._reporter)
+            self._hooks_running[move.id] = move.token
+            self._hooked.append((finished, move))
+
+    def _show(self) -> None:
+        """What others may see of us."""
+        now = self._clock()
+        shared: list[Run] = []
+        alone: list[Run] = []
+        for run in self.running.values():
+            (alone if run_kind(run) is Isolation.PROCESS else shared).append(run)
+        runs = [*shared, *alone]
+        self._board.turned(now)
+        self._board.counts(started=self._started, ended=self._ended_count, busy=self._busy / SECOND)
+        self._board.runs(
+            [run.job.id for run in runs], [run.ends_at(now) for run in runs], shared=len(shared)
+        )
+
+    def _release_what_is_strange(self) -> None:
+        """What is ours by the store's account, twice in a row, and not by our own: the claim's
+        answer never came, and nobody else may have it while we live."""
+        now = self._clock()
+        if now < self._last_own + OWN_EVERY:
+            return
+        self._last_own = now
+        claiming = self._runtime.driver.claiming
+        known = {run.job.token for run in self.running.values()} | {*self._hooks_running.values()}
+        try:
+            strange = {token for _, token in claiming.held(self._worker)} - known
+            for token in strange & self._strange:
+                released = claiming.release_token(token)
+                _log.warning("Released %d jobs of a claim whose answer was lost", released)
+        except StoreUnavailable:
+            return  # the next turn tells of it
+        self._strange = strange
+
+    def _call_back(self, job_ids: frozenset[bytes]) -> None:
+        for job_id in job_ids:
+            run = self.running.get(job_id)
+            if run is not None:
+                self._slots[run_kind(run)].call_back(run)
+
+    def _nothing_left(self, *, claimed: bool) -> None:
+        options, now = self._options, self._clock()
+        if claimed:
+            self._last_found = now
+        if options.stop_when_empty:
+            self.stop("empty")
+        elif options.once:
+            self.stop("once")
+        elif 0 < options.stop_when_empty_for <= now - self._last_found:
+            self.stop(f"empty for {options.stop_when_empty_for:g} s")
+
+
+def _by_store(outcome: Outcome, ahead: int) -> Outcome:
+    """An outcome whose moments are of this host's clock, by the store's, which is ahead by so many
+    microseconds: history, and how long it is kept, go by one clock."""
+    if not ahead:
+        return outcome
+    began = None if outcome.started_at is None else outcome.started_at + ahead
+    return replace(outcome, started_at=began, ended_at=outcome.ended_at + ahead)
+
+
+class _StoreTime:
+    """The store's clock as its last answer told it, carried on by our own monotonic one. This
+    host's own time is never compared with it.
+
+    It may be ahead by as long as that answer took, and is never behind: a job waits no shorter
+    than it was told to.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._ahead = now_us() - self._us(clock())
+
+    def __call__(self) -> int:
+        return self._us(self._clock()) + self._ahead
+
+    def told(self, now: int, asked: float) -> None:
+        """`asked`: when, by the monotonic clock, the question was sent."""
+        self._ahead = now - self._us(asked)
+
+    def _us(self, moment: float) -> int:
+        return int(moment * SECOND)
+
+
+def run_kind(run: Run) -> Isolation:
+    """Where a run runs: what ran in a process that died runs alone from then on."""
+    return Isolation.PROCESS if run.job.crashes else run.definition.isolation

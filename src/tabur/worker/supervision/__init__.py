@@ -1,0 +1,1 @@
+"""What keeps worker processes alive, ends those that must, and mends what they leave."""

@@ -1,0 +1,64 @@
+"""Finding workers that are lost: their hosts are gone, so nobody else can tell."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from time import monotonic
+from typing import NamedTuple
+
+from tabur.drivers.contract import Driver
+
+#: Beats of its own that an observer must have made while another's stood still.
+OWN_BEATS = 3
+#: Looks between two for claims of workers that nobody has registered.
+LOOKS_FOR_STRANGERS = 6
+
+
+class Lost(NamedTuple):
+    worker: str
+    beats: int
+    """At which its counter stood still; -1: it is not registered at all."""
+
+
+class Observations:
+    """One observer's view of the others. No two clocks are compared: a beat is a counter, and
+    what counts is that it stood still while this observer was well itself."""
+
+    def __init__(
+        self, driver: Driver, *, lost_after: float, clock: Callable[[], float] = monotonic
+    ) -> None:
+        """`lost_after` in seconds of `clock`, which is this observer's own."""
+        self._driver = driver
+        self._lost_after = lost_after
+        self._clock = clock
+        self._seen: dict[str, tuple[int, float, int]] = {}
+        self._looks = 0
+        self._strangers: Collection[str] = ()
+
+    def lost(self, *, except_for: Collection[str]) -> list[Lost]:
+        """Look once, after an own beat; answers whose counter has stood still for long enough."""
+        now = self._clock()
+        counted = {worker.id: worker.beats for worker in self._driver.workers.list()}
+        if self._looks % LOOKS_FOR_STRANGERS == 0 or self._strangers:
+            # Claims of a worker without a registration: it was found lost while it slept, went on,
+            # and died; or who found it died before it had released.
+            self._strangers = set(self._driver.claiming.holders()) - set(counted)
+        self._looks += 1
+        counted |= dict.fromkeys(self._strangers, -1)
+        seen: dict[str, tuple[int, float, int]] = {}
+        lost: list[Lost] = []
+        for worker, beats in counted.items():
+            if worker in except_for:
+                continue
+            before, since, looks = self._seen.get(worker, (None, now, 0))
+            if before != beats:
+                since, looks = now, 0
+            seen[worker] = (beats, since, looks + 1)
+            if now - since >= self._lost_after and looks >= OWN_BEATS:
+                lost.append(Lost(worker, beats))
+        self._seen = seen
+        return lost
+
+    def blind(self) -> None:
+        """The store could not be seen: what has stood still meanwhile proves nothing."""
+        self._seen.clear()

@@ -1,0 +1,63 @@
+"""A host that is cut off ends its jobs before others run them, and works again by itself."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable
+
+import pytest
+
+from servers.hosts import Host
+from tabur.model.outcome import Ending
+from tests.hosts.fleet import BEAT, CEILING, LONG, LOST, Fleet, until
+
+MakeHost = Callable[..., Host]
+
+
+@pytest.mark.parametrize("how", ["cut", "swallow"])
+def test_its_jobs_run_elsewhere_once_they_have_ended_there(
+    fleet: Fleet, make_host: MakeHost, how: str
+) -> None:
+    here, there = make_host("here"), make_host("there")
+    worker = fleet.worker(here)
+    fleet.run(there, LONG)
+    fleet.marked("start", 3, host=here)
+    other = fleet.worker(there)
+
+    cut_off = time.monotonic()
+    getattr(here, how)()
+    # What has crashed runs in processes of their own, of which a child may have two.
+    starts = fleet.marked("start", 2, host=there)
+    assert starts[-1].at - cut_off < 5 * (LOST + 2 * BEAT)
+    assert not fleet.overlaps()
+    before = fleet.workers(here)
+    here.mend()
+    # It comes back while its jobs run elsewhere, and takes nothing away.
+    until(lambda: set(fleet.workers(here)) - set(before), fleet.logs)
+    fleet.finish()
+    fleet.completed(3)
+    assert fleet.attempts() == [[Ending.CRASHED, Ending.COMPLETED]] * 3
+    assert not fleet.overlaps()
+
+    other.signal(signal.SIGTERM)
+    assert other.wait(CEILING) == 0
+    fleet.run(there, "short(number=3).dispatch()")
+    fleet.completed(4)
+    (end,) = fleet.marks("end", number=3)
+    assert end.host == here.name
+    assert not worker.has_left
+
+
+def test_a_short_silence_costs_nothing(fleet: Fleet, make_host: MakeHost) -> None:
+    here, web = make_host("here"), make_host("web")
+    fleet.worker(here)
+    fleet.run(web, LONG)
+    fleet.marked("start", 3)
+    here.swallow()
+    time.sleep(0.5)  # a fault's length, far from that after which its jobs are ended
+    here.mend()
+    fleet.beats(here, 3)
+    fleet.finish()
+    fleet.completed(3)
+    assert fleet.attempts() == [[Ending.COMPLETED]] * 3
