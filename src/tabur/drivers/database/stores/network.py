@@ -282,10 +282,12 @@ def run_on(connection: Connection, query: str) -> Any:
 
 
 def _commits_each(connection: Connection) -> bool:
-    detect = getattr(connection.dialect, "detect_autocommit_setting", None)  # SQLAlchemy 2.0.43
-    if detect is not None:
-        return bool(detect(connection.connection.dbapi_connection))
-    return connection.get_isolation_level() == "AUTOCOMMIT"
+    dialect, raw = connection.dialect, connection.connection.dbapi_connection
+    if raw is not None and hasattr(dialect, "detect_autocommit_setting"):
+        return dialect.detect_autocommit_setting(raw)
+    # SQLAlchemy before 2.0.43 can only be asked what it was told: for the engine, or for this one.
+    told = getattr(dialect, "_on_connect_isolation_level", None)
+    return connection.get_execution_options().get("isolation_level", told) == "AUTOCOMMIT"
 
 
 def _first_line(error: object) -> str:
