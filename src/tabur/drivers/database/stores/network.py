@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from enum import Enum, auto
 from time import monotonic, sleep
 from typing import Any, TypeVar
@@ -283,9 +283,11 @@ def run_on(connection: Connection, query: str) -> Any:
 
 def _commits_each(connection: Connection) -> bool:
     dialect, raw = connection.dialect, connection.connection.dbapi_connection
+    # Not before SQLAlchemy 2.0.43, and not every client. They can only be asked what they were told:
+    # for the engine, or for this connection.
     if raw is not None and hasattr(dialect, "detect_autocommit_setting"):
-        return dialect.detect_autocommit_setting(raw)
-    # SQLAlchemy before 2.0.43 can only be asked what it was told: for the engine, or for this one.
+        with suppress(NotImplementedError):
+            return dialect.detect_autocommit_setting(raw)
     told = getattr(dialect, "_on_connect_isolation_level", None)
     return connection.get_execution_options().get("isolation_level", told) == "AUTOCOMMIT"
 
