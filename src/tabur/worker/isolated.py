@@ -19,7 +19,7 @@ import msgspec
 
 from tabur.errors import JobCancelled, PayloadError
 from tabur.jobs.context import JobContext
-from tabur.jobs.transaction import Backing
+from tabur.jobs.settling import Backing
 from tabur.model.clock import now_us
 from tabur.model.ids import id_text
 from tabur.worker.load import load_app
