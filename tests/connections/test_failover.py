@@ -13,13 +13,11 @@ from sqlalchemy.orm import Session
 
 from servers.redis import RedisServer
 from tabur import ConfigError, FunctionJob, StoreUnavailable, Tabur
+from tabur.dispatch.outgoing import Outgoing
 from tabur.dispatch.routes import REST, FailoverRoute, StoreRoute
 from tabur.drivers.memory.driver import MemoryDriver
 from tabur.errors import StoreUnreachable
-from tabur.model.clock import now_us
-from tabur.model.ids import new_id
-from tabur.model.records import NewJob
-from tabur.model.states import Isolation
+from tabur.jobs.scope import NOBODY
 from tests.connections.stores import UNKNOWN, UNREACHABLE, Faulty, break_dispatch, size
 
 Job = FunctionJob[[], None]
@@ -115,12 +113,13 @@ def test_one_that_could_not_be_reached_rests_and_is_asked_again(
 
 def test_a_job_on_its_default_queue_goes_to_that_of_its_store(tmp_path: Path) -> None:
     drivers = {name: MemoryDriver(name=name) for name in ("redis", "database")}
-    settings = Tabur(failover=["redis", "database"], redis_queue="fast").settings
+    app = Tabur(failover=["redis", "database"], redis_queue="fast")
+    settings = app.settings
     routes = [
         StoreRoute(lambda name=name: drivers[name], queue=settings.queue_on(name))  # type: ignore[misc]
         for name in drivers
     ]
-    job = NewJob(new_id(), "work", "", Isolation.LOOP, b"{}", now_us())
+    job = Outgoing(app.job(name="work")(lambda: None)(), NOBODY)
     FailoverRoute(routes).send([job])
     FailoverRoute(routes[::-1]).send([job])
     queues = {name: [each.queue for each in drivers[name].inspection.queues()] for name in drivers}

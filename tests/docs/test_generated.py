@@ -8,7 +8,7 @@ import pytest
 
 from scripts import simulated_day, states_table
 from tabur.jobs.options import DeclaredOptions, DispatchKeywords
-from tabur.testing.conformance import ACROSS_PROCESSES, OBLIGATIONS
+from tabur.testing.conformance import ACROSS_PROCESSES, FENCING, OBLIGATIONS
 from tests.docs.pages import ROOT
 
 
@@ -38,8 +38,10 @@ def test_every_option_is_in_the_table_of_options() -> None:
 
 
 PROMISES = (ROOT / "docs" / "promises.md").read_text(encoding="utf-8")
-OWED = {f"{each.__module__.rpartition('.')[2]}.{each.__name__}" for each in OBLIGATIONS}
-OWED |= {f"{each.__module__.rpartition('.')[2]}.{each.__name__}" for each in ACROSS_PROCESSES}
+OWED = {
+    f"{each.__module__.rpartition('.')[2]}.{each.__name__}"
+    for each in (*OBLIGATIONS, *ACROSS_PROCESSES, *FENCING)
+}
 
 
 @pytest.mark.parametrize("proof", sorted(set(re.findall(r"`([a-z_]+\.[a-z_]+)`", PROMISES))))

@@ -13,7 +13,7 @@ from tabur import Job, JobCancelled, JobContext, Progress, Tabur
 from tabur.drivers.memory.driver import MemoryDriver
 from tabur.jobs.context import FailJob, Reporter
 from tabur.jobs.sessions import Sessions
-from tabur.jobs.transaction import Backing
+from tabur.jobs.settling import Backing
 from tabur.model.ids import new_id
 from tabur.model.records import ClaimedJob
 from tabur.model.states import Isolation

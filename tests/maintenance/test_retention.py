@@ -32,7 +32,7 @@ def test_only_old_completed_and_cancelled_jobs_are_removed(
 
     old, failed = fine.dispatch(), fails.dispatch()
     two_hours_later = time.time_ns() // 1000 + 2 * 3600 * 1_000_000
-    monkeypatch.setattr("tabur.maintenance.retention.now_us", lambda: two_hours_later)
+    monkeypatch.setattr(jobs.driver, "now", lambda: two_hours_later)
     assert prune(jobs.driver, jobs.drivers, jobs.settings) == 1
     with pytest.raises(JobNotFound):
         old.status()

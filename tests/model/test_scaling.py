@@ -121,6 +121,10 @@ def test_limits_say_what_is_wrong_with_them() -> None:
             "7 waiting for 2 supervisors, none arriving, none has ended yet",
         ),
         ({"pending": 7, "paused": True}, "paused, 7 waiting"),
+        (
+            {"pending": 9_000, "more": True, "service": 0.5},
+            "9,000 or more waiting, none arriving, 500 ms each",
+        ),
     ],
 )
 def test_a_level_is_told_in_a_line(given: dict[str, Any], said: str) -> None:
@@ -192,6 +196,17 @@ def test_scarce_processes_go_where_most_is_needed() -> None:
     limits = {each.queue: Limits(1, 50) for each in found}
     assert share(found, limits, total=10, target=60) == {"high": 6, "low": 3, "idle": 1}
     assert share(found, limits, total=3, target=60) == {"high": 1, "low": 1, "idle": 1}
+
+
+def test_one_for_each_that_has_work_comes_before_more_for_any() -> None:
+    found = [
+        Level("flood", pending=60_000, service=1.0, slots=1),
+        Level("idle", pending=0, service=1.0, slots=1),
+        Level("few", pending=1, service=1.0, slots=1),
+    ]
+    limits = {each.queue: Limits(0, 50) for each in found}
+    assert share(found, limits, total=5, target=60) == {"flood": 4, "idle": 0, "few": 1}
+    assert share(found, limits, total=1, target=60) == {"flood": 1, "idle": 0, "few": 0}
 
 
 def test_minimums_that_do_not_fit_are_told() -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
+import pytest
 from sqlalchemy import Engine, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
@@ -14,6 +15,8 @@ from sqlalchemy.orm import Session
 from sqlalchemy.pool import NullPool, QueuePool
 
 from tabur import FunctionJob, JobContext
+from tabur.drivers.contract import Claiming
+from tabur.model.ids import id_bytes
 from tabur.model.states import Isolation
 from tabur.worker.board import Board
 from tabur.worker.options import WorkOptions
@@ -35,6 +38,15 @@ WAYS = (
 )
 #: Where more than one may write.
 ON_SERVERS = tuple(way for way in WAYS if not way.startswith("sqlite"))
+
+on_servers = pytest.mark.parametrize("bench", ON_SERVERS, indirect=True)
+
+#: How a claim may be taken from the worker w1.
+TAKING: dict[str, Callable[[Claiming], int]] = {
+    "rescued": lambda claiming: claiming.release_worker("w1"),
+    "by its token": lambda claiming: claiming.release_token(claiming.held("w1")[0][1]),
+}
+taken = pytest.mark.parametrize("take", TAKING.values(), ids=TAKING)
 
 Inside = Callable[[JobContext, Session], object]
 Step = Callable[[JobContext], object]
@@ -150,6 +162,11 @@ class Bench(Shop):
         with self.engine.connect() as connection:
             query = text("SELECT ending FROM job_outcomes ORDER BY seq")
             return [row[0] for row in connection.execute(query)]
+
+    def finishers(self, job_id: str) -> list[tuple[str, str | None]]:
+        """How each attempt of a job has ended, and by whom."""
+        attempts = self.jobs.driver.inspection.attempts(id_bytes(job_id))
+        return [(each.ending, each.worker) for each in attempts]
 
     def checked_out(self) -> int:
         """Connections that some session still has."""

@@ -30,7 +30,7 @@ def test_what_is_written_is_seen_by_others(board: Board) -> None:
     board.ends_by(9.0)
     board.does(Doing.RETIRING, "timed out")
     board.counts(started=3, ended=2, busy=0.25)
-    board.runs([A, B], [5.0, inf])
+    board.runs([A, B], [5.0, inf], shared=1)
     since = board.seen().since
     assert seen_elsewhere(board).seen() == Seen(
         1.5, 2.5, 9.0, 0.25, 3, 2, Doing.RETIRING, 2, "timed out", since
@@ -66,16 +66,17 @@ def test_what_is_no_board_is_refused(tmp_path: Path) -> None:
 
 
 def test_jobs_over_their_time_are_told_by_name(board: Board) -> None:
-    board.runs([A, B], [5.0, inf])
+    board.runs([A, B], [5.0, inf], shared=1)
     other = seen_elsewhere(board)
     assert other.overdue(4.9) == frozenset()
     assert other.overdue(5.0) == {A}
-    board.runs([], [])
+    assert other.shared() == {A}
+    board.runs([], [], shared=0)
     assert other.overdue(5.0) == frozenset()
 
 
 def test_more_jobs_than_it_has_room_for_do_no_harm(board: Board) -> None:
-    board.runs([A, B, C], [1.0, 2.0, 3.0])
+    board.runs([A, B, C], [1.0, 2.0, 3.0], shared=3)
     assert seen_elsewhere(board).overdue(9.0) == {A, B}
 
 
@@ -95,7 +96,8 @@ def verdict(
     board = Seen(looked, turned, ends_by, 0.0, 0, 0, Doing.WORKING, 1)
     return judged(
         board,
-        lambda before: frozenset({A} if deadline <= before else ()),
+        lambda before: frozenset({A, B} if deadline <= before else ()),
+        lambda: frozenset({A, C}),
         WorkOptions(),
         now=NOW,
         last_beat=last_beat,

@@ -75,7 +75,7 @@ def one(supervisor: Supervisor) -> SupervisorSeen:
 def test_all_is_well(supervisor: Supervisor) -> None:
     board = supervisor.child()
     board.counts(started=5, ended=3, busy=1.0)
-    board.runs([b"a" * 16, b"b" * 16], [0.0, 0.0])
+    board.runs([b"a" * 16, b"b" * 16], [0.0, 0.0], shared=2)
     supervisor.child(Doing.RETIRING, name="other")
     seen = look(supervisor)
     assert (seen.alive, seen.ready) == (True, True)

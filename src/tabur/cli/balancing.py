@@ -71,6 +71,11 @@ def check_together(given: Mapping[str, Any]) -> None:
                 "--min-processes (for each queue) and --max-processes (in all). Leave out "
                 "--processes."
             )
+        if given["stop_when_empty_for"] > 0:
+            raise click.UsageError(
+                "--stop-when-empty-for is for workers whose processes are a fixed number. With "
+                "--balance=auto write --stop-when-empty, or let it go on with --min-processes=0."
+            )
     else:
         for name in _OWN:
             if given[name] is not None:
@@ -85,7 +90,6 @@ def check_together(given: Mapping[str, Any]) -> None:
 def balance(names: Sequence[str], given: Mapping[str, Any]) -> Balance:
     """What --balance=auto was asked for. `names`: of queues, with limits of their own where they
     say so: `high:2-8`. Raises ConfigError."""
-    empty = given["stop_when_empty"] or given["stop_when_empty_for"] > 0
     default = 1 if given["min_processes"] is None else given["min_processes"]
     own = {queue: (least, most) for queue, least, most in map(_ranged, names)}
     least = {queue: default if own[queue][0] is None else own[queue][0] for queue in own}
@@ -102,7 +106,7 @@ def balance(names: Sequence[str], given: Mapping[str, Any]) -> Balance:
             f"at least, and --max-processes={total} are all there may be. Lower --min-processes, "
             "or raise --max-processes."
         )
-    if empty:  # who is done is not started again
+    if given["stop_when_empty"]:  # who is done is not started again
         limits = {queue: Limits(0, each.maximum) for queue, each in limits.items()}
     return Balance(
         limits,

@@ -6,18 +6,15 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from msgspec.structs import replace
-
 from tabur.dispatch import callers
-from tabur.dispatch.outgoing import check_same, new_job
+from tabur.dispatch.outgoing import Outgoing, check_same
 from tabur.dispatch.routes import Route
-from tabur.drivers.contract import Driver, Transactional
+from tabur.drivers.contract import Driver
 from tabur.errors import ConfigError, StoreUnavailable
 from tabur.jobs.handle import JobHandle
 from tabur.jobs.pending import PendingJob
 from tabur.jobs.scope import CurrentScope
 from tabur.jobs.sessions import async_connection_of, connection_of, is_async
-from tabur.model.records import NewJob
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -45,10 +42,10 @@ class StoreDispatcher:
             raise ConfigError(
                 "The session is asynchronous: write await ….dispatch_async(), not ….dispatch()."
             )
-        job = self._job(pending, route)
+        job = self._job(pending)
         if session is None:
             driver = route.send([job])
-            self._compare([pending], [job], driver)
+            self._compare([job], driver)
             return self._handle(pending, job, [driver])
         if pending.settings.after_commit:
             return self._send_after(session, route, pending, job)
@@ -61,7 +58,7 @@ class StoreDispatcher:
 
             return await asyncio.to_thread(self.dispatch, pending)
         route = self._route_of(pending)
-        job = self._job(pending, route)
+        job = self._job(pending)
         if pending.settings.after_commit:
             return self._send_after(callers.sync_session(session), route, pending, job)
         connection = await async_connection_of(session)
@@ -82,28 +79,27 @@ class StoreDispatcher:
             groups.setdefault(self._route_of(each), []).append(n)
         handles: dict[int, JobHandle[Any]] = {}
         for route, places in groups.items():
-            group = [many[n] for n in places]
-            jobs = [self._job(each, route) for each in group]
+            jobs = [self._job(many[n]) for n in places]
             if session is None:
                 driver = route.send(jobs)
-                self._compare(group, jobs, driver)
+                self._compare(jobs, driver)
             else:
-                driver = self._put(connection_of(session), route, group, jobs)
-            for n, each, job in zip(places, group, jobs, strict=True):
-                handles[n] = self._handle(each, job, [driver])
+                driver = self._put(connection_of(session), route, jobs)
+            for n, job in zip(places, jobs, strict=True):
+                handles[n] = self._handle(many[n], job, [driver])
         return [handles[n] for n in range(len(many))]
 
     def _route_of(self, pending: PendingJob[Any]) -> Route:
         return self._route(pending.settings.connection or pending.definition.options.connection)
 
-    def _job(self, pending: PendingJob[Any], route: Route) -> NewJob:
-        return new_job(pending, self._scope.get(), route.queue, code=self._code)
+    def _job(self, pending: PendingJob[Any]) -> Outgoing:
+        return Outgoing(pending, self._scope.get(), code=self._code)
 
     def _send_after(
-        self, session: Any, route: Route, pending: PendingJob[R], job: NewJob
+        self, session: Any, route: Route, pending: PendingJob[R], job: Outgoing
     ) -> JobHandle[R]:
         drivers = route.drivers()
-        self._compare([pending], [job], drivers[0])
+        self._compare([job], drivers[0])
 
         def send() -> None:
             route.send([job])
@@ -112,40 +108,27 @@ class StoreDispatcher:
         return self._handle(pending, job, drivers)
 
     def _send_in(
-        self, connection: Connection, route: Route, pending: PendingJob[R], job: NewJob
+        self, connection: Connection, route: Route, pending: PendingJob[R], job: Outgoing
     ) -> JobHandle[R]:
-        return self._handle(pending, job, [self._put(connection, route, [pending], [job])])
+        return self._handle(pending, job, [self._put(connection, route, [job])])
 
-    def _put(
-        self,
-        connection: Connection,
-        route: Route,
-        pending: Sequence[PendingJob[Any]],
-        jobs: Sequence[NewJob],
-    ) -> Driver:
+    def _put(self, connection: Connection, route: Route, jobs: Sequence[Outgoing]) -> Driver:
         """In the caller's transaction. A store that does not answer does not hinder it, where an
         outbox stands between: then what its keys have led to is not compared."""
         store = route.transactional()
-        driver = store.driver
-        assert isinstance(driver, Transactional)
         with suppress(StoreUnavailable):
-            self._compare(pending, jobs, driver)
-        driver.dispatch_in(
-            connection, [job if job.queue else replace(job, queue=store.queue) for job in jobs]
-        )
-        return driver
+            self._compare(jobs, store.driver)
+        return store.send_in(connection, jobs)
 
-    def _compare(
-        self, pending: Sequence[PendingJob[Any]], jobs: Sequence[NewJob], driver: Driver
-    ) -> None:
+    def _compare(self, jobs: Sequence[Outgoing], driver: Driver) -> None:
         """Of those with an idempotency key: is what the store keeps what was asked for?"""
-        for each, job in zip(pending, jobs, strict=True):
-            if each.settings.idempotency_key is not None:
+        for job in jobs:
+            if job.pending.settings.idempotency_key is not None:
                 kept = driver.inspection.find(job.id)
                 if kept is not None:
-                    check_same(each, kept)
+                    check_same(job.pending, kept)
 
     def _handle(
-        self, pending: PendingJob[R], job: NewJob, drivers: Sequence[Driver]
+        self, pending: PendingJob[R], job: Outgoing, drivers: Sequence[Driver]
     ) -> JobHandle[R]:
         return JobHandle(drivers, job.id, pending.definition.result_type)

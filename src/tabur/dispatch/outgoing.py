@@ -6,10 +6,9 @@ from hashlib import sha256
 from typing import Any
 
 from tabur.errors import IdempotencyConflict
-from tabur.jobs.options import NO_SETTINGS
+from tabur.jobs.options import NO_SETTINGS, Until
 from tabur.jobs.pending import PendingJob
 from tabur.jobs.scope import Scope
-from tabur.model.clock import now_us
 from tabur.model.ids import idempotent_id, new_id
 from tabur.model.records import (
     NO_OPTIONS,
@@ -21,31 +20,46 @@ from tabur.model.records import (
 )
 
 
-def new_job(
-    pending: PendingJob[Any], scope: Scope, default_queue: str, *, code: str = ""
-) -> NewJob:
-    """The record of `pending`, with a fresh id or the one its idempotency key leads to. `code` is
-    the version of the application."""
-    settings, declared = pending.settings, pending.definition.options
-    now = now_us()
-    tenant = settings.tenant or scope.tenant
-    user = settings.user or scope.user
-    key = settings.idempotency_key
-    due_at = settings.at or (now + settings.delay if settings.delay else None)
-    return NewJob(
-        id=idempotent_id((tenant, user), key) if key else new_id(),
-        name=pending.definition.name,
-        queue=settings.queue or declared.queue or default_queue,
-        isolation=pending.definition.isolation,
-        payload=pending.payload,
-        created_at=now,
-        priority=declared.priority if settings.priority is None else settings.priority,
-        due_at=due_at,
-        options=_options(pending, now, code),
-        tenant=tenant,
-        user=user,
-        locale=settings.locale or scope.locale,
-    )
+class Outgoing:
+    """A job on its way to a store, with a fresh id or the one its idempotency key leads to. `code`
+    is the version of the application."""
+
+    __slots__ = ("_code", "_scope", "id", "pending")
+
+    def __init__(self, pending: PendingJob[Any], scope: Scope, *, code: str = "") -> None:
+        self.pending = pending
+        self._scope = scope
+        self._code = code
+        key = pending.settings.idempotency_key
+        self.id = idempotent_id((self._tenant, self._user), key) if key else new_id()
+
+    def job(self, now: int, default_queue: str) -> NewJob:
+        """The record that the store keeps. Its spans begin at `now`, by the store's clock: that of
+        this host may be wrong."""
+        pending, settings = self.pending, self.pending.settings
+        declared = pending.definition.options
+        return NewJob(
+            id=self.id,
+            name=pending.definition.name,
+            queue=settings.queue or declared.queue or default_queue,
+            isolation=pending.definition.isolation,
+            payload=pending.payload,
+            created_at=now,
+            priority=declared.priority if settings.priority is None else settings.priority,
+            due_at=settings.at or (now + settings.delay if settings.delay else None),
+            options=_options(pending, now, self._code),
+            tenant=self._tenant,
+            user=self._user,
+            locale=settings.locale or self._scope.locale,
+        )
+
+    @property
+    def _tenant(self) -> str | None:
+        return self.pending.settings.tenant or self._scope.tenant
+
+    @property
+    def _user(self) -> str | None:
+        return self.pending.settings.user or self._scope.user
 
 
 def _options(pending: PendingJob[Any], now: int, code: str) -> bytes:
@@ -63,8 +77,8 @@ def _options(pending: PendingJob[Any], now: int, code: str) -> bytes:
         tries=settings.tries,
         backoff=settings.backoff,
         timeout=settings.timeout,
-        retry_until=settings.retry_until or _later(now, declared.retry_until),
-        expires=settings.expires or _later(now, declared.expires),
+        retry_until=_moment(settings.retry_until, declared.retry_until, now),
+        expires=_moment(settings.expires, declared.expires, now),
         fingerprint=fingerprint(pending) if settings.idempotency_key else None,
         code=code or None,
         version=declared.version,
@@ -84,5 +98,8 @@ def check_same(pending: PendingJob[Any], kept: JobRecord) -> None:
         raise IdempotencyConflict(pending.settings.idempotency_key or "")
 
 
-def _later(now: int, span: int | None) -> int | None:
-    return None if span is None else now + span
+def _moment(given: Until | None, declared: int | None, now: int) -> int | None:
+    """What the dispatch gives counts before the span that its job declares."""
+    if given is not None:
+        return given.moment if given.span is None else now + given.span
+    return None if declared is None else now + declared

@@ -5,13 +5,18 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from time import monotonic
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from msgspec.structs import replace
 
-from tabur.drivers.contract import Driver, Transactional
-from tabur.errors import ConfigError, StoreUnreachable
+from tabur.dispatch.outgoing import Outgoing
+from tabur.drivers.contract import Driver, Relaying, Transactional
+from tabur.errors import ConfigError, StoreUnavailable, StoreUnreachable
+from tabur.model.clock import now_us
 from tabur.model.records import NewJob
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
 
 _log = logging.getLogger("tabur.dispatch")
 
@@ -21,15 +26,12 @@ REST = 5.0
 
 
 class Route(Protocol):
-    """The way to the store of one connection. `queue` is for jobs that name none; empty where
-    the store decides."""
-
-    queue: str
+    """The way to the store of one connection."""
 
     def drivers(self) -> Sequence[Driver]:
         """Where what goes this way may be found."""
 
-    def send(self, jobs: Sequence[NewJob]) -> Driver:
+    def send(self, jobs: Sequence[Outgoing]) -> Driver:
         """Dispatch in one transaction. Answers where they went."""
 
     def transactional(self) -> StoreRoute:
@@ -37,8 +39,8 @@ class Route(Protocol):
 
 
 class StoreRoute:
-    """To one store. `run_inline`, of the `sync` connection, is called after each dispatch and runs
-    its jobs; then no delay is waited for."""
+    """To one store. `queue` is for jobs that name none. `run_inline`, of the `sync` connection, is
+    called after each dispatch and runs its jobs; then no delay is waited for."""
 
     def __init__(
         self,
@@ -47,7 +49,7 @@ class StoreRoute:
         queue: str,
         run_inline: Callable[[], None] | None = None,
     ) -> None:
-        self.queue = queue
+        self._queue = queue
         self._open = open_driver
         self._run_inline = run_inline
 
@@ -58,14 +60,33 @@ class StoreRoute:
     def drivers(self) -> Sequence[Driver]:
         return (self._open(),)
 
-    def send(self, jobs: Sequence[NewJob]) -> Driver:
+    def send(self, jobs: Sequence[Outgoing]) -> Driver:
         driver = self._open()
+        try:
+            now = driver.now()
+        except StoreUnreachable:
+            raise
+        except StoreUnavailable as error:
+            raise StoreUnreachable(f"{error} Nothing was dispatched.") from error
+        begun = self._begun(jobs, now)
         if self._run_inline is None:
-            driver.dispatching.dispatch(jobs)
+            driver.dispatching.dispatch(begun)
         else:
-            driver.dispatching.dispatch([replace(job, due_at=None) for job in jobs])
+            driver.dispatching.dispatch([replace(job, due_at=None) for job in begun])
             self._run_inline()
         return driver
+
+    def send_in(self, connection: Connection, jobs: Sequence[Outgoing]) -> Driver:
+        """Dispatch in the transaction that is open on a caller's connection."""
+        driver = self._open()
+        assert isinstance(driver, Transactional)
+        # An outbox is for when its store cannot be asked: there this host's clock has to do.
+        now = now_us() if isinstance(driver, Relaying) else driver.now()
+        driver.dispatch_in(connection, self._begun(jobs, now))
+        return driver
+
+    def _begun(self, jobs: Sequence[Outgoing], now: int) -> list[NewJob]:
+        return [each.job(now, self._queue) for each in jobs]
 
     def transactional(self) -> StoreRoute:
         driver = self._open()
@@ -83,8 +104,6 @@ class FailoverRoute:
     """To the first of `routes` that can be reached. What one store may have got is never sent to
     another: only StoreUnreachable, which says that nothing was sent, leads to the next."""
 
-    queue = ""
-
     def __init__(
         self, routes: Sequence[StoreRoute], *, clock: Callable[[], float] = monotonic
     ) -> None:
@@ -96,15 +115,13 @@ class FailoverRoute:
     def drivers(self) -> Sequence[Driver]:
         return [route.driver for route in self._routes]
 
-    def send(self, jobs: Sequence[NewJob]) -> Driver:
+    def send(self, jobs: Sequence[Outgoing]) -> Driver:
         now = self._clock()
         last: StoreUnreachable | None = None
         # Sorting keeps the order among those that rest and among those that do not.
         for route in sorted(self._routes, key=lambda each: self._rests_until.get(each, now) > now):
             try:
-                driver = route.send(
-                    [job if job.queue else replace(job, queue=route.queue) for job in jobs]
-                )
+                driver = route.send(jobs)
             except StoreUnreachable as error:
                 self._rests_until[route] = self._clock() + REST
                 last = error

@@ -284,6 +284,10 @@ class Driver(Protocol):
     control: Control
     inspection: Inspection
 
+    def now(self) -> int:
+        """The store's clock. It is asked every few seconds, and carried on in between by a clock
+        that nobody sets. Raises StoreUnavailable."""
+
     def listen(self) -> Listener: ...
 
     def migrate(self) -> Sequence[str]:

@@ -8,13 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeVar, overload
 
 from tabur.errors import JobCancelled, TaburError
-from tabur.jobs.transaction import (
-    Backing,
-    JobTransaction,
-    OwnSettle,
-    checkpoint,
-    checkpoint_async,
-)
+from tabur.jobs.checkpoints import checkpoint, checkpoint_async
+from tabur.jobs.settling import Backing, OwnSettle
+from tabur.jobs.transaction import JobTransaction
 from tabur.model.clock import to_us
 from tabur.model.codec import decode_cursor
 from tabur.model.ids import id_text

@@ -10,7 +10,7 @@ import msgspec
 
 from tabur.config import CONNECTIONS, ConnectionName
 from tabur.errors import ConfigError
-from tabur.model.clock import SECOND, moment_us, now_us, to_us
+from tabur.model.clock import SECOND, moment_us, to_us
 from tabur.model.records import DispatchOptions
 from tabur.model.retry import Backoff, Exponential, Policy, parse_backoff
 from tabur.model.states import Isolation
@@ -139,6 +139,13 @@ def declared(job: str, given: DeclaredOptions) -> tuple[str | None, JobOptions]:
         raise ConfigError(f"{job}: {error}") from None
 
 
+class Until(msgspec.Struct, frozen=True):
+    """A moment, or a span that begins when the job is dispatched; microseconds."""
+
+    moment: int = 0
+    span: int | None = None
+
+
 class DispatchSettings(msgspec.Struct, frozen=True):
     """What one dispatch sets, checked; unset fields leave the declaration as it is."""
 
@@ -150,8 +157,8 @@ class DispatchSettings(msgspec.Struct, frozen=True):
     tries: int | None = None
     backoff: Backoff | None = None
     timeout: float | None = None
-    retry_until: int | None = None
-    expires: int | None = None
+    retry_until: Until | None = None
+    expires: Until | None = None
     tenant: str | None = None
     user: str | None = None
     locale: str | None = None
@@ -168,14 +175,17 @@ class DispatchSettings(msgspec.Struct, frozen=True):
                 f"options({', '.join(sorted(unknown))}) is not known; there are: {known}."
             )
         values: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-        now = now_us()
         if "delay" in values:
             values["delay"] = _span(values["delay"], "delay")
         if "at" in values:
-            values["at"] = _moment(values["at"], "at", now)
+            if not isinstance(values["at"], datetime):
+                raise ConfigError(
+                    f"at={shown(values['at'])}: an aware datetime is needed (or use delay=)."
+                )
+            values["at"] = _moment(values["at"], "at")
         for option in ("retry_until", "expires"):
             if option in values:
-                values[option] = _moment(values[option], option, now)
+                values[option] = _until(values[option], option)
         for option in ("tenant", "user", "locale"):
             if option in values:
                 check_name(values[option], option)
@@ -238,11 +248,13 @@ def _span(value: Any, what: str) -> int:
     return to_us(seconds)
 
 
-def _moment(value: Any, what: str, now: int) -> int:
-    if not isinstance(value, datetime):
-        if what == "at":
-            raise ConfigError(f"at={shown(value)}: an aware datetime is needed (or use delay=).")
-        return now + _span(value, what)
+def _until(value: Any, what: str) -> Until:
+    if isinstance(value, datetime):
+        return Until(moment=_moment(value, what))
+    return Until(span=_span(value, what))
+
+
+def _moment(value: datetime, what: str) -> int:
     try:
         return moment_us(value)
     except ValueError as error:

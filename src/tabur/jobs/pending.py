@@ -12,7 +12,7 @@ from tabur.jobs.context import JobContext
 from tabur.jobs.definition import JobDefinition
 from tabur.jobs.options import NO_SETTINGS, DispatchKeywords, DispatchSettings
 from tabur.jobs.sessions import Sessions
-from tabur.jobs.transaction import Backing
+from tabur.jobs.settling import Backing
 from tabur.model.clock import now_us
 from tabur.model.ids import new_id
 from tabur.model.records import ClaimedJob

@@ -1,24 +1,23 @@
-"""A job's own transaction, which ends with the job's settle, and its checkpoints. The token of its
-claim fences both: who has lost the claim writes nothing."""
+"""A job's own transaction, which ends with the job's settle. The token of its claim fences it: who
+has lost the claim writes nothing."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from contextlib import suppress
 from time import sleep
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
-from tabur.drivers.contract import Driver, Fencing
-from tabur.errors import ClaimLost, ConfigError, PayloadError, StoreError, TaburError
-from tabur.jobs.sessions import Sessions, async_connection_of, connection_of, is_async
+from tabur.drivers.contract import Fencing
+from tabur.errors import ClaimLost, PayloadError, StoreError, TaburError
+from tabur.jobs.settling import RunningJob, is_lost, own_settle_of
 from tabur.model.clock import now_us
-from tabur.model.codec import encode_cursor, encode_result
+from tabur.model.codec import encode_result
 from tabur.model.decide import decide
 from tabur.model.outcome import Ended, Outcome, Transition
-from tabur.model.records import ClaimedJob, Progress
+from tabur.model.records import Progress
 from tabur.model.retry import Policy
 
 if TYPE_CHECKING:
@@ -35,131 +34,6 @@ _log = logging.getLogger("tabur.job")
 #: Seconds before each question whether a commit without an answer has happened: a server that is
 #: restarted is back within them.
 _ASK_AGAIN = (0, 0.1, 0.3, 1, 2, 4, 8, 15)
-#: Stores of one process alone, in which nobody can take a claim away.
-_ALONE = ("memory", "sync", "fake")
-
-
-class Backing:
-    """What the jobs of one process need for transactions of their own. `open_driver` opens the
-    store that their claims are in; None: they run without one."""
-
-    def __init__(
-        self, open_driver: Callable[[], Driver] | None, sessions: Sessions, worker: str = ""
-    ) -> None:
-        self._open = open_driver
-        self.sessions = sessions
-        self.worker = worker
-        self._kept: dict[bytes, bytes] = {}
-        """Cursors of jobs whose store keeps none."""
-
-    @property
-    def connection(self) -> str:
-        return "" if self._open is None else self._open().name
-
-    @property
-    def alone(self) -> bool:
-        """There is nothing to fence: a session is committed, and the job settled afterwards."""
-        return self._open is None or self._open().name in _ALONE
-
-    def fence(self, what: str) -> Fencing | None:
-        """None where there is nothing to fence. Raises ConfigError where there can be no fence."""
-        if self._open is None or self.alone:
-            return None
-        driver = self._open()
-        if isinstance(driver, Fencing):
-            return driver
-        raise ConfigError(
-            f"{what} needs the queue and your data in one database (QUEUE_CONNECTION=database): no "
-            f"transaction spans {driver.name} and your session. Commit the session yourself, and "
-            "write the job so that a second run finds what the first has done."
-        )
-
-    def has_moved_on(self, job_id: bytes, token: bytes) -> bool:
-        """Whether it is certain that a claim is not this worker's any more."""
-        if self._open is None or not self.worker:
-            return False
-        with suppress(StoreError):
-            return (job_id, token) not in self._open().claiming.held(self.worker)
-        return False
-
-    def cursor(self, job_id: bytes) -> bytes | None:
-        if self._open is None or self.alone:
-            return self._kept.get(job_id)
-        return self._open().inspection.cursor(job_id)
-
-    def keep(self, connection: Connection, job_id: bytes, cursor: bytes) -> None:
-        """Keep a cursor here, once the transaction on `connection` has committed."""
-        from sqlalchemy import event
-
-        ended: list[bool] = []
-
-        def committed(_: Connection) -> None:
-            if not ended:
-                self._kept[job_id] = cursor
-            ended.append(True)
-
-        event.listen(connection, "commit", committed, once=True)
-        event.listen(connection, "rollback", lambda _: ended.append(True), once=True)
-
-
-class RunningJob(Protocol):
-    """What a transaction needs of the context of a run."""
-
-    own_settle: OwnSettle | None
-
-    @property
-    def job(self) -> ClaimedJob: ...
-
-    @property
-    def job_id(self) -> str: ...
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def backing(self) -> Backing: ...
-
-    @property
-    def result(self) -> Any: ...
-
-    @property
-    def last_progress(self) -> Progress: ...
-
-    @property
-    def started_at(self) -> int: ...
-
-
-class OwnSettle:
-    """How far a run has come with settling itself."""
-
-    __slots__ = ("completed", "failed", "lost", "open")
-
-    def __init__(self) -> None:
-        self.failed = False
-        """It has failed for good, and only its `failed()` runs."""
-        self.open = False
-        """A transaction is."""
-        self.completed: Outcome | None = None
-        """A transaction has committed with this."""
-        self.lost = False
-        """The claim has moved on: whatever this run ends with, it is not to be told."""
-
-    def check(self, what: str) -> None:
-        """Raises TaburError where `what` makes no sense: in a transaction, after one, and, but for
-        files, in `failed()`."""
-        if self.failed and what in _IN_FAILED:
-            raise TaburError(f"{what} in failed(): {_IN_FAILED[what]}")
-        if self.open:
-            raise TaburError(f"{what} inside ctx.transaction(): {_INSIDE[what]}")
-        if self.completed is not None:
-            raise TaburError(f"{what} after ctx.transaction(): {_AFTER[what]}")
-
-
-def own_settle_of(ctx: RunningJob) -> OwnSettle:
-    """Most runs have none, and do not pay for it."""
-    if ctx.own_settle is None:
-        ctx.own_settle = OwnSettle()
-    return ctx.own_settle
 
 
 class JobTransaction:
@@ -303,7 +177,8 @@ class JobTransaction:
             result = encode_result(ctx.result, "ctx.result")
         except PayloadError as problem:
             raise PayloadError(f"{problem} The transaction was rolled back.") from None
-        outcome = Outcome(Ended.COMPLETED, ctx.started_at, now_us(), result)
+        ahead = self._backing.ahead()
+        outcome = Outcome(Ended.COMPLETED, ctx.started_at + ahead, now_us() + ahead, result)
         if self._fence is not None:
             # Last of all, since it locks the claim: who rescues a worker that has stopped does not
             # wait for it.
@@ -334,7 +209,7 @@ class JobTransaction:
         """Whether, in spite of `error`, the commit has happened, and only its answer was lost. What
         ends the run from outside goes on in any case. Raises ClaimLost where that is behind it."""
         ctx = self._ctx
-        if self._fencing and _is_lost(ctx, error):
+        if self._fencing and is_lost(ctx, error):
             raise ClaimLost(ctx.job_id) from error
         if self._in_doubt is None:
             return False
@@ -364,63 +239,6 @@ class JobTransaction:
         return False
 
 
-def checkpoint(ctx: RunningJob, session: Any, cursor: Any) -> None:
-    raw = encode_cursor(cursor)
-    if is_async(session):
-        raise ConfigError(
-            "The session is asynchronous: write await ctx.checkpoint_async(session, cursor=…)."
-        )
-    try:
-        _keep_in(ctx, connection_of(session), raw)
-    except Exception as error:
-        if isinstance(error, ClaimLost) or _is_lost(ctx, error):
-            session.rollback()  # here, so that whoever swallows the error commits nothing either
-            raise ClaimLost(ctx.job_id) from error
-        raise
-
-
-async def checkpoint_async(ctx: RunningJob, session: Any, cursor: Any) -> None:
-    import asyncio
-
-    raw = encode_cursor(cursor)
-    if not is_async(session):
-        raise ConfigError(
-            "The session is not asynchronous: write ctx.checkpoint(session, cursor=…)."
-        )
-    connection = await async_connection_of(session)
-    try:
-        await connection.run_sync(lambda sync: _keep_in(ctx, sync, raw))
-    except Exception as error:
-        if isinstance(error, ClaimLost) or await asyncio.to_thread(_is_lost, ctx, error):
-            await session.rollback()
-            raise ClaimLost(ctx.job_id) from error
-        raise
-
-
-def _keep_in(ctx: RunningJob, connection: Connection, cursor: bytes) -> None:
-    state, backing = own_settle_of(ctx), ctx.backing
-    if state.lost:
-        raise ClaimLost(ctx.job_id)
-    state.check("ctx.checkpoint()")
-    fence = backing.fence("ctx.checkpoint()")
-    if fence is None:
-        backing.keep(connection, ctx.job.id, cursor)
-    elif not fence.checkpoint_in(connection, ctx.job.id, ctx.job.token, cursor):
-        state.lost = True
-        raise ClaimLost(ctx.job_id)
-
-
-def _is_lost(ctx: RunningJob, error: BaseException) -> bool:
-    """Whether a fence that could not be asked would have said no. Under REPEATABLE READ an engine
-    answers with an error where another has changed the claim since the transaction began. Then
-    this run's end is not to be told: its `failed()` would be called while another goes on."""
-    if not isinstance(error, Exception) or isinstance(error, TaburError):
-        return False
-    job, state = ctx.job, own_settle_of(ctx)
-    state.lost = state.lost or ctx.backing.has_moved_on(job.id, job.token)
-    return state.lost
-
-
 def _close(session: Session) -> None:
     """Roll back what is not committed. (After a commit that failed on the client's side, a close
     alone would give the connection back with its transaction open.)"""
@@ -430,23 +248,3 @@ def _close(session: Session) -> None:
     except Exception:  # the connection is dead, and there is nothing left to roll back
         with suppress(Exception):
             session.invalidate()
-
-
-_IN_FAILED = {
-    "ctx.transaction()": "the job has failed and cannot be completed. Use a session of your own.",
-    "ctx.checkpoint()": "the job has failed. Commit your session without it.",
-}
-_INSIDE = {
-    "ctx.transaction()": "the job is completed at the end of the outer block, once. For a part "
-    "that may fail write with session.begin_nested().",
-    "ctx.checkpoint()": "the block commits once, at its end, and with that the job is completed: "
-    "there is nothing to go on from.",
-    "ctx.attach()": "a file is kept at once and not rolled back. Attach it before the block.",
-}
-_AFTER = {
-    "ctx.transaction()": "the job was completed by the first. Put all into one, or commit sessions "
-    "of your own with ctx.checkpoint(session, cursor=…) and end with one ctx.transaction().",
-    "ctx.checkpoint()": "the job is completed, and there is nothing to go on from.",
-    "ctx.attach()": "the job is completed. Attach its files before the block.",
-    "ctx.result": "the result was kept with the job's end. Set it inside the block.",
-}

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from tabur.config import Settings
 from tabur.drivers.contract import Driver, Filter
-from tabur.model.clock import now_us, to_us
+from tabur.model.clock import to_us
 from tabur.model.states import State
 
 #: A folder younger than this may belong to a job that is just writing it (seconds).
@@ -20,7 +20,7 @@ def prune(driver: Driver, everywhere: Sequence[Driver], settings: Settings) -> i
     """Remove completed and cancelled jobs older than `keep_completed` from one store; answers how
     many. Failed ones stay until somebody removes them. `everywhere`: the stores of the app, which
     share its attachments."""
-    before = now_us() - to_us(settings.keep_completed)
+    before = driver.now() - to_us(settings.keep_completed)
     which = Filter(states=(State.COMPLETED, State.CANCELLED), ended_before=before)
     removed = driver.dispatching.forget(which)
     sweep(everywhere, settings)

@@ -12,6 +12,13 @@ def now_us() -> int:
     return time_ns() // 1_000
 
 
+def apart(theirs: int) -> int:
+    """By how many microseconds a store's clock, which shows `theirs` just now, is ahead of this
+    host's. Less than a second counts as nothing: to be told of it takes its time."""
+    ahead = theirs - now_us()
+    return ahead if abs(ahead) >= SECOND else 0
+
+
 def to_us(span: timedelta | float) -> int:
     """A span in seconds or as a timedelta, in microseconds."""
     if isinstance(span, timedelta):

@@ -56,7 +56,8 @@ class Ending(StrEnum):
     RETRIED = "retried"
     RELEASED = "released"
     CRASHED = "crashed"
-    """Its process died under it; it runs again, and no attempt was spent."""
+    """Its process died under it; it runs again, and no attempt was spent. Its error is of a type
+    whose last name is JobCrashed."""
 
 
 class Unblock(msgspec.Struct, frozen=True, tag="unblock"):

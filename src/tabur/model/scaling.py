@@ -43,7 +43,8 @@ class Level(msgspec.Struct, frozen=True):
 
     queue: str
     pending: int
-    """Counted no further than `enough`."""
+    """Counted no further than `enough`; then `more` is true."""
+    more: bool = False
     arrivals: float = 0.0
     """Jobs a second that become pending, as far as this supervisor is to take them."""
     service: float | None = None
@@ -58,13 +59,11 @@ class Level(msgspec.Struct, frozen=True):
 
     def __str__(self) -> str:
         """`1,240 waiting, 38/s arriving, 120 ms each`."""
+        waiting = f"{self.pending:,}{' or more' if self.more else ''} waiting"
         if self.paused:
-            return f"paused, {self.pending:,} waiting"
+            return f"paused, {waiting}"
         shared = f" for {self.shared_by} supervisors" if self.shared_by > 1 else ""
-        return (
-            f"{self.pending:,} waiting{shared}, {_rate(self.arrivals)} arriving, "
-            f"{_duration(self.service)}"
-        )
+        return f"{waiting}{shared}, {_rate(self.arrivals)} arriving, {_duration(self.service)}"
 
 
 def need(level: Level, target: float) -> float:
@@ -105,10 +104,10 @@ def share(
 ) -> dict[str, int]:
     """Processes for each queue, `total` at most in all.
 
-    Each has its minimum. Where not all can have what they want, processes are given one by one to
-    the queue that would need most for each that it has (the method of D'Hondt): with more waiting
-    a queue never gets fewer, and who is listed first wins a draw. Raises ConfigError where the
-    minimums alone are more than `total`.
+    Each has its minimum. Where not all can have what they want, the others go one by one: first to
+    those that have none, then to the queue that would need most for each that it has (the method of
+    D'Hondt). So with more waiting a queue never gets fewer; who is listed first wins a draw. Raises
+    ConfigError where the minimums alone are more than `total`.
     """
     wants = {each.queue: wanted(each, limits[each.queue], target) for each in levels}
     if sum(wants.values()) <= total:
@@ -122,7 +121,7 @@ def share(
     weights = {each.queue: need(each, target) for each in levels}
     for _ in range(total - sum(given.values())):
         short = [queue for queue in given if given[queue] < wants[queue]]
-        most = max(short, key=lambda queue: weights[queue] / (given[queue] + 1))
+        most = max(short, key=lambda q: (not given[q], weights[q] / (given[q] + 1)))
         given[most] += 1
     return given
 

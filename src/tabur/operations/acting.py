@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from tabur.drivers.contract import Driver, Filter
 from tabur.errors import JobNotFound
-from tabur.model.clock import now_us, to_us
+from tabur.model.clock import to_us
 from tabur.model.ids import id_text
 from tabur.model.records import ALL_QUEUES, Pause
 from tabur.model.states import State
@@ -51,9 +51,7 @@ class Acting:
 
     def flush(self, *, older_than: timedelta = timedelta()) -> int:
         """Remove every job that failed longer ago than `older_than`. Answers how many."""
-        before = now_us() - to_us(older_than) if older_than else None
-        which = Filter(states=(State.FAILED,), ended_before=before)
-        return sum(driver.dispatching.forget(which) for driver in self._drivers)
+        return sum(_flush(driver, older_than) for driver in self._drivers)
 
     def restart(self) -> int:
         """Ask the workers to stop after what they run. Answers how many there are."""
@@ -101,3 +99,8 @@ class Acting:
     def clear(self, queue: str) -> int:
         """Cancel all that waits on a queue; what runs is left alone. Answers how many."""
         return sum(driver.dispatching.clear(queue) for driver in self._drivers)
+
+
+def _flush(driver: Driver, older_than: timedelta) -> int:
+    before = driver.now() - to_us(older_than) if older_than else None
+    return driver.dispatching.forget(Filter(states=(State.FAILED,), ended_before=before))

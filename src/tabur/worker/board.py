@@ -16,11 +16,11 @@ from time import monotonic
 
 import msgspec
 
-#: looked, turned, ends_by, busy, since; started, ended, state, running, pid; why it stops.
-_HEAD = struct.Struct("<5d5Q64s")
+#: looked, turned, ends_by, busy, since; started, ended, state, running, shared of these, pid; why.
+_HEAD = struct.Struct("<5d6Q64s")
 _MOMENT, _COUNT = struct.Struct("<d"), struct.Struct("<Q")
 _LOOKED, _TURNED, _ENDS_BY, _BUSY, _SINCE = range(0, 40, 8)
-_STARTED, _ENDED, _STATE, _RUNNING, _PID, _WHY = range(40, 88, 8)
+_STARTED, _ENDED, _STATE, _RUNNING, _SHARED, _PID, _WHY = range(40, 96, 8)
 _WIDEST_WHY = 64
 _ID = 16
 
@@ -108,11 +108,13 @@ class Board:
         _COUNT.pack_into(self._map, _STARTED, started)
         _COUNT.pack_into(self._map, _ENDED, ended)
 
-    def runs(self, ids: Iterable[bytes], deadlines: Iterable[float]) -> None:
-        """What runs, and when each has to be over (infinite: never)."""
+    def runs(self, ids: Iterable[bytes], deadlines: Iterable[float], *, shared: int) -> None:
+        """What runs, and when each has to be over (infinite: never). The first `shared` of them run
+        in this very process, the others in processes of their own."""
         ending = array("d", deadlines)
         count = min(len(ending), self._slots)
         _COUNT.pack_into(self._map, _RUNNING, count)
+        _COUNT.pack_into(self._map, _SHARED, min(shared, count))
         if count:
             at, until = self._deadlines_at, self._deadlines_at + 8 * count
             self._map[_HEAD.size : _HEAD.size + _ID * count] = b"".join(ids)[: _ID * count]
@@ -125,14 +127,21 @@ class Board:
 
     def overdue(self, before: float) -> frozenset[bytes]:
         """The jobs that had to be over at `before`."""
-        (count,) = _COUNT.unpack_from(self._map, _RUNNING)
-        count = min(count, self._slots)
+        count = self._count(_RUNNING)
         deadlines = array("d", self._map[self._deadlines_at : self._deadlines_at + 8 * count])
-        return frozenset(
-            self._map[_HEAD.size + _ID * n : _HEAD.size + _ID * (n + 1)]
-            for n, deadline in enumerate(deadlines)
-            if deadline <= before
-        )
+        return self._ids(n for n, deadline in enumerate(deadlines) if deadline <= before)
+
+    def shared(self) -> frozenset[bytes]:
+        """The jobs that run in this very process: who else could have ended it?"""
+        return self._ids(range(self._count(_SHARED)))
+
+    def _count(self, of: int) -> int:
+        (count,) = _COUNT.unpack_from(self._map, of)
+        return min(int(count), self._slots)
+
+    def _ids(self, places: Iterable[int]) -> frozenset[bytes]:
+        first = _HEAD.size
+        return frozenset(self._map[first + _ID * n : first + _ID * (n + 1)] for n in places)
 
     def close(self) -> None:
         self._map.close()
@@ -161,7 +170,7 @@ def read_board(path: Path) -> Seen:
 
 def _seen(content: mmap.mmap | bytes) -> Seen:
     looked, turned, ends_by, busy, since, *counts, why = _HEAD.unpack_from(content)
-    started, ended, doing, running, pid = counts
+    started, ended, doing, running, _, pid = counts
     return Seen(
         looked_at=looked,
         turned_at=turned,

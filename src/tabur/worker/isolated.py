@@ -19,7 +19,7 @@ import msgspec
 
 from tabur.errors import JobCancelled, PayloadError
 from tabur.jobs.context import JobContext
-from tabur.jobs.transaction import Backing
+from tabur.jobs.settling import Backing
 from tabur.model.clock import now_us
 from tabur.model.ids import id_text
 from tabur.worker.load import load_app
@@ -104,7 +104,7 @@ def _tell(channel: Channel, message: Ready | Ended) -> None:
 
 def _work(runtime: Runtime, start: Start, reporter: _ParentReporter) -> Any:
     try:
-        run = prepare(start.job, runtime.registry, WorkOptions(), reporter, now_us())
+        run = prepare(start.job, runtime.registry, WorkOptions(), reporter, None)
     except Refused as why:
         return why.outcome
     run.timeout = start.timeout

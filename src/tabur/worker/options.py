@@ -87,9 +87,8 @@ class WorkOptions(msgspec.Struct, frozen=True):
     def groups(self) -> dict[tuple[str, ...], int]:
         """How many processes begin to work for which queues."""
         if self.balance is not None:
-            least = 1 if self.ends_when_empty else 0
             limits = self.balance.limits.items()
-            return {(queue,): max(least, each.minimum) for queue, each in limits}
+            return {(queue,): each.minimum for queue, each in limits}
         if self.divided:
             each = evenly(self.queues, self.processes)
             return {(queue,): count for queue, count in each.items()}

@@ -84,6 +84,9 @@ class DatabaseDriver:
     def make_async_engine(self) -> AsyncEngine:
         return self._store.make_async_engine()
 
+    def now(self) -> int:
+        return self._store.now()
+
     def listen(self) -> Listener:
         return self._store.listen()
 

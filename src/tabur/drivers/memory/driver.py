@@ -33,6 +33,9 @@ class MemoryDriver:
         self.control: Control = MemoryControl(self._store)
         self.inspection: Inspection = MemoryInspection(self._store)
 
+    def now(self) -> int:
+        return self._store.clock()
+
     def listen(self) -> MemoryListener:
         return MemoryListener(self._store)
 

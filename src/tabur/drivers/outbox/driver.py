@@ -52,6 +52,9 @@ class OutboxDriver:
     def keep_relaying(self, every: float) -> None:
         self._relayer.always(every)
 
+    def now(self) -> int:
+        return self._driver.now()
+
     def listen(self) -> Listener:
         return self._driver.listen()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from tabur.drivers.clock import StoreClock
 from tabur.drivers.contract import (
     Claiming,
     Control,
@@ -25,6 +26,7 @@ from tabur.drivers.redis.listener import RedisListener
 from tabur.drivers.redis.scripts import Keys
 from tabur.drivers.redis.transfer import RedisTransfer
 from tabur.drivers.redis.workers import RedisWorkers
+from tabur.model.clock import SECOND
 
 
 class RedisDriver:
@@ -52,6 +54,7 @@ class RedisDriver:
         self._durability = make_durability(durability, replicas)
         self._address = Address(url, key=keys["jobs"], timeout=timeout)
         self._link = link = Link(self._address, keys, self._durability)
+        self._clock = clock or StoreClock(self._ask_clock)
         now: Callable[[], Word] = clock if clock is not None else lambda: b""
         inspection = RedisInspection(link, keys)
         self.dispatching: Dispatching = RedisDispatching(link, keys, inspection, now)
@@ -60,6 +63,9 @@ class RedisDriver:
         self.workers: Workers = RedisWorkers(link, keys)
         self.control: Control = RedisControl(link, keys, now)
         self.inspection: Inspection = inspection
+
+    def now(self) -> int:
+        return self._clock()
 
     def listen(self) -> Listener:
         return RedisListener(self._address, self._keys["wake"])
@@ -87,6 +93,10 @@ class RedisDriver:
 
     def close(self) -> None:
         self._link.close()
+
+    def _ask_clock(self) -> int:
+        seconds, rest = self._link.ask("TIME")
+        return int(seconds) * SECOND + int(rest)
 
 
 def _append_only(info: Mapping[str, str]) -> str:

@@ -111,7 +111,7 @@ def packed_outcome(move: Transition) -> bytes:
     elif move.ending is None:
         return b""
     else:
-        ending = _ENDING[move.ending]
+        ending = _ENDING.get(move.ending, b"r")
     rest = _encode((move.worker, move.started_at, move.error, move.result))
     return _OUTCOME.pack(ending, move.ended_at, move.token, move.attempts) + rest
 
@@ -235,7 +235,7 @@ def attempt(outcome: bytes) -> Attempt:
     past = _Outcome(outcome)
     return Attempt(
         attempt=past.attempt,
-        ending=_ENDINGS[past.ending],
+        ending=_ending(past),
         started_at=past.started_at,
         ended_at=past.ended_at,
         worker=past.worker,
@@ -327,6 +327,14 @@ _ARRAY_OF_4, _UINT_64 = b"\x94", b"\xcf"
 _LENGTH = struct.Struct(">I")
 #: Rank of priority 0.
 _MIDDLE = 2**31 - 1
+
+
+def _ending(past: _Outcome) -> Ending:
+    ending = _ENDINGS[past.ending]
+    crashed = past.error is not None and past.error.type.rpartition(".")[2] == _CRASHED
+    return Ending.CRASHED if crashed and ending is Ending.RETRIED else ending
+
+
 #: Numbers in Lua are floats: beyond this they are no longer whole. In the year 2255.
 _LATEST = 2**53
 
@@ -343,9 +351,10 @@ _ENDING = {
     Ending.CANCELLED: b"x",
     Ending.RETRIED: b"r",
     Ending.RELEASED: b"l",
-    Ending.CRASHED: b"d",
 }
 _ENDINGS = {packed: ending for ending, packed in _ENDING.items()}
+#: Kept as `retried`, and told by its error: who knows no such ending reads it too.
+_CRASHED = "JobCrashed"
 
 _encode = msgspec.msgpack.Encoder().encode
 _about = msgspec.msgpack.Decoder(tuple[str, int, bytes | None, str | None, str | None, str | None])

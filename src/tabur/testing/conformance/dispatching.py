@@ -100,6 +100,12 @@ def migrating_twice_does_nothing_more(store: Subject) -> None:
     assert store.state(job) is State.PENDING
 
 
+def its_clock_can_be_asked(store: Subject) -> None:
+    assert store.driver.now() == store.clock()
+    store.clock.advance(3600)
+    assert store.driver.now() == store.clock()
+
+
 def a_check_tells_of_the_store(store: Subject) -> None:
     assert store.driver.name
     assert "store" in store.driver.check()

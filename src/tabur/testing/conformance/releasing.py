@@ -168,7 +168,8 @@ def a_settle_that_comes_after_the_crash_is_stale(store: Subject) -> None:
 
 def a_crash_that_was_settled_is_settled_when_it_comes_again(store: Subject) -> None:
     """A job's own process died, and not its worker's."""
-    died = move(store.running(), State.PENDING, ending=Ending.CRASHED, attempts=0, crashes=1)
+    crashed = {"ending": Ending.CRASHED, "attempts": 0, "crashes": 1, "error": CRASH.error}
+    died = move(store.running(), State.PENDING, **crashed)
     assert store.settle(died) == [Settled.DONE]
     assert store.settle(died) == [Settled.DONE]
     assert [each.ending for each in store.driver.inspection.attempts(died.id)] == [Ending.CRASHED]

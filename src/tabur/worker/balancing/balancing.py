@@ -163,6 +163,12 @@ class Balancing:
             self._say(str(change))
         return {change.queue: change.after for change in plan.changes}
 
+    @property
+    def has_work(self) -> bool:
+        """Whether something waited at the last look that may be taken; before the first one, that
+        is possible."""
+        return not self.levels or any(level.pending and not level.paused for level in self.levels)
+
     def paces(self, workers: Mapping[str, tuple[str, Meter]]) -> dict[str, Pace]:
         """Of each worker, given its queue: an even part of what arrives there."""
         sharing = Counter(queue for queue, _ in workers.values())
@@ -182,6 +188,7 @@ class Balancing:
         return Level(
             queue,
             sight.pending[queue],
+            more=not sight.counted[queue],
             arrivals=flow.arrivals,
             service=flow.service,
             running=flow.running,

@@ -30,7 +30,7 @@ class Flow:
 
     What arrived is what was started and what the backlog grew by. Of several supervisors each knows
     what it has started itself, and takes its share of what the backlog grew by. Where the backlog
-    was not counted to its end, it is taken not to have grown: then it asks for the maximum anyway.
+    was not counted to its end, nothing is learned of it: it asks for the maximum anyway.
     """
 
     def __init__(self) -> None:
@@ -78,8 +78,9 @@ class Flow:
         since = [_since(each, past) for each, past in zip(meters.values(), before, strict=True)]
         self._meters = dict(meters)
         self._learn(sum(each.ended for each in since), sum(each.busy for each in since))
-        if self._looked is not None and now > self._looked:
-            grown = pending - self._pending if counted and self._pending is not None else 0
+        known = counted and self._pending is not None
+        if self._looked is not None and now > self._looked and known:
+            grown = pending - (self._pending or 0)
             arrived = sum(each.started for each in since) + grown / shared_by
             self._seen.append((arrived, now - self._looked))
         self.running = sum(each.started - each.ended for each in meters.values())

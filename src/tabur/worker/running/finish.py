@@ -14,7 +14,7 @@ from tabur.errors import PayloadError
 from tabur.jobs.context import JobContext
 from tabur.jobs.definition import JobDefinition
 from tabur.jobs.scope import CurrentScope, Scope
-from tabur.jobs.transaction import own_settle_of
+from tabur.jobs.settling import own_settle_of
 from tabur.model.clock import now_us
 from tabur.model.codec import describe
 from tabur.model.decide import decide

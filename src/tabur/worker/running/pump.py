@@ -18,7 +18,7 @@ from msgspec.structs import replace
 
 from tabur.drivers.contract import Exchange, Exchanged, ProgressWrite
 from tabur.errors import StoreUnavailable
-from tabur.model.clock import SECOND, now_us
+from tabur.model.clock import SECOND, apart, now_us
 from tabur.model.ids import new_token
 from tabur.model.outcome import Ending, Outcome, Settled, Transition
 from tabur.model.records import ALL_QUEUES, ClaimedJob
@@ -257,7 +257,7 @@ class Pump:
                 continue  # it was given up before
             self._ended_count += 1
             self._busy += outcome.ended_at - (outcome.started_at or outcome.ended_at)
-            finished = ended(run, outcome)
+            finished = ended(run, _by_store(outcome, apart(now)))
             move = finished.transition(self._worker, now, self._reporter)
             if move.ending is Ending.FAILED:
                 self._call_failed(finished, move)
@@ -365,10 +365,16 @@ class Pump:
     def _show(self) -> None:
         """What others may see of us."""
         now = self._clock()
-        runs = self.running.values()
+        shared: list[Run] = []
+        alone: list[Run] = []
+        for run in self.running.values():
+            (alone if run_kind(run) is Isolation.PROCESS else shared).append(run)
+        runs = [*shared, *alone]
         self._board.turned(now)
         self._board.counts(started=self._started, ended=self._ended_count, busy=self._busy / SECOND)
-        self._board.runs([run.job.id for run in runs], [run.ends_at(now) for run in runs])
+        self._board.runs(
+            [run.job.id for run in runs], [run.ends_at(now) for run in runs], shared=len(shared)
+        )
 
     def _release_what_is_strange(self) -> None:
         """What is ours by the store's account, twice in a row, and not by our own: the claim's
@@ -404,6 +410,15 @@ class Pump:
             self.stop("once")
         elif 0 < options.stop_when_empty_for <= now - self._last_found:
             self.stop(f"empty for {options.stop_when_empty_for:g} s")
+
+
+def _by_store(outcome: Outcome, ahead: int) -> Outcome:
+    """An outcome whose moments are of this host's clock, by the store's, which is ahead by so many
+    microseconds: history, and how long it is kept, go by one clock."""
+    if not ahead:
+        return outcome
+    began = None if outcome.started_at is None else outcome.started_at + ahead
+    return replace(outcome, started_at=began, ended_at=outcome.ended_at + ahead)
 
 
 class _StoreTime:

@@ -11,7 +11,7 @@ from uuid import uuid4
 from tabur.drivers.contract import ProgressWrite
 from tabur.errors import JobCancelled, PayloadError
 from tabur.jobs.context import MAX_ATTACHMENT, NO_PROGRESS, JobContext
-from tabur.jobs.transaction import Backing
+from tabur.jobs.settling import Backing
 from tabur.model.ids import id_text
 from tabur.model.records import Attachment, Progress
 from tabur.model.text import storable

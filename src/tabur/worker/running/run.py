@@ -132,9 +132,10 @@ class Refused(Exception):
 
 
 def prepare(
-    job: ClaimedJob, registry: Registry, options: WorkOptions, reporter: Reporter, now: int
+    job: ClaimedJob, registry: Registry, options: WorkOptions, reporter: Reporter, now: int | None
 ) -> Run:
-    """Find the code and decode the arguments. Raises Refused."""
+    """Find the code and decode the arguments. `now` by the store's clock; None: whether the job has
+    expired was looked at before. Raises Refused."""
     definition: JobDefinition | None = None
     try:
         definition = registry.get(job.name)
@@ -146,14 +147,14 @@ def prepare(
         given = decode_options(job.options)
         if given.version > definition.options.version:
             raise NewerJob(job.name, given.version, given.code)
-        if given.expires is not None and now >= given.expires:
+        if now is not None and given.expires is not None and now >= given.expires:
             raise JobExpired("Its time was over before a worker was free.")
         arguments = definition.codec.decode(job.payload)
     except (UnknownJob, PayloadError, JobExpired, JobCrashed) as error:
-        raise Refused(_refusal(error, now), error, definition) from None
+        raise Refused(_refusal(error, now or now_us()), error, definition) from None
     except Exception as error:  # what stands in the store was written by somebody else
         broken = PayloadError(f"Its record in the store cannot be read: {error}")
-        raise Refused(_refusal(broken, now), broken, definition) from error
+        raise Refused(_refusal(broken, now or now_us()), broken, definition) from error
     declared = definition.options
     timeout = given.timeout or declared.timeout or options.timeout
     policy = definition.policy(given, options.policy)

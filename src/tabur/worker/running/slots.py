@@ -75,16 +75,15 @@ class LoopSlots:
         self._loop.run_forever()
 
     def _begin(self, runs: Sequence[Run]) -> None:
-        now, loop = monotonic(), self._loop
         for run in runs:
-            if run.timeout:
-                run.deadline = now + run.timeout
-            run.handle = asyncio.Task(self._perform(run), loop=loop)
+            run.handle = asyncio.Task(self._perform(run), loop=self._loop)
 
     async def _perform(self, run: Run) -> None:
         if (scope := run.scope()) is not NOBODY:
             self._scope.enter(scope)  # each task has its own context: nothing to reset
         run.started_at = now_us()
+        if run.timeout:  # from here: behind one that blocks the loop it would be charged for that
+            run.deadline = monotonic() + run.timeout
         try:
             outcome = completed(run, await run.definition.call(run.ctx, run.arguments))
         except BaseException as error:

@@ -34,6 +34,7 @@ from tabur.worker.protocol import (
 )
 from tabur.worker.supervision.children import Child, Life
 from tabur.worker.supervision.folder import RunFolder
+from tabur.worker.supervision.groups import Group
 from tabur.worker.supervision.moments import Moments
 from tabur.worker.supervision.notify import Notifier
 from tabur.worker.supervision.orphans import reap_orphans
@@ -46,34 +47,6 @@ LOOK = 0.1
 SHORT_LIFE, FIRST_PAUSE, LONGEST_PAUSE = 5.0, 0.5, 30.0
 #: Seconds that the store has, after a second signal, to take back what a dead child held.
 LAST_WORD = 2.0
-
-
-class Group:
-    """So many children for the same queues."""
-
-    def __init__(self, queues: tuple[str, ...], wanted: int) -> None:
-        self.queues = queues
-        self.wanted = wanted
-        self.children: list[Child] = []
-        self.not_before = 0.0
-        """When the next one may start."""
-        self.pause = 0.0
-        self.left_behind = 0
-        """Jobs that the last dead one held."""
-
-    @property
-    def staying(self) -> list[Child]:
-        """Those that count: not who is replaced or on its way out."""
-        return [child for child in self.children if child.stays and not child.surplus]
-
-    def let_go(self) -> None:
-        """Choose who is one too many: who runs least, and of those the youngest."""
-        least = sorted(
-            (child for child in self.staying if child.lives),
-            key=lambda child: (child.board.seen().running, -child.started),
-        )
-        for child in least[: max(0, len(self.staying) - self.wanted)]:
-            child.surplus = True
 
 
 class Supervisor:
@@ -165,11 +138,15 @@ class Supervisor:
         return self._code
 
     def _goes_on(self) -> bool:
-        """Without children: where none is needed just now, or none may start yet."""
+        """Without children: where none is needed just now, none may start yet, or one queue is done
+        and another one gets its room."""
         if self._signals:
             return False
-        by_need = self._balancing is not None and not self._options.ends_when_empty
-        return by_need or any(group.wanted > 0 for group in self._groups)
+        if self._balancing is not None and (
+            self._balancing.has_work or not self._options.ends_when_empty
+        ):
+            return True
+        return any(group.wanted > 0 for group in self._groups)
 
     # from signal handlers
 
@@ -284,6 +261,7 @@ class Supervisor:
         return judged(
             child.board.seen(),
             child.board.overdue,
+            child.board.shared,
             self._options,
             now=now,
             last_beat=self._upkeep.last_beat,
@@ -312,7 +290,9 @@ class Supervisor:
         # An exit code proves nothing: a job may have called os._exit(0).
         if child.board.seen().doing is not Doing.ENDED:
             error = ErrorInfo("JobCrashed", _DIED.format(said(code)))
-            child.crash = Crash(error)
+            # Who runs in a process of its own has not ended this one; where there is nobody else,
+            # it is one of them all the same.
+            child.crash = Crash(error, blamed=child.board.shared() or None)
             self._say(f"A worker process ended ({said(code)}); its jobs run again.")
         elif code == EXIT_BROKEN:
             self._code = EXIT_BROKEN
@@ -328,7 +308,11 @@ class Supervisor:
         """Whether no other takes its place. (One that has run its --max-jobs is replaced where the
         queues say how many there are to be.)"""
         by_itself = child.told is None or child.told.what is What.WORK
-        return by_itself and (self._balancing is None or self._options.ends_when_empty)
+        return (
+            by_itself
+            and not child.surplus
+            and (self._balancing is None or self._options.ends_when_empty)
+        )
 
     # balancing
 

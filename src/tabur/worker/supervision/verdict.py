@@ -31,20 +31,22 @@ class Verdict(msgspec.Struct, frozen=True):
 def judged(
     board: Seen,
     overdue: Callable[[float], frozenset[bytes]],
+    shared: Callable[[], frozenset[bytes]],
     options: WorkOptions,
     *,
     now: float,
     last_beat: float,
     kill_by: float | None,
 ) -> Verdict | None:
-    """None: it lives on. `overdue` answers its jobs that had to be over at a moment; moments are
-    seconds of the machine's monotonic clock."""
+    """None: it lives on. `overdue` answers its jobs that had to be over at a moment, `shared` those
+    that run in it and not in a process of their own; moments are seconds of the machine's monotonic
+    clock."""
     if now > min(kill_by or inf, board.ends_by + EXIT_TIME if board.ends_by else inf):
         return Verdict("it has not ended in time")
     if board.looked_at and now - board.looked_at > FROZEN and (late := overdue(now - OVERDUE)):
         return Verdict(
             f"it is frozen, with {len(late)} of its jobs over their time",
-            Crash(ErrorInfo("JobCrashed", _FROZEN), blamed=late),
+            Crash(ErrorInfo("JobCrashed", _FROZEN), blamed=late & shared()),
         )
     deaf = max(DEAF, 2 * options.lost, 2 * options.rest, 2 * options.sleep)
     if board.turned_at and now - board.turned_at > deaf and now - last_beat < deaf / 4:

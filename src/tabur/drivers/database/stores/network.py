@@ -15,9 +15,9 @@ from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError, TimeoutError
 
+from tabur.drivers.clock import StoreClock
 from tabur.drivers.database.engines import make_engine
 from tabur.drivers.database.store import Store, Transaction
-from tabur.drivers.database.stores.clock import StoreClock
 from tabur.errors import ConfigError, SchemaMissing, StoreError, StoreUnavailable, StoreUnreachable
 
 T = TypeVar("T")

@@ -18,7 +18,7 @@ end
 local function blame(id, work)
   local last = lane_end(work)
   local rest = before .. sub(work, last + 17, last + 24) .. behind
-  remember(id, 'd' .. pack('>I8', now()) .. NO_TOKEN .. sub(work, 10, 13) .. rest)
+  remember(id, 'r' .. pack('>I8', now()) .. NO_TOKEN .. sub(work, 10, 13) .. rest)
   return sub(work, 1, 17) .. pack('>I4', unpack_from('>I4', work, 18) + 1)
     .. sub(work, 22, 25) .. 'p' .. sub(work, 27)
 end
