@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Collection, Sequence
 from itertools import pairwise
@@ -56,8 +57,9 @@ def check_jobs(report: Report, run: Run, count: Count, *, apart: Collection[int]
     report.none(
         "settled in the store otherwise than they ended", abs(run.completed() - len(count.ended))
     )
-    report.none("tracebacks of workers", run.said("Traceback"))
-    if tracebacks := [part for each in run.workers for part in each.log.split("Traceback")[1:]]:
+    tracebacks = [found for each in run.workers for found in _tracebacks(each.log)]
+    report.none("tracebacks of workers", len(tracebacks))
+    if tracebacks:
         report.figures["the first traceback"] = tracebacks[0][:2000]
     report.figures |= {
         "offered": count.offered,
@@ -67,6 +69,13 @@ def check_jobs(report: Report, run: Run, count: Count, *, apart: Collection[int]
     }
     for error, times in count.errors.most_common(8):
         report.figures[f"{error}, times"] = times
+
+
+def _tracebacks(log: str) -> list[str]:
+    """Not those that Python prints where the end of a thread's run was raised in a place that can
+    pass nothing on, such as the callback of a weak reference; the run is ended otherwise then."""
+    ignored = re.compile(r"Exception ignored in: .*\nTraceback[^\n]*\n(?:  .*\n)*.*\b_Ended\b")
+    return ignored.sub("", log).split("Traceback")[1:]
 
 
 def check_bookings(report: Report, run: Run) -> None:

@@ -22,26 +22,13 @@ from typing import Self
 import psutil
 
 from servers import cable, holder
+from servers.clock import Clock
 from servers.find import binary
 
 #: What `Network` and `Host` run, by the names in `servers.find`.
 PROGRAMS = ("ip", "unshare", "nsenter")
-#: What a host with a clock of its own runs besides.
-CLOCK = "libfaketime"
 #: Seconds that anything here may take: a busy machine is no failure.
 PATIENCE = 30.0
-#: Python ≥ 3.11 sleeps by clock_nanosleep() with a monotonic moment, which libfaketime (0.9.10)
-#: takes for a wrong one.
-_SLEEP = """\
-import select, time
-def _sleep(seconds):
-    if seconds < 0:
-        raise ValueError("sleep length must be non-negative")
-    until = time.monotonic() + seconds
-    while (left := until - time.monotonic()) > 0:
-        select.select([], [], [], left)
-time.sleep = _sleep
-"""
 
 
 class NoHosts(Exception):
@@ -168,7 +155,8 @@ class Host:
         """Starts a program there; what it prints is appended to `log`."""
         environment = {**os.environ, **environment}
         if self._clock:
-            environment = self._by_its_clock(environment, log.parent)
+            clock = Clock(log.parent / f"clock-{self.name}", ahead=self._clock)
+            environment = clock.environment(environment)
         with log.open("ab") as out:
             process = subprocess.Popen(
                 [*self._namespaces.inside, "env", f"--chdir={cwd}", *map(str, command)],
@@ -219,21 +207,6 @@ class Host:
     def has(self, pid: int) -> bool:
         """Whether a process of this machine runs there."""
         return self._namespaces.hold(pid)
-
-    def _by_its_clock(self, environment: Mapping[str, str], place: Path) -> dict[str, str]:
-        """Only the wall clock: the monotonic one, by which the tests compare hosts, is shared."""
-        mended = place / "sleep"
-        mended.mkdir(exist_ok=True)
-        (mended / "sitecustomize.py").write_text(_SLEEP)
-        paths = [str(mended), *filter(None, [environment.get("PYTHONPATH")])]
-        return {
-            **environment,
-            "LD_PRELOAD": str(binary(CLOCK)),
-            "FAKETIME": f"{self._clock:+f}",
-            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-            "NO_FAKE_STAT": "1",  # the files are shared: Python would compile all modules anew
-            "PYTHONPATH": os.pathsep.join(paths),
-        }
 
 
 class HostProcess:

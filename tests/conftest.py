@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator
 import pytest
 from hypothesis import settings
 
+from servers.clock import PROGRAM as OF_CLOCKS
 from servers.find import Missing, binary
-from servers.hosts import CLOCK, Network, NoHosts
 from servers.hosts import PROGRAMS as OF_HOSTS
+from servers.hosts import Network, NoHosts
 from servers.mariadb import MariaDBServer
 from servers.postgres import PostgresServer
 from servers.redis import RedisCluster, RedisServer
@@ -70,7 +71,7 @@ def redis_cluster(require: Callable[..., None]) -> Iterator[RedisCluster]:
 @pytest.fixture(scope="module")
 def network(require: Callable[..., None]) -> Iterator[Network]:
     """For hosts of a module's own. It needs root."""
-    require(*OF_HOSTS, CLOCK)
+    require(*OF_HOSTS, OF_CLOCKS)
     try:
         made = Network()
     except NoHosts as why:

@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
 #: Seconds that an answer may take, that a statement waits for a lock, and a migration for another.
 ANSWER_PATIENCE, LOCK_PATIENCE, MIGRATION_PATIENCE = 60, 10, 50
+#: Seconds for which a transaction may stand still, where the server has such a limit (MariaDB):
+#: what a host held that was cut off is free before others rescue its jobs.
+IDLE_PATIENCE = 15
 #: Keys in one statement.
 KEYS = 500
 
@@ -42,6 +45,7 @@ _ISOLATION = "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED"
 _SETTINGS = f"""
     SET SESSION innodb_lock_wait_timeout = {LOCK_PATIENCE},
         sql_mode = 'STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION'
+        /*M!100300 , idle_transaction_timeout = {IDLE_PATIENCE} */
 """
 #: Where a statement of a migration was done before the migration was cut off: a table or view of
 #: that name is there, an index is.

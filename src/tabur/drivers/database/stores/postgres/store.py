@@ -51,10 +51,11 @@ _SETTINGS = """
     SET enable_seqscan = off; SET enable_sort = off; SET enable_bitmapscan = off;
     SET enable_mergejoin = off; SET enable_hashjoin = off;
     SET plan_cache_mode = force_generic_plan; SET jit = off;
-    SET idle_in_transaction_session_timeout = '60s'; SET lock_timeout = '20s'
+    SET idle_in_transaction_session_timeout = '15s'; SET lock_timeout = '20s'
 """
-#: Of the server: it shuts down, or is a replica after a failover.
-_GONE = ("57P01", "57P02", "57P03", "25006", "08")
+#: Of the server: it shuts down, or is a replica after a failover, or this process stood still in a
+#: transaction until the server gave it up.
+_GONE = ("57P01", "57P02", "57P03", "25006", "25P03", "08")
 _AGAIN = ("40P01", "40001", "55P03")
 _NO_TABLES = ("42P01", "42703", "3F000")
 
