@@ -283,8 +283,8 @@ def run_on(connection: Connection, query: str) -> Any:
 
 def _commits_each(connection: Connection) -> bool:
     dialect, raw = connection.dialect, connection.connection.dbapi_connection
-    # Not before SQLAlchemy 2.0.43, and not every client: they are asked what they were told, for the
-    # engine or for this connection.
+    # Not before SQLAlchemy 2.0.43, and not every client: they are asked what they were told, for
+    # the engine or for this connection.
     if raw is not None and hasattr(dialect, "detect_autocommit_setting"):
         with suppress(NotImplementedError):
             return dialect.detect_autocommit_setting(raw)
