@@ -139,7 +139,9 @@ class P1(OnEachStore):
             failures = {
                 _STATE: found is None or found.state is not State.FAILED,
                 _HISTORY: endings not in kind.histories,
-                _RUNS: len(runs.get(number, [])) != len(endings),
+                # Who was claimed by a process that died may not have begun there; and who was cut
+                # off with it, in a process of its own, is not charged.
+                _RUNS: len(runs.get(number, [])) < len(endings) - sum(map(_was_shared, attempts)),
                 _REASON: not (tell and tell[-1] and (kind.shares or all(tell))),
             }
             wrong.update(what for what, is_wrong in failures.items() if is_wrong)
@@ -149,6 +151,10 @@ class P1(OnEachStore):
             report.none(what, wrong[what])
         killers = sum(kind.kills for _, kind in poison.values())
         report.figures["of which kill their process"] = killers
+
+
+def _was_shared(attempt: Attempt) -> bool:
+    return attempt.error is not None and "worker process" in attempt.error.message
 
 
 def _tells(attempt: Attempt, kind: _Poison) -> bool:

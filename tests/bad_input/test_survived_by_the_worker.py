@@ -56,7 +56,7 @@ def test_rows_written_by_hand_do_not_stop_a_worker(shop: Workshop) -> None:
         for job_id, edit in zip(ids, edits, strict=True):
             file.execute(edit, (job_id,))
     file.close()
-    shop.work()
+    shop.work("--unknown-for=0")
     assert [each.result() for each in neighbours] == [0, 2, 4, 6, 8]
     unfinished = (State.PENDING, State.PROCESSING, State.SCHEDULED)
     for handle, edit in zip(handles, edits, strict=True):
@@ -66,7 +66,7 @@ def test_rows_written_by_hand_do_not_stop_a_worker(shop: Workshop) -> None:
 def test_the_hook_of_a_bad_job_is_not_needed_for_its_end(shop: Workshop) -> None:
     job = stored_job("Hooked", b'{"n":"seven"}')
     shop.jobs.driver.dispatching.dispatch([job])
-    shop.work()
+    shop.work("--unknown-for=0")
     record = shop.jobs.driver.inspection.find(job.id)
     assert record is not None
     assert record.error is not None

@@ -97,7 +97,9 @@ class Trial:
     def judge(self) -> Counter[State]:
         """Let a worker work all of it off, and look at each. Answers how they ended."""
         app = self._shop.jobs
-        worker = self._shop.worker("--stop-when-empty", "--processes=2", "--concurrency=20")
+        worker = self._shop.worker(
+            *("--stop-when-empty", "--processes=2", "--concurrency=20", "--unknown-for=0")
+        )
         worker.ended()
         assert "Traceback" not in worker.output.replace("failed() of", "")
         records = {each.id: each for each in app.driver.inspection.list(Filter(), limit=50_000)}

@@ -47,7 +47,7 @@ def test_it_is_handed_back_ever_more_seldom_and_fails_when_patience_ends() -> No
         assert outcome.ended is Ended.HANDED_BACK
         assert outcome.error is None
         delays.append(outcome.delay / SECOND)
-    assert delays == [1.0, 1.0, 4.0, LONGEST, 10.0, 0.5]
+    assert delays == [1.0, 1.0, 4.0, LONGEST, LONGEST, 0.5]
     assert scene.judged(at=60.0) == REJECTED
 
 

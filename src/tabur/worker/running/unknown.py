@@ -17,7 +17,7 @@ from tabur.worker.running.run import Refused
 _log = logging.getLogger("tabur.worker")
 
 #: Seconds until such a job can be claimed again: first and longest.
-FIRST, LONGEST = 1.0, 15.0
+FIRST, LONGEST = 1.0, 5.0
 #: How many are remembered at most; the oldest of more begin anew.
 MEMORY = 10_000
 
