@@ -74,7 +74,7 @@ def check_jobs(report: Report, run: Run, count: Count, *, apart: Collection[int]
 def _tracebacks(log: str) -> list[str]:
     """Not those that Python prints where the end of a thread's run was raised in a place that can
     pass nothing on, such as the callback of a weak reference; the run is ended otherwise then."""
-    ignored = re.compile(r"Exception ignored in: .*\nTraceback[^\n]*\n(?:  .*\n)*.*\b_Ended\b")
+    ignored = re.compile(r"Exception ignored in: .*\nTraceback[^\n]*\n(?:(?:  .*)?\n)*.*\b_Ended\b")
     return ignored.sub("", log).split("Traceback")[1:]
 
 

@@ -1,5 +1,5 @@
-"""Jobs that are stopped with their worker: the first run of each lasts long, ends in a way of its
-own, and says so too late. The second one is the one that counts."""
+"""Jobs that are stopped with their worker: the first run of each waits until it may go on, ends in
+a way of its own, and says so too late. The second one is the one that counts."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from tabur import JobContext
 
 #: How the first run ends, by number.
 COMPLETES, RELEASES, RAISES = range(3)
+#: Seconds between two looks at the gate.
+LOOK = 0.02
 
 
 def is_first_run(number: int) -> bool:
@@ -25,13 +27,18 @@ def is_first_run(number: int) -> bool:
     return True
 
 
+def is_open(gate: str) -> bool:
+    return (Path(os.environ["CHAOS_PLACE"]) / gate).exists()
+
+
 @jobs.job(tries=3)
-async def late(ctx: JobContext, number: int, ms: int) -> str:
+async def late(ctx: JobContext, number: int, gate: str) -> str:
     mark(STARTED, ctx, number)
     token = ctx.job.token.hex()
     ctx.progress(1, 2, message=token)
     first = is_first_run(number)
-    await asyncio.sleep(ms / 1000 if first else 0.01)
+    while first and not is_open(gate):  # noqa: ASYNC110  # another process opens it
+        await asyncio.sleep(LOOK)
     ctx.progress(2, message=token)
     if first and number % 3 == RELEASES:
         ctx.release()
@@ -42,20 +49,20 @@ async def late(ctx: JobContext, number: int, ms: int) -> str:
 
 
 @jobs.job(tries=3)
-def late_booked(ctx: JobContext, number: int, ms: int) -> str:
+def late_booked(ctx: JobContext, number: int, gate: str) -> str:
     """Stopped before its transaction or, where that holds up nobody, within it."""
     mark(STARTED, ctx, number)
     token = ctx.job.token.hex()
     ctx.progress(1, 2, message=token)
-    seconds = ms / 1000 if is_first_run(number) else 0.01
+    first = is_first_run(number)
     within = number % 2 == 0 and not os.environ["DATABASE_URL"].startswith("sqlite")
-    if not within:
-        time.sleep(seconds)
+    while first and not within and not is_open(gate):
+        time.sleep(LOOK)
     with ctx.transaction() as session:
         book(session, ctx, number)
         ctx.result = token
-        if within:
-            time.sleep(seconds)
+        while first and within and not is_open(gate):
+            time.sleep(LOOK)
     return token
 
 

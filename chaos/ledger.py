@@ -19,7 +19,7 @@ from typing import Any, NamedTuple, TypeVar
 
 STARTED, ENDED, RAISED, COMMITTED, OVERLAPPED = range(5)
 DONE, REFUSED, UNKNOWN, UNCLEAR = "done", "refused", "unknown", "unclear"
-CLAIMED, ACCEPTED, DECLINED, UNANSWERED = range(4)
+CLAIMED, ACCEPTED, DECLINED, UNANSWERED, MISLAID = range(5)
 
 
 class Effect(NamedTuple):
@@ -45,7 +45,8 @@ class Turn(NamedTuple):
 
 
 class Move(NamedTuple):
-    """One job of an exchange: CLAIMED, or its settle was ACCEPTED, DECLINED or UNANSWERED.
+    """One job of an exchange: CLAIMED, or MISLAID, since that answer was lost on purpose; or its
+    settle was ACCEPTED, DECLINED or UNANSWERED.
 
     `asked` when the exchange began, `answered` when it ended. `ends`: the settle was the job's end.
     """

@@ -72,9 +72,10 @@ def late_and_accepted(moves: Sequence[Move]) -> list[Move]:
 
 
 def claims_of(moves: Iterable[Move]) -> dict[bytes, list[bytes]]:
-    """By job, the tokens of its claims in the order in which they were asked for."""
+    """By job, the tokens of its claims in the order in which they were answered: who stood still
+    may have asked long before."""
     claims: dict[bytes, list[bytes]] = defaultdict(list)
-    for each in moves:
+    for each in sorted(moves, key=lambda move: move.answered):
         if each.what == CLAIMED:
             claims[each.job].append(each.token)
     return claims

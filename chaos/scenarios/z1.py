@@ -16,7 +16,7 @@ from chaos import ledger
 from chaos.checks import check_killed, ran_again_after
 from chaos.counting import Count
 from chaos.feeding import Brought
-from chaos.ledger import ACCEPTED, DECLINED, STARTED
+from chaos.ledger import ACCEPTED, DECLINED, MISLAID, STARTED
 from chaos.run import Run
 from chaos.runs import claims_of
 from chaos.scenario import GENEROUS, OnEachStore, Report
@@ -44,7 +44,6 @@ class Z1(OnEachStore):
 
     late: int = 1000
     processes: int = 4
-    ms: int = 8000  # what a first run lasts
     rounds: int = 1
     losing: float = 0.1
     """The share of questions and of answers that are lost."""
@@ -53,7 +52,7 @@ class Z1(OnEachStore):
 
     @classmethod
     def small(cls) -> Self:
-        return cls(GENEROUS, beat=0.3, lost=2.0, late=40, processes=1, ms=1500, beside=150)
+        return cls(GENEROUS, beat=0.3, lost=2.0, late=40, processes=1, losing=0.25, beside=150)
 
     def lasting(self, minutes: float) -> Self:
         return replace(self, rounds=max(1, round(minutes)))
@@ -68,7 +67,7 @@ class Z1(OnEachStore):
     def break_it(self, report: Report, store: Store, place: Path) -> None:
         with Run(place, store.url, environment=self.environment, watched=True) as run:
             losing = {"CHAOS_LOSING": str(self.losing)}
-            run.host(environment=losing, options=("--queue=losing",))
+            run.host(slots=10, environment=losing, options=("--queue=losing",))
             run.bring_mixed(self.beside, ms=20, queue="losing")
             slots = -(-self.late // self.processes)
             first = run.host(processes=self.processes, slots=slots, app=APP)
@@ -80,6 +79,8 @@ class Z1(OnEachStore):
 
             count = check_killed(report, run, apart=late)
             self._check_late(report, run, count, late)
+            mislaid = [each for each in ledger.moves(run.place) if each.what == MISLAID]
+            report.at_least("claimed by answers that were lost", len(mislaid), 1)
             waits = ran_again_after(count, stops)
             report.recovered("from the stop until a job runs elsewhere", waits)
 
@@ -88,11 +89,13 @@ class Z1(OnEachStore):
     ) -> tuple[int, set[int]]:
         """Answers when it stopped, and which processes."""
         _stand_still(others, store)
-        late = run.bring(self._late(run))
+        gate = f"gate-{time.monotonic_ns()}"
+        late = run.bring(self._late(run, gate))
         known |= late
         run.until(lambda: len(_started(run) & {*late}) == len(late), "the late ones started")
         stopped = {*_stand_still(first, store)}
         at = time.monotonic_ns()
+        (run.place / gate).touch()
         others.go_on()
         half = len(late) // 2
         run.until(
@@ -106,12 +109,12 @@ class Z1(OnEachStore):
         run.until(lambda: first.has_left or first.is_at_work, "the stopped one to work on")
         return at, stopped
 
-    def _late(self, run: Run) -> Iterator[Brought]:
+    def _late(self, run: Run, gate: str) -> Iterator[Brought]:
         numbers = run.numbers(self.late)
         for number in numbers:
             books = run.books and number % BOOKED == 0
             kind = ("late_booked", Isolation.THREAD) if books else ("late", Isolation.LOOP)
-            yield Brought(*kind, number, {"ms": self.ms})
+            yield Brought(*kind, number, {"gate": gate})
 
     def _check_late(
         self, report: Report, run: Run, count: Count, late: Mapping[int, bytes]
@@ -175,19 +178,33 @@ def _answered(run: Run, late: Mapping[int, bytes]) -> list[ledger.Move]:
 
 def _stand_still(host: Workers, store: Store) -> list[int]:
     """Stops it where it holds no lock: who is stopped in the middle of a write stops all others on
-    SQLite, and what it is about is then never tried."""
+    a file, and elsewhere those who would rescue its jobs, until the server ends its transaction."""
     while True:
         stopped = host.stand_still()
-        if not store.is_file or _is_free(store):
+        if _is_free(store):
             return stopped
         host.go_on()
 
 
 def _is_free(store: Store) -> bool:
-    with closing(sqlite3.connect(store.url.partition("///")[2], timeout=1.0)) as file:
+    from sqlalchemy import NullPool, create_engine, text
+    from sqlalchemy.exc import DBAPIError
+
+    if store.is_file:
+        with closing(sqlite3.connect(store.url.partition("///")[2], timeout=1.0)) as file:
+            try:
+                file.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError:
+                return False
+            file.execute("ROLLBACK")
+            return True
+    if not store.is_sql:
+        return True
+    with create_engine(store.url, poolclass=NullPool).connect() as connection:
         try:
-            file.execute("BEGIN IMMEDIATE")
-        except sqlite3.OperationalError:
+            connection.execute(
+                text("SELECT id FROM job_ready WHERE queue = 'default' FOR UPDATE NOWAIT")
+            )
+        except DBAPIError:
             return False
-        file.execute("ROLLBACK")
         return True

@@ -136,6 +136,12 @@ def test_the_third_crash_is_poison() -> None:
     assert CRASHES_UNTIL_POISON == 3
 
 
+def test_what_is_refused_as_poison_has_not_crashed_once_more() -> None:
+    refused = Outcome(Ended.CRASHED, started_at=None, ended_at=NOW, error=ERROR)
+    move = decide(claimed(crashes=3), TWICE, refused, worker="w1", now=NOW, random=0.5)
+    assert (move.to, move.crashes) == (State.FAILED, 3)
+
+
 def test_a_permanent_error_is_not_tried_again() -> None:
     assert decided(claimed(), FOR_EVER, Ended.RAISED, permanent=True).to is State.FAILED
 

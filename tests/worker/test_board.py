@@ -92,6 +92,8 @@ def verdict(
     deadline: float = inf,
     last_beat: float = NOW,
     kill_by: float | None = None,
+    working_since: float | None = NOW - 10_000,
+    awake_since: float = NOW - 10_000,
 ) -> Verdict | None:
     board = Seen(looked, turned, ends_by, 0.0, 0, 0, Doing.WORKING, 1)
     return judged(
@@ -102,6 +104,8 @@ def verdict(
         now=NOW,
         last_beat=last_beat,
         kill_by=kill_by,
+        working_since=working_since,
+        awake_since=awake_since,
     )
 
 
@@ -130,4 +134,11 @@ def test_who_hears_nothing_from_a_store_that_answers_others_is_replaced() -> Non
     long_ago = NOW - DEAF - 1
     assert verdict(turned=long_ago) is not None
     assert verdict(turned=long_ago, last_beat=NOW - DEAF) is None  # it answers nobody
-    assert verdict(turned=0.0) is None  # it has not begun
+    assert verdict(turned=0.0, working_since=None) is None  # it has not begun
+    assert verdict(turned=0.0) is not None  # its first turn is the one that hangs
+
+
+def test_what_was_not_done_while_the_machine_stood_still_is_not_held_against_anybody() -> None:
+    frozen, over = NOW - FROZEN - 0.1, NOW - OVERDUE - 0.1
+    assert verdict(looked=frozen, deadline=over, awake_since=NOW - 1) is None
+    assert verdict(turned=NOW - DEAF - 1, awake_since=NOW - 1) is None

@@ -12,13 +12,16 @@ import pytest
 
 from tabur import Tabur
 from tabur.drivers.contract import Exchange, Exchanged
+from tabur.errors import StoreUnavailable
 from tabur.model.ids import new_token
+from tabur.model.outcome import Outcome
 from tabur.model.states import Isolation
 from tabur.worker.board import Board
 from tabur.worker.options import WorkOptions
 from tabur.worker.running import pump as pumping
 from tabur.worker.running.pump import Pump
 from tabur.worker.running.reports import StoreReporter
+from tabur.worker.running.run import Run
 from tabur.worker.running.slots import ThreadSlots
 
 
@@ -129,3 +132,60 @@ def test_what_is_claimed_while_it_is_told_to_stop_is_handed_back(
     assert [each.status().state for each in handles] == ["pending"] * 3
     assert [each.status().attempt for each in handles] == [0] * 3
     assert jobs.driver.claiming.holders() == []
+
+
+def test_a_queue_that_is_paused_while_the_store_is_away_is_left_by_the_turn_that_is_repeated(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    jobs = Tabur(connection="memory")
+
+    @jobs.job()
+    def note() -> None: ...
+
+    handle = note.dispatch()
+    options = WorkOptions(sleep=0.02)
+    pump = Pump(jobs.runtime, options, "w1", StoreReporter(jobs.runtime), Silent(), board=Board())
+    pump.begin({Isolation.THREAD: ThreadSlots(2, jobs.runtime.scope, pump.done)})
+    with monkeypatch.context() as away:
+        away.setattr(jobs.driver.claiming, "exchange", _unavailable)
+        pump.step()
+    pump.leave(["default"])
+    pump.step()
+    assert handle.status().state == "pending"
+    pump.leave([])
+    pump.step()
+    assert handle.status().state == "processing"
+
+
+def test_the_time_of_a_job_that_has_ended_is_over_though_the_store_does_not_hear_of_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Else its worker would be taken for one that hangs, and be replaced."""
+    jobs = Tabur(connection="memory")
+    may_end, ended = threading.Event(), threading.Event()
+
+    @jobs.job(timeout=60, isolation="thread")
+    def patient() -> None:
+        may_end.wait(20)
+
+    def done(run: Run, outcome: Outcome) -> None:
+        assert run.deadline is not None
+        pump.done(run, outcome)
+        ended.set()
+
+    handle = patient.dispatch()
+    options = WorkOptions(sleep=0.02)
+    pump = Pump(jobs.runtime, options, "w1", StoreReporter(jobs.runtime), Silent(), board=Board())
+    pump.begin({Isolation.THREAD: ThreadSlots(2, jobs.runtime.scope, done)})
+    pump.step()
+    monkeypatch.setattr(jobs.driver.claiming, "exchange", _unavailable)
+    pump.step()
+    may_end.set()
+    assert ended.wait(20)
+    pump.step()
+    assert handle.status().state == "processing"
+    assert [run.deadline for run in pump.running.values()] == [None]
+
+
+def _unavailable(_: Exchange) -> Exchanged:
+    raise StoreUnavailable("away")

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import pytest
+
 from tabur.drivers.contract import Exchange
 from tabur.drivers.memory.driver import MemoryDriver
 from tabur.model.ids import new_id, new_token
@@ -96,3 +100,23 @@ def test_it_tells_at_which_beat_a_worker_stood_still() -> None:
     scene.driver.workers.beat(["other"])
     assert not scene.driver.workers.remove("other", beats=1), "it has just beaten"
     assert scene.driver.workers.remove("other", beats=2)
+
+
+def test_a_counter_is_no_older_than_the_answer_that_tells_of_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A slow answer may tell of a beat that was made long after the question."""
+    scene = Scene()
+    list_workers = scene.driver.workers.list
+
+    def slowly() -> Sequence[WorkerRecord]:
+        scene.now += 8
+        scene.driver.workers.beat(["other"])
+        return list_workers()
+
+    with monkeypatch.context() as slow:
+        slow.setattr(scene.driver.workers, "list", slowly)
+        assert scene.look(after=5) == []
+    looks = [scene.look(after=5) for _ in range(int(LOST_AFTER / 5))]
+    assert not any(looks[:-1])
+    assert looks[-1] == ["other"]

@@ -271,7 +271,8 @@ class Listener(Protocol):
         """True when something may have changed; False after `timeout` seconds."""
 
     def interrupt(self) -> None:
-        """End the wait that runs now or the next one; from any thread or a signal handler."""
+        """End the wait that runs now or the next one; from any thread or a signal handler. After
+        `close` it does nothing: a job's thread may be late."""
 
     def close(self) -> None: ...
 

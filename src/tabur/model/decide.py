@@ -39,7 +39,8 @@ def decide(
         case Ended.CANCELLED:
             to, ending = State.CANCELLED, Ending.CANCELLED
         case Ended.CRASHED:
-            attempts, crashes = job.attempts, job.crashes + 1
+            # What is poison already is not begun, and has not crashed once more.
+            attempts, crashes = job.attempts, job.crashes + (job.crashes < CRASHES_UNTIL_POISON)
             to, ending = (
                 (State.FAILED, Ending.FAILED)
                 if crashes >= CRASHES_UNTIL_POISON

@@ -206,12 +206,13 @@ class Child:
 
     def _end_overdue(self, now: float) -> None:
         for run in list(self._pump.running.values()):
-            if run.deadline is None or now < run.deadline:
+            deadline = run.deadline  # None from the moment at which it ends
+            if deadline is None or now < deadline:
                 continue
             if not run.timed_out:
                 run.timed_out = True
                 self._slots[run_kind(run)].end(run)
-            elif now > run.deadline + OBEY and run_kind(run) is not Isolation.PROCESS:
+            elif now > deadline + OBEY and run_kind(run) is not Isolation.PROCESS:
                 self._give_up(run)
 
     def _give_up(self, run: Any) -> None:

@@ -156,7 +156,7 @@ class RedisListener:
             self._retry_at = self._heard + RETRY_FIRST
 
     def _ring(self, sign: bytes) -> None:
-        with suppress(BlockingIOError):
+        with suppress(OSError):  # full: the wait ends anyway; closed: nobody waits
             self._wake_w.send(sign)
 
 

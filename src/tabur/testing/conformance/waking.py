@@ -89,6 +89,13 @@ def an_interrupt_ends_the_next_wait(store: Subject) -> None:
         _until_quiet(listener)
 
 
+def an_interrupt_after_the_close_harms_nobody(store: Subject) -> None:
+    listener = store.driver.listen()
+    listener.wait(0)
+    listener.close()
+    listener.interrupt()
+
+
 def _until_quiet(listener: Listener) -> None:
     """Who has just begun, or was just woken, may look by itself for a while; not for ever."""
     deadline = monotonic() + LONG

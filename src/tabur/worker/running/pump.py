@@ -120,6 +120,7 @@ class Pump:
 
     def done(self, run: Run, outcome: Outcome) -> None:
         """A slot tells of an end. Cheap: the pump is woken once per turn, not once per job."""
+        run.deadline = None  # it is over, however long the store takes to hear of it
         self._ended.append((run, outcome))
         if self._listening:
             self._listening = False
@@ -165,6 +166,8 @@ class Pump:
             if self._stopping and not self._unfinished():
                 return None
             self._asking = self._next_turn()
+        else:
+            self._asking = self._once_more(*self._asking)
         turn, ends = self._asking
         try:
             answer = self._ask(turn)
@@ -173,11 +176,6 @@ class Pump:
             _log.warning(
                 "The store does not answer, trying again in %.1f s: %s", self._retry, error
             )
-            if turn.slots:
-                # Not under the token of before: what was claimed under that is to be released.
-                slots = {} if self._stopping else turn.slots
-                turn = replace(turn, token=new_token() if slots else b"", slots=slots)
-                self._asking = turn, ends
             return self._retry
         self._asking, self._retry = None, 0.0
         self._took(turn, answer, ends)
@@ -239,6 +237,16 @@ class Pump:
             slots=slots,
             watch=watch,
         ), ends
+
+    def _once_more(self, turn: Exchange, ends: _Ends) -> tuple[Exchange, _Ends]:
+        """A turn that was not answered. Not under the token of before: what was claimed under that
+        is to be released. Nor from queues that have been paused meanwhile."""
+        if not turn.slots:
+            return turn, ends
+        queues = self._queues()
+        slots = {} if self._stopping or not queues else turn.slots
+        token = new_token() if slots else b""
+        return replace(turn, token=token, queues=queues, slots=slots), ends
 
     def _queues(self) -> Sequence[str]:
         queues, leave = self._options.queues, self._leave
@@ -387,7 +395,7 @@ class Pump:
         known = {run.job.token for run in self.running.values()} | {*self._hooks_running.values()}
         try:
             strange = {token for _, token in claiming.held(self._worker)} - known
-            for token in strange & self._strange:
+            for token in sorted(strange & self._strange):
                 released = claiming.release_token(token)
                 _log.warning("Released %d jobs of a claim whose answer was lost", released)
         except StoreUnavailable:

@@ -37,12 +37,15 @@ class Observations:
 
     def lost(self, *, except_for: Collection[str]) -> list[Lost]:
         """Look once, after an own beat; answers whose counter has stood still for long enough."""
-        now = self._clock()
+        asked = self._clock()
         counted = {worker.id: worker.beats for worker in self._driver.workers.list()}
+        # Who waited for the answer knows when a counter stood there at the earliest, and at the
+        # latest: a new one may be as young as the answer, an old one is as old as the question.
+        answered = self._clock()
         if self._looks % LOOKS_FOR_STRANGERS == 0 or self._strangers:
             # Claims of a worker without a registration: it was found lost while it slept, went on,
             # and died; or who found it died before it had released.
-            self._strangers = set(self._driver.claiming.holders()) - set(counted)
+            self._strangers = sorted(set(self._driver.claiming.holders()) - set(counted))
         self._looks += 1
         counted |= dict.fromkeys(self._strangers, -1)
         seen: dict[str, tuple[int, float, int]] = {}
@@ -50,11 +53,11 @@ class Observations:
         for worker, beats in counted.items():
             if worker in except_for:
                 continue
-            before, since, looks = self._seen.get(worker, (None, now, 0))
+            before, since, looks = self._seen.get(worker, (None, answered, 0))
             if before != beats:
-                since, looks = now, 0
+                since, looks = answered, 0
             seen[worker] = (beats, since, looks + 1)
-            if now - since >= self._lost_after and looks >= OWN_BEATS:
+            if asked - since >= self._lost_after and looks >= OWN_BEATS:
                 lost.append(Lost(worker, beats))
         self._seen = seen
         return lost

@@ -43,6 +43,9 @@ from tabur.worker.supervision.verdict import EXIT_TIME, Verdict, judged
 
 #: Seconds between two looks at the children.
 LOOK = 0.1
+#: Without a look for so long, it has stood still (a suspended machine, SIGSTOP), and its children
+#: with it: what they have not done meanwhile is not held against them.
+STOOD_STILL = 2.0
 #: A child that lived shorter than this is started again with a growing pause (seconds).
 SHORT_LIFE, FIRST_PAUSE, LONGEST_PAUSE = 5.0, 0.5, 30.0
 #: Seconds that the store has, after a second signal, to take back what a dead child held.
@@ -98,6 +101,8 @@ class Supervisor:
         self._paces = Paces()
         self._measured = monotonic()
         self._notifier = Notifier()
+        self._looked = self._awake_since = monotonic()
+        """When it last looked, and since when it has looked all the time."""
         self._reason: str | None = None
         """Why it stops."""
         self._signals = 0
@@ -170,6 +175,9 @@ class Supervisor:
 
     def _look(self) -> None:
         now = monotonic()
+        if now - self._looked > STOOD_STILL:
+            self._awake_since = now
+        self._looked = now
         self._obey_signals()
         for group in self._groups:
             for child in list(group.children):
@@ -266,6 +274,8 @@ class Supervisor:
             now=now,
             last_beat=self._upkeep.last_beat,
             kill_by=child.kill_by,
+            working_since=child.working_since,
+            awake_since=self._awake_since,
         )
 
     def _instruct(self, child: Child, now: float) -> None:
@@ -354,8 +364,8 @@ class Supervisor:
         adrift = now - self._upkeep.last_beat > self._options.adrift
         if self._signals or adrift or now < group.not_before:
             return
-        slots = self._options.slots()
         while len(group.staying) < group.wanted:
+            slots = self._options.slots()
             # What ran in the dead one runs in processes of their own now.
             warm = min(max(group.left_behind, self._warm), slots[Isolation.PROCESS])
             try:

@@ -185,10 +185,13 @@ class Upkeep:
             self._observed.blind()  # this observer is not well itself
             return
         for worker, beats in self._observed.lost(except_for=self._alive()):
-            if beats >= 0 and not self._driver.workers.remove(worker, beats=beats):
-                continue  # it has just beaten
-            error = ErrorInfo("JobCrashed", _LOST.format(worker, self._options.lost))
-            released = self._driver.claiming.release_worker(worker, crash=Crash(error))
+            crash: Crash | None = None  # claims that came after their worker's end never ran
+            if beats >= 0:
+                if not self._driver.workers.remove(worker, beats=beats):
+                    continue  # it has just beaten
+                error = ErrorInfo("JobCrashed", _LOST.format(worker, self._options.lost))
+                crash = Crash(error)
+            released = self._driver.claiming.release_worker(worker, crash=crash)
             self._say(f"Worker {worker} is lost; {released} of its jobs run again.")
 
     # the threads

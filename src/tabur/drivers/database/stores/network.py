@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from enum import Enum, auto
 from time import monotonic, sleep
 from typing import Any, TypeVar
@@ -282,10 +282,14 @@ def run_on(connection: Connection, query: str) -> Any:
 
 
 def _commits_each(connection: Connection) -> bool:
-    detect = getattr(connection.dialect, "detect_autocommit_setting", None)  # SQLAlchemy 2.0.43
-    if detect is not None:
-        return bool(detect(connection.connection.dbapi_connection))
-    return connection.get_isolation_level() == "AUTOCOMMIT"
+    dialect, raw = connection.dialect, connection.connection.dbapi_connection
+    # Not before SQLAlchemy 2.0.43, and not every client: they are asked what they were told, for
+    # the engine or for this connection.
+    if raw is not None and hasattr(dialect, "detect_autocommit_setting"):
+        with suppress(NotImplementedError):
+            return dialect.detect_autocommit_setting(raw)
+    told = getattr(dialect, "_on_connect_isolation_level", None)
+    return connection.get_execution_options().get("isolation_level", told) == "AUTOCOMMIT"
 
 
 def _first_line(error: object) -> str:

@@ -48,7 +48,7 @@ class Interruption:
         return self._read.fileno()
 
     def set(self) -> None:
-        with contextlib.suppress(BlockingIOError):  # full: the wait ends anyway
+        with contextlib.suppress(OSError):  # full: the wait ends anyway; closed: nobody waits
             self._write.send(b"\x07")
 
     def within(self, seconds: float) -> bool:

@@ -113,7 +113,7 @@ class DatabaseListener:
                 rung_until = monotonic() + LOOK
 
     def interrupt(self) -> None:
-        with contextlib.suppress(BlockingIOError):
+        with contextlib.suppress(OSError):  # full: the wait ends anyway; closed: nobody waits
             self._wake_w.send(b"\x07")
 
     def close(self) -> None:

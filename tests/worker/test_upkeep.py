@@ -1,0 +1,68 @@
+"""A supervisor's upkeep, round by round, with a clock of its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tabur.drivers.contract import Exchange
+from tabur.drivers.memory.driver import MemoryDriver
+from tabur.model.ids import new_id, new_token
+from tabur.model.outcome import Ending
+from tabur.model.records import NewJob, WorkerRecord
+from tabur.model.states import Isolation
+from tabur.worker.options import WorkOptions
+from tabur.worker.supervision.moments import Moments
+from tabur.worker.supervision.upkeep import Upkeep
+
+
+class Scene:
+    """An observer, and `other`, a worker elsewhere that holds a job."""
+
+    def __init__(self, folder: Path) -> None:
+        self.now = 1000.0
+        self.said: list[str] = []
+        self.driver = MemoryDriver()
+        self.upkeep = Upkeep(
+            self.driver,
+            WorkOptions(),
+            alive=list,
+            moments=Moments(folder, "here"),
+            prune=lambda: None,
+            say=self.said.append,
+            clock=lambda: self.now,
+        )
+        self.driver.workers.register(WorkerRecord("other", "elsewhere", 7, started_at=0))
+        self.job = NewJob(new_id(), "send", "mail", Isolation.THREAD, b"{}", created_at=0)
+        self.driver.dispatching.dispatch([self.job])
+
+    def claim(self) -> None:
+        turn = Exchange("other", token=new_token(), queues=("mail",), slots={Isolation.THREAD: 1})
+        assert self.driver.claiming.exchange(turn).claimed
+
+    def pass_by(self, seconds: float) -> None:
+        for _ in range(int(seconds / 5)):
+            self.now += 5
+            self.upkeep.beat()
+            self.upkeep.mend()
+
+    @property
+    def endings(self) -> list[str]:
+        return [each.ending for each in self.driver.inspection.attempts(self.job.id)]
+
+
+def test_what_a_lost_worker_ran_has_crashed(tmp_path: Path) -> None:
+    scene = Scene(tmp_path)
+    scene.claim()
+    scene.pass_by(60)
+    assert scene.endings == [Ending.CRASHED]
+    assert scene.said == ["Worker other is lost; 1 of its jobs run again."]
+
+
+def test_a_claim_that_comes_after_the_end_of_its_worker_has_not_crashed(tmp_path: Path) -> None:
+    """It was on its way when its worker died; nobody ran it."""
+    scene = Scene(tmp_path)
+    scene.driver.workers.remove("other")
+    scene.claim()
+    scene.pass_by(90)
+    assert scene.endings == []
+    assert scene.said == ["Worker other is lost; 1 of its jobs run again."]
