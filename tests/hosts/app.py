@@ -13,6 +13,9 @@ import socket
 import time
 from pathlib import Path
 
+from sqlalchemy import create_engine
+from sqlalchemy.orm import Session
+
 from tabur import JobContext, Tabur
 
 jobs = Tabur.from_env(None)
@@ -44,6 +47,22 @@ async def twice(ctx: JobContext, number: int) -> None:
     mark("start", ctx, number)
     if ctx.attempt == 1:
         raise ValueError("The first attempt always does.")
+    mark("end", ctx, number)
+
+
+@jobs.job()
+def in_transaction(ctx: JobContext, number: int) -> None:
+    """Stays between its checkpoint and its commit until it is told to finish."""
+    mark("start", ctx, number)
+    engine = create_engine(os.environ["DATABASE_URL"])
+    jobs.install(engine)
+    with Session(engine) as session:
+        ctx.checkpoint(session, cursor=1)
+        mark("locked", ctx, number)
+        while not told_to_finish():
+            time.sleep(TICK)
+        session.commit()
+    engine.dispose()
     mark("end", ctx, number)
 
 

@@ -61,6 +61,10 @@ class Fleet:
         self._app.migrate()
 
     @property
+    def is_mariadb(self) -> bool:
+        return "MariaDB" in str(self.driver.check().get("engine"))
+
+    @property
     def driver(self) -> Driver:
         return self._app.driver
 

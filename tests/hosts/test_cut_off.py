@@ -49,6 +49,29 @@ def test_its_jobs_run_elsewhere_once_they_have_ended_there(
     assert not worker.has_left
 
 
+@pytest.mark.parametrize("server", ["postgres", "mariadb"], indirect=True)
+def test_one_that_was_in_its_transaction_keeps_no_other_waiting(
+    fleet: Fleet, make_host: MakeHost
+) -> None:
+    """Its rows are locked until the server knows that the host is gone."""
+    here, there = make_host("here"), make_host("there")
+    fleet.worker(here)
+    fleet.run(there, "in_transaction(number=0).dispatch()" + LONG.replace("number=", "number=1 + "))
+    fleet.marked("locked", 1)
+    fleet.marked("start", 4)
+    fleet.worker(there)
+    here.swallow()
+    fleet.marked("start", 2, host=there)
+    assert not fleet.marks(host=there, number=0)
+    if fleet.is_mariadb:  # it does not ask its clients by itself
+        here.mend()
+    fleet.finish()
+    fleet.completed(4)
+    # It is not to blame, where its own supervisor gives it back.
+    assert fleet.attempts().count([Ending.CRASHED, Ending.COMPLETED]) >= 3
+    assert not fleet.overlaps()
+
+
 def test_a_short_silence_costs_nothing(fleet: Fleet, make_host: MakeHost) -> None:
     here, web = make_host("here"), make_host("web")
     fleet.worker(here)

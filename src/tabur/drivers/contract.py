@@ -145,9 +145,12 @@ class Claiming(Protocol):
         to be cancelled is cancelled. With `crash`, each job that it blames has its crashes counted,
         is to run in a process of its own, and gets an outcome `crashed` with that error, the
         worker and its claim's moment. (Not its token: a settle of that claim which comes late is
-        STALE.) Call it only when the worker's process is gone or was
-        found lost: what it checks in its own transaction is that the claims are still this
-        worker's. Repeated, it finds nothing to release."""
+        STALE.) Call it only when the worker's process is gone or was found lost: what it checks in
+        its own transaction is that the claims are still this worker's. Repeated, it finds nothing
+        to release.
+
+        A job whose own transaction has locked the claim is left as it is, for that may yet commit,
+        and nobody knows when: `holders` names its worker until it was released later."""
 
     def held(self, worker: str) -> Sequence[tuple[bytes, bytes]]:
         """Id and token of everything that `worker` holds by the store's account: now and then a

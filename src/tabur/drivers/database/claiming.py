@@ -251,7 +251,10 @@ class _Statements:
         )
         # A token has no index on every engine, and a worker has.
         self.by_token = prepare(claim.where(y.token == P("held"), y.worker.is_not(None)), "held")
-        self.by_worker = prepare(claim.where(y.worker == P("who")), "who")
+        # What a host that is gone had locked stays locked until the server knows: for hours, if it
+        # does not ask. Nothing else waits for that.
+        unlocked = claim.with_for_update(skip_locked=True)
+        self.by_worker = prepare(unlocked.where(y.worker == P("who")), "who")
         self.holders = prepare(
             select(y.worker).where(y.token.is_not(None), y.worker.is_not(None)).distinct()
         )

@@ -16,7 +16,7 @@ from time import monotonic
 from typing import Protocol
 
 from tabur.drivers.contract import Driver
-from tabur.errors import StoreError
+from tabur.errors import StoreError, StoreUnavailable
 from tabur.model.records import Crash, ErrorInfo, Pace, Signals, WorkerRecord
 from tabur.worker.options import WorkOptions
 from tabur.worker.supervision.moments import Moments
@@ -60,6 +60,8 @@ class Release:
 
     def perform(self, driver: Driver) -> None:
         self.released += driver.claiming.release_worker(self._worker, crash=self._crash)
+        if self._worker in driver.claiming.holders():
+            raise StoreUnavailable(f"a transaction of a job of {self._worker} is still open.")
         driver.workers.remove(self._worker)
 
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ARRAY, Connection, Dialect, any_, bindparam
+from sqlalchemy import ARRAY, Connection, Dialect, Engine, any_, bindparam, event
 from sqlalchemy.dialects.postgresql import insert as insert_or
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.engine import URL
@@ -52,6 +52,13 @@ _SETTINGS = """
     SET enable_mergejoin = off; SET enable_hashjoin = off;
     SET plan_cache_mode = force_generic_plan; SET jit = off;
     SET idle_in_transaction_session_timeout = '15s'; SET lock_timeout = '20s'
+"""
+#: The server asks a silent client after 10 s, and gives it up three seconds later: what a host had
+#: locked that is gone would else stay locked for two hours. One statement, for every client.
+_KEEPALIVES = """
+    SELECT set_config('tcp_keepalives_idle', '10', false),
+           set_config('tcp_keepalives_interval', '1', false),
+           set_config('tcp_keepalives_count', '3', false)
 """
 #: Of the server: it shuts down, or is a replica after a failover, or this process stood still in a
 #: transaction until the server gave it up.
@@ -180,8 +187,22 @@ class PostgresStore(NetworkStore):
         if not self._pooler:
             run_on(connection, NOTIFY)
 
+    def install(self, engine: Engine) -> None:
+        """The server is to know of a client that is gone while it has something locked."""
+        if not self._pooler:
+            event.listen(engine, "connect", lambda raw, _: _keep_alive(raw))
+
+    def make_engine(self) -> Engine:
+        engine = super().make_engine()
+        self.install(engine)
+        return engine
+
     def make_async_engine(self) -> AsyncEngine:
-        return make_async_engine(self._url, self._connect_callers(), clients={"psycopg": "psycopg"})
+        engine = make_async_engine(
+            self._url, self._connect_callers(), clients={"psycopg": "psycopg"}
+        )
+        self.install(engine.sync_engine)
+        return engine
 
     def after_tables(self) -> Sequence[str]:
         """A claim finds its rows by their place in the heap (ctid), so that their number needs no
@@ -223,6 +244,7 @@ class PostgresStore(NetworkStore):
     def _prepare(self, raw: Any) -> None:
         if not self._pooler:
             raw.execute(_SETTINGS)
+            raw.execute(_KEEPALIVES)
 
     def _open_cursor(self, connection: Any) -> Any:
         return connection.cursor(binary=True)
@@ -252,6 +274,15 @@ class PostgresStore(NetworkStore):
     def _wake(self, cursor: Any) -> None:
         if self._notifies_now():
             cursor.execute(NOTIFY)
+
+
+def _keep_alive(raw: Any) -> None:
+    """On a new connection of whatever client a caller's engine uses."""
+    cursor = raw.cursor()
+    cursor.execute(_KEEPALIVES)
+    cursor.fetchall()
+    cursor.close()
+    raw.commit()  # SET is undone by a rollback
 
 
 class _Unprepared:
