@@ -115,7 +115,7 @@ class P1(OnEachStore):
     def _chosen(self) -> list[_Poison]:
         """Each kind as often as any other, in an order of its own each time."""
         if self.poison < len(_ALL):  # each way at least once, wherever it may be
-            by_how = [random.choice([p for p in _ALL if p.how == how]) for how in _SAYS]
+            by_how = [random.choice([p for p in _ALL if _suits(p, how)]) for how in _SAYS]
             return by_how + random.sample(_ALL, self.poison - len(by_how))
         chosen = _ALL * -(-self.poison // len(_ALL))
         return random.sample(chosen, self.poison)
@@ -155,6 +155,11 @@ class P1(OnEachStore):
 
 def _was_shared(attempt: Attempt) -> bool:
     return attempt.error is not None and "worker process" in attempt.error.message
+
+
+def _suits(poison: _Poison, how: str) -> bool:
+    """Whether it shows what this way does: to others that share its process, if only two may."""
+    return poison.how == how and (poison.shares or how not in ("segfault", "exit_well"))
 
 
 def _tells(attempt: Attempt, kind: _Poison) -> bool:
