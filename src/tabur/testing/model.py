@@ -147,9 +147,10 @@ class Model:
         """Accept a driver's claims, or raise AssertionError with the rule that they break."""
         free = dict(slots)
         rest = list(claimed)
+        claimable = self._claimable()
         for queue in queues:
             for isolation in slots:
-                ready = [job for job in self._claimable() if _place(job) == (queue, isolation)]
+                ready = [job for job in claimable if _place(job) == (queue, isolation)]
                 mine = [each for each in rest if (each.queue, each.isolation) == (queue, isolation)]
                 rest = [each for each in rest if each not in mine]
                 taken = [self.jobs[each.id] for each in mine]
