@@ -169,7 +169,8 @@ MUTATIONS = [
         "tabur.worker.supervision.rescue:Observations.lost",
         "asked - since >= self._lost_after and looks >= OWN_BEATS",
         "worker in self._seen and"
-        " __import__('tabur.worker.running.run').worker.running.run.now_us() / 1e6 - 1_750_000_000 > self._lost_after",
+        " __import__('tabur.worker.running.run').worker.running.run.now_us() / 1e6"
+        " - 1_750_000_000 > self._lost_after",
     ),
     Mutation(
         "a counter is as old as the question for it",

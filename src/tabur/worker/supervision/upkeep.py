@@ -52,17 +52,22 @@ class Registration:
 class Release:
     """Of what a dead worker held, and of its registration. `released`: how many jobs that were."""
 
-    def __init__(self, worker: str, crash: Crash | None) -> None:
+    def __init__(
+        self, worker: str, crash: Crash | None, *, say: Callable[[str], None] | None = None
+    ) -> None:
         self.done = False
         self.released = 0
         self._worker = worker
         self._crash = crash
+        self._say = say
 
     def perform(self, driver: Driver) -> None:
         self.released += driver.claiming.release_worker(self._worker, crash=self._crash)
         if self._worker in driver.claiming.holders():
             raise StoreUnavailable(f"a transaction of a job of {self._worker} is still open.")
         driver.workers.remove(self._worker)
+        if self._say is not None:
+            self._say(f"Worker {self._worker} is lost; {self.released} of its jobs run again.")
 
 
 class Upkeep:
@@ -149,6 +154,22 @@ class Upkeep:
 
     def mend(self) -> None:
         """One round: what is owed, then what is to be done from time to time."""
+        self._do_what_is_owed()
+        now = self._clock()
+        if now - self._observed_at >= self._options.beat:
+            self._observed_at = now
+            self._rescue()
+            self._do_what_is_owed()
+        if now - self._advanced >= ADVANCE:
+            self._advanced = now
+            if self.signals is not None and self.signals.hold is None:
+                self._moments.keep(self._driver.control.advance())
+        if now - self._pruned >= PRUNE:
+            self._pruned = now
+            self._prune()
+        self._tell()
+
+    def _do_what_is_owed(self) -> None:
         while self._duties:
             duty = self._duties.popleft()
             try:
@@ -160,18 +181,6 @@ class Upkeep:
                 self._duties.append(duty)  # one that cannot be done keeps no other from it
                 raise
             duty.done = True
-        now = self._clock()
-        if now - self._observed_at >= self._options.beat:
-            self._observed_at = now
-            self._rescue()
-        if now - self._advanced >= ADVANCE:
-            self._advanced = now
-            if self.signals is not None and self.signals.hold is None:
-                self._moments.keep(self._driver.control.advance())
-        if now - self._pruned >= PRUNE:
-            self._pruned = now
-            self._prune()
-        self._tell()
 
     def _tell(self) -> None:
         paces = self.paces
@@ -191,8 +200,9 @@ class Upkeep:
                     continue  # it has just beaten
                 error = ErrorInfo("JobCrashed", _LOST.format(worker, self._options.lost))
                 crash = Crash(error)
-            released = self._driver.claiming.release_worker(worker, crash=crash)
-            self._say(f"Worker {worker} is lost; {released} of its jobs run again.")
+            # Owed from here: a claim may be locked by its worker's own transaction, which the store
+            # has not given up yet.
+            self._duties.append(Release(worker, crash, say=self._say))
 
     # the threads
 
