@@ -36,7 +36,7 @@ class K2(OnEachStore):
 
     @classmethod
     def small(cls) -> Self:
-        return cls(GENEROUS, beat=0.3, lost=2.0, rate=80.0, ms=400, processes=1, deaths=1, calm=0.7)
+        return cls(GENEROUS, beat=0.5, lost=2.0, rate=80.0, ms=400, processes=1, deaths=1, calm=0.7)
 
     def lasting(self, minutes: float) -> Self:
         return replace(self, deaths=max(1, int(minutes * 60 / (self.lost + BEYOND))))

@@ -52,7 +52,7 @@ class Z1(OnEachStore):
 
     @classmethod
     def small(cls) -> Self:
-        return cls(GENEROUS, beat=0.3, lost=2.0, late=40, processes=1, losing=0.25, beside=150)
+        return cls(GENEROUS, beat=0.5, lost=2.0, late=40, processes=1, losing=0.25, beside=150)
 
     def lasting(self, minutes: float) -> Self:
         return replace(self, rounds=max(1, round(minutes)))
