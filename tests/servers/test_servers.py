@@ -95,6 +95,20 @@ def test_an_administrator_cuts_connections(kind: Database, place: Path) -> None:
         engine.dispose()
 
 
+def test_a_paused_server_answers_nobody_and_goes_on(place: Path) -> None:
+    with RedisServer.start(folder=place) as server:
+        client = redis.Redis.from_url(server.url(), socket_timeout=0.2)
+        client.set("kept", "yes")
+
+        server.pause()
+        with pytest.raises(redis.TimeoutError):
+            client.get("kept")
+        server.go_on()
+
+        wait_until(lambda: server.ask("GET", "kept") == "yes")
+        client.close()
+
+
 def test_redis_keeps_what_its_options_say(place: Path) -> None:
     with RedisServer.start("--appendonly", "yes", folder=place) as server:
         with redis.Redis.from_url(server.url()) as client:
