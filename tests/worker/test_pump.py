@@ -187,5 +187,43 @@ def test_the_time_of_a_job_that_has_ended_is_over_though_the_store_does_not_hear
     assert [run.deadline for run in pump.running.values()] == [None]
 
 
+def test_what_was_claimed_long_ago_is_not_begun(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine was suspended while the answer was on its way: others have found it lost."""
+    jobs = Tabur(connection="memory")
+    now, ran = 1000.0, threading.Event()
+
+    @jobs.job()
+    def note() -> None:
+        ran.set()
+
+    handle = note.dispatch()
+    options = WorkOptions(sleep=0.02)
+    pump = Pump(
+        jobs.runtime,
+        options,
+        "w1",
+        StoreReporter(jobs.runtime),
+        Silent(),
+        board=Board(),
+        clock=lambda: now,
+    )
+    pump.begin({Isolation.THREAD: ThreadSlots(2, jobs.runtime.scope, pump.done)})
+    exchange = jobs.driver.claiming.exchange
+
+    def slowly(turn: Exchange) -> Exchanged:
+        nonlocal now
+        answer = exchange(turn)
+        now += options.adrift + 1
+        return answer
+
+    with monkeypatch.context() as suspended:
+        suspended.setattr(jobs.driver.claiming, "exchange", slowly)
+        pump.step()
+    assert not pump.running
+    pump.step()
+    assert ran.wait(20), "it was released, and claimed anew"
+    assert handle.status().attempt <= 1
+
+
 def _unavailable(_: Exchange) -> Exchanged:
     raise StoreUnavailable("away")

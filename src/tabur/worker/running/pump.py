@@ -306,6 +306,9 @@ class Pump:
         self._lost_token = turn.token or None  # until its answer is here
         asked = self._clock()
         answer = claiming.exchange(turn)
+        if turn.slots and self._clock() - asked > self._options.adrift:
+            # This process stood still, or the store did. Others may run by now what it claimed.
+            raise StoreUnavailable("Its answer came too late to begin what it claimed.")
         self._store_time.told(answer.now, asked)
         self._lost_token = None
         return answer
