@@ -91,7 +91,7 @@ class Play:
 
 
 _CALM_KINDS = ["raise", "raise", "despair", "release", "fail", "transact"]
-_KINDS = [*_CALM_KINDS, "transact", "hang", "hang", "crash", "crash", "freeze"]
+_KINDS = [*_CALM_KINDS, "transact", *["hang"] * 4, *["crash"] * 2, *["freeze"] * 2]
 
 
 def perform(world: World, execution: Execution, act: Act) -> Any:

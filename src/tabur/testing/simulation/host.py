@@ -141,6 +141,8 @@ class Host:
             code = self._supervisor.run()
         except StoreError as error:
             world.note(process, f"cannot work: {error}")
+        except Exception as error:
+            world.broken(f"a supervisor ended with {error!r}")
         process.exit(code)
 
     def _supervisor_gone(self) -> None:

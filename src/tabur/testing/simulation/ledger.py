@@ -118,7 +118,8 @@ class Ledger:
             gone, job = not process.lives or not sees, execution.run.job
             self._world.expect(gone, "{} is left though {} has frozen it", process.name, job)
 
-        process.timeline.at(execution.overtime_from + FROZEN_IN, look)
+        if not execution.run.timed_out:  # else its process ends for that
+            process.timeline.at(execution.overtime_from + FROZEN_IN, look)
 
     def was_over_its_time(self, job: NewJob) -> bool:
         """Whether the last run of a job was. What a healthy process, or its host, stood still is no

@@ -35,9 +35,10 @@ if TYPE_CHECKING:
     from tabur.testing.simulation.host import Host
     from tabur.testing.simulation.world import World
 
-#: Seconds between two looks of a supervisor and of a child. The real ones look more often; that
-#: it must not matter is one more thing to be found out.
-LOOK = 1.0
+#: Seconds between two looks of a supervisor and of a child. The real ones look more often; that it
+#: must not matter is one more thing to be found out. (Where a supervisor stands still, its children
+#: have a second or two to notice.)
+LOOK, LOOK_CLOSELY = 1.0, 0.25
 
 
 class Machine:
@@ -46,6 +47,8 @@ class Machine:
     def __init__(self, world: World) -> None:
         self._world = world
         self.timeline = world.timeline
+        self.look = LOOK_CLOSELY if world.plan.supervisor_stops else LOOK
+        """Of children."""
         self._chance = Random(f"{world.seed} machine")
         self._made = 0
 
@@ -128,7 +131,7 @@ def taken(machine: Machine) -> Iterator[None]:
 
 def _names(machine: Machine) -> Mapping[str, Mapping[str, Any]]:
     """By module of the worker, what it imports of the machine, and what it gets instead."""
-    timeline = machine.timeline
+    timeline, look = machine.timeline, machine.look
     threading = SimpleNamespace(
         Event=partial(Event, timeline), Thread=partial(StartedThread, timeline)
     )
@@ -155,11 +158,11 @@ def _names(machine: Machine) -> Mapping[str, Mapping[str, Any]]:
             "subprocess": SimpleNamespace(Popen=machine.popen, PIPE=-1),
         },
         "child": {
-            "LOOK": LOOK,
+            "LOOK": look,
             "LoopSlots": machine.loop_slots,
             "ProcessSlots": machine.process_slots,
             "Pump": partial(Pump, clock=machine.monotonic, hooks=Pool(timeline)),
-            "SimpleQueue": partial(Queue, timeline, least=LOOK),
+            "SimpleQueue": partial(Queue, timeline, least=look),
             "ThreadSlots": machine.thread_slots,
             "board_above": machine.board_above,
             "load_app": machine.load_app,

@@ -44,6 +44,7 @@ class Plan(msgspec.Struct, frozen=True):
     stops: int
     """A host stands still for a while, as by SIGSTOP."""
     child_stops: int
+    supervisor_stops: int
     crashes: int
     """A host is gone, and comes back."""
     child_crashes: int
@@ -100,6 +101,7 @@ def planned(seed: int) -> Plan:
         spite=sometimes(3, 0.3),
         stops=sometimes(3),
         child_stops=sometimes(2, 0.2),
+        supervisor_stops=sometimes(2, 0.2),
         crashes=sometimes(2),
         child_crashes=sometimes(4),
         supervisor_crashes=sometimes(2, 0.25),

@@ -3,11 +3,14 @@ obeyed. (What becomes of jobs is looked at by the ledger, and by the model besid
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from tabur.drivers.contract import Exchange
 from tabur.model.records import ALL_QUEUES, ClaimedJob, NewJob, Signals
+from tabur.testing.simulation.executions import FINDS_OUT
+from tabur.worker.supervision.rescue import OWN_BEATS
 
 if TYPE_CHECKING:
     from tabur.testing.simulation.host import HostProcess
@@ -25,10 +28,14 @@ class Promises:
         self._world = world
         self._beaten: dict[str, float] = {}
         self._registered_again: set[str] = set()
+        self._looks: dict[str, Counter[HostProcess]] = {}
+        """How often each observer has seen a worker since its last beat."""
         self._told: dict[HostProcess, list[tuple[float, Signals]]] = {}
         """What each supervisor has read lately, and when: the first of it is what it obeys."""
         self.first_told: dict[HostProcess, float] = {}
         self._paused: dict[str, float] = {}
+        self._working: set[str] = set()
+        """Workers that have asked for a claim."""
         self._tokens: set[bytes] = set()
         self._unanswered: set[bytes] = set()
 
@@ -43,6 +50,24 @@ class Promises:
 
     def beaten(self, worker: str) -> None:
         self._beaten[worker] = self._world.timeline.now
+        self._looks.pop(worker, None)
+
+    def looks(self, observer: HostProcess, workers: Iterable[str]) -> None:
+        """It sees how often each has beaten."""
+        for worker in workers:
+            self._looks.setdefault(worker, Counter())[observer] += 1
+
+    def still_beats(self, process: HostProcess) -> None:
+        """Who cannot beat ends what it runs, before others take it: looked at now and then, of a
+        worker that has begun to work."""
+        now = self._world.timeline.now
+        if process.name not in self._working or process.is_stopped:
+            return
+        if now - process.standstill.awake_since < FINDS_OUT:
+            return
+        silent, lost = now - self._beaten[process.name], self._world.plan.options.lost
+        ends = silent < lost + 1.0
+        self._world.expect(ends, "{} goes on, {:.1f} s after its last beat", process.name, silent)
 
     def removes(self, asked: Asked, worker: str) -> None:
         """By its own supervisor, when nothing of it runs; by another, when it was silent while the
@@ -69,15 +94,23 @@ class Promises:
             world.expect(not process.lives, "{} is released while it lives", worker)
             return
         since = self._beaten[worker]
-        silent = world.timeline.now - since - world.calls.stalled(since)
-        early = silent < world.plan.options.lost and worker not in self._registered_again
-        world.expect(not early, "{} is found lost after {:.1f} s", worker, silent)
+        silent = world.timeline.now - since
+        if not asked.by.standstill.seconds:  # it has seen that the store was
+            silent -= world.calls.stalled(since)
+        if worker in self._registered_again:
+            return
+        world.expect(
+            silent >= world.plan.options.lost, "{} is found lost after {:.1f} s", worker, silent
+        )
+        looks = self._looks[worker][asked.by]
+        world.expect(looks >= OWN_BEATS, "{} is found lost after {} looks", worker, looks)
 
     # claims
 
     def asks(self, turn: Exchange) -> None:
         """A worker sends a claim."""
         expect = self._world.expect
+        self._working.add(turn.worker)
         expect(turn.token not in self._tokens, "claim {} is asked for twice", turn.token)
         self._tokens.add(turn.token)
         left = [
@@ -110,8 +143,8 @@ class Promises:
     def claimed(self, asked: Asked, job: ClaimedJob) -> None:
         child = asked.by
         supervisor = child.supervisor
-        if supervisor is None or not supervisor.lives:
-            return
+        if supervisor is None or not supervisor.lives or supervisor.is_stopped:
+            return  # it ends soon by itself
         awake_since = max(child.standstill.awake_since, supervisor.standstill.awake_since)
         awake = asked.at - awake_since
         if awake < OBEYS_IN or child.answered_at == asked.at:

@@ -58,6 +58,11 @@ class Store:
     def unfinished(self) -> list[ModelJob]:
         return [job for job in self.model.jobs.values() if job.state not in FINISHED]
 
+    @property
+    def has_waiting(self) -> bool:
+        waiting = (State.PENDING, State.SCHEDULED)
+        return any(job.state in waiting for job in self.model.jobs.values())
+
     def compare(self) -> None:
         """All jobs at once, in the end."""
         for job in self.model.jobs.values():
@@ -72,7 +77,7 @@ class Store:
             self._settled(move, settled)
         for write in turn.progress:
             model.report(write.id, write.token, write.progress)
-        if answer.claimed or (turn.slots and self._is_waiting()):
+        if answer.claimed or (turn.slots and self.has_waiting):
             model.claim(
                 answer.claimed, turn.queues, turn.slots, token=turn.token, worker=turn.worker
             )
@@ -138,6 +143,11 @@ class Store:
             self._world.promises.beaten(worker)
         return known
 
+    def _list(self, asked: Asked, do: Any) -> Sequence[WorkerRecord]:
+        workers: Sequence[WorkerRecord] = do()
+        self._world.promises.looks(asked.by, self.beats)
+        return workers
+
     def _remove(self, asked: Asked, do: Any, worker: str, *, beats: int | None = None) -> bool:
         removed: bool = do(worker, beats=beats)
         there = worker in self.beats and beats in (None, self.beats[worker])
@@ -189,10 +199,6 @@ class Store:
         self._world.note(asked.by, "holds everything")
 
     # looking
-
-    def _is_waiting(self) -> bool:
-        waiting = (State.PENDING, State.SCHEDULED)
-        return any(job.state in waiting for job in self.model.jobs.values())
 
     def _see_promoted(self) -> None:
         """A store promotes what is due when it likes."""

@@ -27,6 +27,7 @@ class Weather:
         for times, event in (
             (plan.stops, self._stop),
             (plan.child_stops, self._stop_child),
+            (plan.supervisor_stops, self._stop_supervisor),
             (plan.crashes, self._crash),
             (plan.child_crashes, self._crash_child),
             (plan.supervisor_crashes, self._crash_supervisor),
@@ -67,14 +68,13 @@ class Weather:
                 host.terminate()
 
     def _stop(self, chance: Random) -> None:
-        host = self._any_host(chance)
-        if host.is_up and not host.is_stopped:
-            self.stop(host, _a_while(chance))
+        self.stop(self._any_host(chance), _a_while(chance))
 
     def stop(self, host: Host, seconds: float) -> None:
-        self._world.note(None, f"{host.name} stands still")
-        host.stop()
-        self._world.timeline.after(seconds, lambda: self.go_on(host))
+        if host.is_up and not host.is_stopped:
+            self._world.note(None, f"{host.name} stands still")
+            host.stop()
+            self._world.timeline.after(seconds, lambda: self.go_on(host))
 
     def go_on(self, host: Host) -> None:
         if host.is_stopped:
@@ -82,10 +82,17 @@ class Weather:
             host.go_on()
 
     def _stop_child(self, chance: Random) -> None:
-        if (child := self._any_child(chance)) is not None:
-            self._world.note(child, "stands still")
-            child.hold()
-            self._world.timeline.after(_a_while(chance), child.wake)
+        self._hold(self._any_child(chance), _a_while(chance))
+
+    def _stop_supervisor(self, chance: Random) -> None:
+        """As Ctrl-Z does: its children go on."""
+        self._hold(self._any_host(chance).main, _a_while(chance))
+
+    def _hold(self, process: HostProcess | None, seconds: float) -> None:
+        if process is not None:
+            self._world.note(process, "stands still")
+            process.hold()
+            self._world.timeline.after(seconds, process.wake)
 
     def _crash(self, chance: Random) -> None:
         host = self._any_host(chance)

@@ -76,6 +76,7 @@ class World:
             for host in self.hosts:
                 host.boot()
             self.timeline.at(self.plan.trouble, self._look)
+            self._watch()
             while not self._is_over and self.timeline.step():
                 if self.timeline.at_once > RESTLESS:
                     self.broken("somebody goes on and on without waiting")
@@ -147,6 +148,13 @@ class World:
         host = Host(self, f"h{number}", up_for=self.chance.uniform(0.0, 1e6), wall=wall)
         host.has_new_code = not self.plan.newer or self.chance.random() < 0.5
         return host
+
+    def _watch(self) -> None:
+        """Now and then, as long as there is a world."""
+        for host in self.hosts:
+            for child in host.children:
+                self.promises.still_beats(child)
+        self.timeline.after(1.0, self._watch)
 
     def _look(self) -> None:
         """Whether all is over, once it is calm."""

@@ -48,6 +48,8 @@ LOOK = 0.1
 STOOD_STILL = 2.0
 #: A child that lived shorter than this is started again with a growing pause (seconds).
 SHORT_LIFE, FIRST_PAUSE, LONGEST_PAUSE = 5.0, 0.5, 30.0
+#: Seconds that a registration may have taken for its worker to begin before its first beat.
+QUICK = 2.0
 #: Seconds that the store has, after a second signal, to take back what a dead child held.
 LAST_WORD = 2.0
 
@@ -285,8 +287,16 @@ class Supervisor:
             latest = now + left + EXIT_TIME
             if child.kill_by is None or (self._signals > 1 and child.kill_by > latest):
                 child.kill_by = latest
-        elif child.registration is not None and child.registration.done:
+        elif self._may_work(child):
             child.tell(Order(What.DRAIN) if child.surplus else self._told_paused)
+
+    def _may_work(self, child: Child) -> bool:
+        """Once the store knows it, and has not known it for long without a beat: others count from
+        when they first see it, and `_drift` from the last beat of all."""
+        registration = child.registration
+        if registration is None or not registration.done:
+            return False
+        return registration.took <= QUICK or child.worker in self._upkeep.beaten
 
     def _drift(self, child: Child, now: float) -> None:
         """The store takes no beat: what runs here is ended before others may take it over."""
@@ -379,7 +389,8 @@ class Supervisor:
             child.registration = Registration(
                 child.record(
                     supervisor=self._id, host=self._host, version=self._version, started_at=now_us()
-                )
+                ),
+                clock=monotonic,
             )
             self._upkeep.owe(child.registration)
 

@@ -41,12 +41,21 @@ class Duty(Protocol):
 
 
 class Registration:
-    def __init__(self, record: WorkerRecord) -> None:
+    """`took`: seconds from the first try until it was done, in which the store may have known the
+    worker already."""
+
+    def __init__(self, record: WorkerRecord, *, clock: Callable[[], float] = monotonic) -> None:
         self.done = False
+        self.took = 0.0
         self._record = record
+        self._clock = clock
+        self._asked: float | None = None
 
     def perform(self, driver: Driver) -> None:
+        if self._asked is None:
+            self._asked = self._clock()
         driver.workers.register(self._record)
+        self.took = self._clock() - self._asked
 
 
 class Release:
@@ -95,6 +104,8 @@ class Upkeep:
         now = clock()
         self.last_beat = now
         """When the store last took a beat."""
+        self.beaten: frozenset[str] = frozenset()
+        """Whose that was."""
         self.expelled: frozenset[str] = frozenset()
         """Workers of ours that others have found lost: their jobs run elsewhere by now."""
         self.signals: Signals | None = None
@@ -142,7 +153,7 @@ class Upkeep:
             self._looked_at_signals = now
             self.look_at_signals()
         if due:
-            self.last_beat = now
+            self.last_beat, self.beaten = now, frozenset(alive)
 
     def look_at_signals(self) -> None:
         control = self._driver.control
