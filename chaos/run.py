@@ -111,6 +111,7 @@ class Run:
         app: str = "chaos.app:jobs",
         environment: Mapping[str, str] | None = None,
         options: Sequence[str] = (),
+        inside: Sequence[str] = (),
     ) -> Workers:
         """Starts `tabur queue:work`, and does not wait for it."""
         workers = Workers(
@@ -121,6 +122,7 @@ class Run:
             slots=slots,
             app=app,
             options=options,
+            inside=inside,
         )
         self.workers.append(workers)
         self._open.callback(workers.stop)

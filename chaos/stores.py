@@ -10,7 +10,7 @@ from pathlib import Path
 
 from servers.mariadb import MariaDBServer
 from servers.postgres import PostgresServer
-from servers.process import Server
+from servers.process import LOOPBACK, Server
 from servers.redis import RedisServer
 
 PROGRAMS = {
@@ -55,17 +55,19 @@ class Store:
 
 
 @contextmanager
-def opened(name: str, place: Path) -> Iterator[Store]:
-    """A new server for this store alone, or a file in `place`. Commits wait for the disk."""
+def opened(name: str, place: Path, *, host: str = LOOPBACK) -> Iterator[Store]:
+    """A new server for this store alone, at an address of this machine, or a file in `place`.
+    Commits wait for the disk."""
     match name:
         case "SQLite":
             yield Store(name, f"sqlite:///{place}/jobs.sqlite3")
         case "PostgreSQL":
-            with PostgresServer.start() as postgres:
+            with PostgresServer.start(host=host) as postgres:
                 yield Store(name, postgres.url(), postgres)
         case "MariaDB":
-            with MariaDBServer.start() as mariadb:
+            with MariaDBServer.start(host=host) as mariadb:
                 yield Store(name, mariadb.url(), mariadb)
         case _:
-            with RedisServer.start("--appendonly", "yes", "--appendfsync", "always") as redis:
+            durable = ("--appendonly", "yes", "--appendfsync", "always")
+            with RedisServer.start(*durable, host=host) as redis:
                 yield Store(name, redis.url(), redis)

@@ -28,7 +28,7 @@ class Stuck(Exception):
 
 class Workers:
     """`environment` of its processes alone; `app` is where they find it; `options` are words of
-    queue:work."""
+    queue:work; `inside` is put before the command, and makes it run on another host."""
 
     def __init__(
         self,
@@ -40,6 +40,7 @@ class Workers:
         slots: int,
         app: str,
         options: Sequence[str] = (),
+        inside: Sequence[str] = (),
     ) -> None:
         self.host = host
         self.processes = processes
@@ -51,6 +52,7 @@ class Workers:
         }
         self._log = place / f"worker-{host}.log"
         self._command = [
+            *inside,
             *(sys.executable, "-m", "tabur", "--app", app, "queue:work"),
             *("--quiet", f"--processes={processes}", f"--concurrency={slots}", *options),
         ]

@@ -46,7 +46,7 @@ class Network:
             binary(program)
         self._open = ExitStack()
         self._hosts: list[Host] = []
-        self._switch = _Namespaces("switch", self._open)
+        self._switch = _Namespaces("switch", self._open, own_pids=True)
         try:
             self._prefix, self.interface = self._link_up()
             self.address = f"{self._prefix}.1"
@@ -65,11 +65,14 @@ class Network:
             self.stop()
             raise
 
-    def host(self, name: str, *, clock: float = 0.0, delay: float = 0.0) -> Host:
+    def host(
+        self, name: str, *, clock: float = 0.0, delay: float = 0.0, own_pids: bool = True
+    ) -> Host:
         """A new host. Its wall clock is `clock` seconds ahead, and what it sends and receives takes
-        `delay` seconds each way."""
+        `delay` seconds each way. Without `own_pids` its processes have numbers of this machine, and
+        whoever starts them ends them."""
         number = len(self._hosts) + 2
-        namespaces = _Namespaces(name, self._open)
+        namespaces = _Namespaces(name, self._open, own_pids=own_pids)
         self._connect(namespaces, f"port{number}", delay)
         host = Host(
             name,
@@ -169,6 +172,11 @@ class Host:
         self._started.append(process)
         return HostProcess(process, log)
 
+    @property
+    def inside(self) -> Sequence[str]:
+        """Before a command: runs it there."""
+        return self._namespaces.inside
+
     def cut(self) -> None:
         """Take its link down: what it sends now fails at once, and what it had sent and was to
         receive is lost, which nobody tells the other side."""
@@ -191,8 +199,8 @@ class Host:
     def renumber(self) -> None:
         """Give it another address. What connections were made from the old one are dead, and
         neither side is told."""
-        network, _, number = self.address.rpartition(".")
-        old, self.address = self.address, f"{network}.{int(number) + 100}"
+        old, (network, _, number) = self.address, self.address.rpartition(".")
+        self.address = f"{network}.{(int(number) + 100) % 200}"
         # In this order: with the first address of a network go all its others.
         self._namespaces.ip(
             f"address del {old}/24 dev eth0", f"address add {self.address}/24 dev eth0"
@@ -250,7 +258,8 @@ class _InUse(Exception):
 class _Namespaces:
     """Those of one host, or of the switch; `pid` is their first process, as seen from here."""
 
-    def __init__(self, name: str, open_in: ExitStack) -> None:
+    def __init__(self, name: str, open_in: ExitStack, *, own_pids: bool) -> None:
+        self._own_pids = own_pids
         self._started = _start(
             open_in,
             [
@@ -265,12 +274,8 @@ class _Namespaces:
 
     @property
     def inside(self) -> Sequence[str]:
-        """Before a command: runs it there."""
-        return [
-            str(binary("nsenter")),
-            f"--target={self.pid}",
-            *("--net", "--uts", "--mount", "--pid", "--"),
-        ]
+        also = ("--mount", "--pid") if self._own_pids else ()
+        return [str(binary("nsenter")), f"--target={self.pid}", "--net", "--uts", *also, "--"]
 
     def ip(self, *commands: str) -> None:
         _ip(*commands, inside=self.inside)

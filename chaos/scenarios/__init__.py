@@ -10,6 +10,7 @@ from chaos.scenarios.h1 import H1
 from chaos.scenarios.k1 import K1
 from chaos.scenarios.k2 import K2
 from chaos.scenarios.m1 import M1
+from chaos.scenarios.n1 import N1
 from chaos.scenarios.p1 import P1
 from chaos.scenarios.q1 import Q1
 from chaos.scenarios.r1 import R1
@@ -20,7 +21,7 @@ from chaos.scenarios.y1 import Y1
 from chaos.scenarios.z1 import Z1
 
 _ALL: tuple[type[Scenario], ...] = (
-    *(K1, K2, Z1, H1, P1, G1, C2, Y1),  # processes
+    *(K1, K2, N1, Z1, H1, P1, G1, C2, Y1),  # processes
     *(D1, R1, M1, V1, Q1, S1),  # stores
     Sim,  # no processes, no stores
 )

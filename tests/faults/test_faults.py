@@ -3,12 +3,13 @@ target. `make chaos` runs them in full."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from chaos.scenario import OnEachStore, Report, Scenario
+from chaos.scenario import LeftOut, OnEachStore, Report, Scenario
 from chaos.scenarios import SCENARIOS
 from chaos.scenarios.v1 import V1
 from chaos.stores import PROGRAMS, STORES
@@ -29,7 +30,12 @@ def test_nothing_is_lost_doubled_or_stale(
     scenario: Scenario = SCENARIOS[name].small()
     require(*scenario.programs)
 
-    for report in scenario.run(place):
+    try:
+        reports = scenario.run(place)
+    except LeftOut as why:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(str(why))
+
+    for report in reports:
         assert_holds(report)
 
 

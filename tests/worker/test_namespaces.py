@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -91,7 +92,14 @@ def first(shop: Workshop) -> Iterator[FirstProcess]:
 
 def zombies(pid: int) -> list[psutil.Process]:
     below = psutil.Process(pid).children(recursive=True)
-    return [each for each in below if each.status() == psutil.STATUS_ZOMBIE]
+    return [each for each in below if is_zombie(each)]
+
+
+def is_zombie(process: psutil.Process) -> bool:
+    try:
+        return bool(process.status() == psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
 
 
 def test_as_process_1_it_works_and_stops_when_told(shop: Workshop, first: FirstProcess) -> None:
@@ -137,11 +145,10 @@ def test_as_process_1_it_buries_what_lost_its_parent(
     seen: set[int] = set()
 
     def adopted() -> bool:
-        seen.update(
-            each.pid
-            for each in psutil.Process(first.pid).children()
-            if each.status() != psutil.STATUS_ZOMBIE and each.name() == "sleep"
-        )
+        for each in psutil.Process(first.pid).children():
+            with suppress(psutil.NoSuchProcess):  # it may end while it is looked at
+                if each.status() != psutil.STATUS_ZOMBIE and each.name() == "sleep":
+                    seen.add(each.pid)
         return len(seen) >= 1
 
     until(adopted, "a process came to process 1")

@@ -257,6 +257,7 @@ def test_killed_with_its_child(store: Store) -> None:
     assert store.items() == ["child_killed_after", "child_killed_inside", "kills_all"]
 
 
+@pytest.mark.slow  # its timeouts are short, and a machine that runs all tests beside it is not
 @on_two
 def test_a_timeout_inside_rolls_back_and_after_it_undoes_nothing(store: Store) -> None:
     kinds = ("too_long_in_process", "too_long_in_thread", "too_long_on_loop")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tabur.drivers.contract import Exchange
 from tabur.drivers.memory.driver import MemoryDriver
 from tabur.model.ids import new_id, new_token
@@ -12,7 +14,7 @@ from tabur.model.records import NewJob, WorkerRecord
 from tabur.model.states import Isolation
 from tabur.worker.options import WorkOptions
 from tabur.worker.supervision.moments import Moments
-from tabur.worker.supervision.upkeep import Upkeep
+from tabur.worker.supervision.upkeep import Registration, Upkeep
 
 
 class Scene:
@@ -66,3 +68,31 @@ def test_a_claim_that_comes_after_the_end_of_its_worker_has_not_crashed(tmp_path
     scene.pass_by(90)
     assert scene.endings == []
     assert scene.said == ["Worker other is lost; 1 of its jobs run again."]
+
+
+def test_a_claim_that_stays_locked_keeps_nothing_else_waiting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the transaction of a host that is gone, until the server knows: for hours, maybe."""
+    scene = Scene(tmp_path)
+    scene.claim()
+    claiming, workers = scene.driver.claiming, scene.driver.workers
+    release, locked = claiming.release_worker, {"other"}
+    monkeypatch.setattr(
+        claiming,
+        "release_worker",
+        lambda worker, *, crash: 0 if worker in locked else release(worker, crash=crash),
+    )
+    scene.pass_by(60)
+    workers.register(WorkerRecord("third", "elsewhere", 8, started_at=0))
+    registration = Registration(WorkerRecord("ours", "here", 9, started_at=0))
+    scene.upkeep.owe(registration)
+    scene.pass_by(60)
+    assert registration.done
+    assert "third" not in {each.id for each in workers.list()}, "it was lost meanwhile"
+    assert (scene.endings, list(claiming.holders())) == ([], ["other"])
+    locked.clear()
+    scene.pass_by(60)
+    assert scene.endings == [Ending.CRASHED]
+    assert list(claiming.holders()) == []
+    assert scene.said.count("Worker other is lost; 1 of its jobs run again.") == 1

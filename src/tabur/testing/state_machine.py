@@ -299,6 +299,7 @@ class DriverMachine(RuleBasedStateMachine):
             started_at=self.clock(),
             ended_at=self.clock(),
             due_at=self.clock.ahead(delay) if to is State.SCHEDULED else None,
+            error=CRASH.error if ending is Ending.CRASHED else None,
             progress=data.draw(st.none() | st.builds(Progress, st.integers(0, 9))),
             follow_ups=tuple(data.draw(st.lists(self._follow_up(data), max_size=3))),
         )

@@ -16,7 +16,7 @@ from time import monotonic
 from typing import Protocol
 
 from tabur.drivers.contract import Driver
-from tabur.errors import StoreError, StoreUnavailable
+from tabur.errors import StoreError
 from tabur.model.records import Crash, ErrorInfo, Pace, Signals, WorkerRecord
 from tabur.worker.options import WorkOptions
 from tabur.worker.supervision.moments import Moments
@@ -37,7 +37,9 @@ class Duty(Protocol):
 
     done: bool
 
-    def perform(self, driver: Driver) -> None: ...
+    def perform(self, driver: Driver) -> bool:
+        """Answers whether it is done. What is not is tried again later, and keeps no other from
+        being done."""
 
 
 class Registration:
@@ -51,11 +53,12 @@ class Registration:
         self._clock = clock
         self._asked: float | None = None
 
-    def perform(self, driver: Driver) -> None:
+    def perform(self, driver: Driver) -> bool:
         if self._asked is None:
             self._asked = self._clock()
         driver.workers.register(self._record)
         self.took = self._clock() - self._asked
+        return True
 
 
 class Release:
@@ -66,17 +69,18 @@ class Release:
     ) -> None:
         self.done = False
         self.released = 0
-        self._worker = worker
+        self.worker = worker
         self._crash = crash
         self._say = say
 
-    def perform(self, driver: Driver) -> None:
-        self.released += driver.claiming.release_worker(self._worker, crash=self._crash)
-        if self._worker in driver.claiming.holders():
-            raise StoreUnavailable(f"a transaction of a job of {self._worker} is still open.")
-        driver.workers.remove(self._worker)
+    def perform(self, driver: Driver) -> bool:
+        self.released += driver.claiming.release_worker(self.worker, crash=self._crash)
+        if self.worker in driver.claiming.holders():
+            return False  # locked by a transaction of its own, which the store has not given up yet
+        driver.workers.remove(self.worker)
         if self._say is not None:
-            self._say(f"Worker {self._worker} is lost; {self.released} of its jobs run again.")
+            self._say(f"Worker {self.worker} is lost; {self.released} of its jobs run again.")
+        return True
 
 
 class Upkeep:
@@ -181,17 +185,22 @@ class Upkeep:
         self._tell()
 
     def _do_what_is_owed(self) -> None:
-        while self._duties:
-            duty = self._duties.popleft()
-            try:
-                duty.perform(self._driver)
-            except StoreError:
-                self._duties.appendleft(duty)  # in their order: nothing is released too early
-                raise
-            except Exception:
-                self._duties.append(duty)  # one that cannot be done keeps no other from it
-                raise
-            duty.done = True
+        later: list[Duty] = []
+        try:
+            while self._duties:
+                duty = self._duties.popleft()
+                try:
+                    duty.done = duty.perform(self._driver)
+                except StoreError:
+                    self._duties.appendleft(duty)  # in their order: nothing is released too early
+                    raise
+                except Exception:
+                    self._duties.append(duty)  # one that cannot be done keeps no other from it
+                    raise
+                if not duty.done:
+                    later.append(duty)
+        finally:
+            self._duties.extend(later)
 
     def _tell(self) -> None:
         paces = self.paces
@@ -204,7 +213,10 @@ class Upkeep:
         if self._clock() - self.last_beat > 2 * self._options.beat:
             self._observed.blind()  # this observer is not well itself
             return
+        owed = {duty.worker for duty in self._duties if isinstance(duty, Release)}
         for worker, beats in self._observed.lost(except_for=self._alive()):
+            if worker in owed:
+                continue
             crash: Crash | None = None  # claims that came after their worker's end never ran
             if beats >= 0:
                 if not self._driver.workers.remove(worker, beats=beats):
