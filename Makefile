@@ -8,7 +8,7 @@ SHELL := /bin/sh
 PORT ?= 8000
 PYTEST_ARGS ?=
 CHAOS_ARGS ?=
-WORKERS ?= 4
+WORKERS ?= 3
 # Ours go before anything the caller has installed; a set PYTHONPATH would mix the two.
 unexport PYTHONPATH
 export PATH := $(CURDIR)/.venv/bin:$(PATH)

@@ -19,7 +19,7 @@ from chaos import ledger
 ROOT = Path(__file__).resolve().parent.parent
 #: What must not reach a process that has a store of its own. COVERAGE_: most of them are killed,
 #: and what they would have measured is lost.
-FOREIGN = ("QUEUE_", "DATABASE_", "REDIS_", "TABUR_")
+FOREIGN = ("QUEUE_", "DATABASE_", "REDIS_", "TABUR_", "COVERAGE_")
 
 
 class Stuck(Exception):

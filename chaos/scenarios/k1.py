@@ -37,7 +37,7 @@ class K1(OnEachStore):
 
     @classmethod
     def small(cls) -> Self:
-        return cls(GENEROUS, rate=200.0, processes=3, kills=3, every=0.7)
+        return cls(GENEROUS, rate=60.0, processes=2, kills=3, every=0.7)
 
     def lasting(self, minutes: float) -> Self:
         return replace(self, kills=int(minutes * 60 / self.every))

@@ -23,7 +23,7 @@ import subprocess
 @jobs.job()
 def leaves_a_daemon(ctx: JobContext) -> None:
     \"\"\"What starts daemons: a process in a session of its own, whose parent goes.\"\"\"
-    leave = "import subprocess; subprocess.Popen(['sleep', '0.3'], start_new_session=True)"
+    leave = "import subprocess; subprocess.Popen(['sleep', '3'], start_new_session=True)"
     subprocess.run(["python", "-c", leave], check=True)
     note("leaves_a_daemon", os.getpid())
 
