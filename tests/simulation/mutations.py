@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-
 #: Seeds: what only a few in a thousand find.
 RARE = 3_000
 
