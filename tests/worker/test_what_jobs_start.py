@@ -174,8 +174,8 @@ def test_nothing_is_ever_forked(shop: Workshop, forks: Path) -> None:
     for handle, state in ends.items():
         reaches(handle, state)
     for job, cost in ((module.hangs_in_thread, "replaced: "), (module.dies, "killed by SIGSEGV")):
-        handle = job.dispatch()  # each costs a process or several, which note all that they start
-        until(lambda handle=handle: handle.status().state is State.FAILED, ceiling=90.0)
+        # Each costs a process or several, which note all that they start.
+        reaches(job.dispatch(), State.FAILED, ceiling=90.0)
         until(partial(_has_said, worker, cost), cost)
     worker.stop()
     worker.ended()

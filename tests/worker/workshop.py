@@ -159,8 +159,10 @@ def until(condition: Callable[[], T], what: str = "", *, ceiling: float = CEILIN
     return answer
 
 
-def reaches(handle: JobHandle[Any], state: State) -> None:
-    until(lambda: handle.status().state is state, f"{state}, but {handle.status()}")
+def reaches(handle: JobHandle[Any], state: State, *, ceiling: float = CEILING) -> None:
+    until(
+        lambda: handle.status().state is state, f"{state}, but {handle.status()}", ceiling=ceiling
+    )
 
 
 def make_workshop(
