@@ -12,6 +12,8 @@ MakeHost = Callable[..., Host]
 #: Seconds each way.
 DELAY = 0.1
 WAIT = 2.0
+#: Seconds. To connect takes a dozen round trips, and a claim answered too late is let go.
+LOST = 15.0
 
 CLOCK = """
 for _ in range(3):
@@ -36,7 +38,7 @@ def test_its_idea_of_the_stores_clock_is_off_by_no_more_than_half_a_round_trip(
 
 def test_jobs_run_there_and_at_their_time(fleet: Fleet, make_host: MakeHost) -> None:
     far, near = make_host("far", delay=DELAY), make_host("near")
-    worker = fleet.worker(far)
+    worker = fleet.worker(far, lost=LOST)
     dispatched = float(fleet.told(fleet.begin(near, DISPATCHER), "dispatched")[0])
     fleet.completed(100)
     assert all(len(endings) == 1 for endings in fleet.attempts())

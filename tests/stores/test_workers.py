@@ -115,9 +115,14 @@ def test_a_paused_queue_rests_while_another_is_worked(shop: Workshop, connection
     reaches(double(ASIDE), State.COMPLETED)
     shop.run("queue:pause", f"{connection}:{ASIDE}", "--for=1h", "--reason=stock-taking")
     until(lambda: f"[{ASIDE}] (stock-taking)" in worker.output)
-    resting = double(ASIDE)
-    reaches(double("urgent"), State.COMPLETED)
-    assert resting.status().state is State.PENDING
+
+    def rests() -> JobHandle[int] | None:  # the process that runs jobs is told a moment later
+        left = double(ASIDE)
+        reaches(double("urgent"), State.COMPLETED)
+        return left if left.status().state is State.PENDING else None
+
+    resting = until(rests)
+    assert resting is not None
     shop.run("queue:hold", "--reason=restored")
     until(lambda: "restored" in worker.output)
     shop.run("queue:continue", f"{connection}:{ASIDE}")
