@@ -72,10 +72,17 @@ def check_jobs(report: Report, run: Run, count: Count, *, apart: Collection[int]
 
 
 def _tracebacks(log: str) -> list[str]:
-    """Not those that Python prints where the end of a thread's run was raised in a place that can
-    pass nothing on, such as the callback of a weak reference; the run is ended otherwise then."""
-    ignored = re.compile(r"Exception ignored in: .*\nTraceback[^\n]*\n(?:(?:  .*)?\n)*.*\b_Ended\b")
-    return ignored.sub("", log).split("Traceback")[1:]
+    """Not those that Python or the pool of connections prints where the end of a thread's run was
+    raised in a place that can pass nothing on, such as the callback of a weak reference or a
+    rollback; the run is ended otherwise then."""
+    found = (each.group() for each in _TRACEBACKS.finditer(log))
+    return [each for each in found if not _ENDED.match(each.rstrip().splitlines()[-1])]
+
+
+_TRACEBACK = r"Traceback \(most recent call last\):\n(?:(?:  .*)?\n)*\S.*(?:\n|$)"
+_LINK = r"\n(?:During handling|The above exception)[^\n]*\n\n"
+_TRACEBACKS = re.compile(f"{_TRACEBACK}(?:{_LINK}{_TRACEBACK})*")
+_ENDED = re.compile(r"\S*\b_Ended\b")
 
 
 def check_bookings(report: Report, run: Run) -> None:

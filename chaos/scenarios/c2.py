@@ -46,7 +46,7 @@ class C2(OnEachStore):
 
     @classmethod
     def small(cls) -> Self:
-        return cls(GENEROUS, beat=0.5, lost=2.0, rounds=1, jobs=50, delay=3.6, running=6, still=2.5)
+        return cls(GENEROUS, beat=0.5, lost=3.0, rounds=1, jobs=50, delay=3.6, running=6, still=3.5)
 
     def lasting(self, minutes: float) -> Self:
         return replace(self, rounds=max(1, int(minutes * 60 / (self.delay + self.still + 20))))
