@@ -29,7 +29,7 @@ test: .venv/.dev ## Run the tests, with coverage by branch of src/tabur (PYTEST_
 test-all: .venv/.dev ## Run the tests and the slow ones, on every Python from 3.11 on found here
 	@scripts/chromium.sh
 	@scripts/servers.sh
-	@python -m pytest -n $(WORKERS) --cov --cov-report=term $(PYTEST_ARGS)
+	@python -m pytest -n $(WORKERS) --hypothesis-profile=thorough --cov --cov-report=term $(PYTEST_ARGS)
 	@scripts/other_pythons.sh $(PYTEST_ARGS)
 
 chaos: .venv/.dev ## Run the fault tests in full, with a report

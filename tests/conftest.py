@@ -15,10 +15,20 @@ from servers.hosts import Network, NoHosts
 from servers.mariadb import MariaDBServer
 from servers.postgres import PostgresServer
 from servers.redis import RedisCluster, RedisServer
+from tests.effort import THOROUGH, USUAL
 
 # A machine that is busy is no defect: times have tests of their own, with generous ceilings.
-settings.register_profile("tabur", deadline=None)
+settings.register_profile("tabur", deadline=None, max_examples=USUAL)
+settings.register_profile("thorough", deadline=None, max_examples=THOROUGH)
 settings.load_profile("tabur")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _children_are_not_covered(request: pytest.FixtureRequest) -> None:
+    """Coverage of processes that tests start costs a third of all time. `make test` does without
+    and looks at what runs in its own; `make test-all` has both."""
+    if "not slow" in request.config.option.markexpr:
+        os.environ.pop("COVERAGE_PROCESS_CONFIG", None)
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import settings
 from sqlalchemy import create_engine, delete, update
 
 from servers.mariadb import MariaDBServer
@@ -11,6 +10,7 @@ from tabur.drivers.database.driver import DatabaseDriver
 from tabur.drivers.database.schema import metadata, signals, versions
 from tabur.testing.conformance import Clock
 from tabur.testing.state_machine import state_machine
+from tests.effort import effort
 
 
 # Where it fails, finding the shortest story takes its time.
@@ -30,6 +30,6 @@ def test_mariadb(mariadb_server: MariaDBServer) -> None:
         return driver
 
     machine = state_machine(emptied).TestCase
-    machine.settings = settings(max_examples=15, stateful_step_count=40, deadline=None)
+    machine.settings = effort(6)
     machine("runTest").debug()
     engine.dispose()

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import settings
 
 from tabur.drivers.memory.driver import MemoryDriver
 from tabur.testing.state_machine import state_machine
+from tests.effort import effort
 
 # Where it fails, finding the shortest story takes its time.
 TestMemory = pytest.mark.timeout(300)(
     state_machine(lambda clock: MemoryDriver(clock=clock)).TestCase
 )
-TestMemory.settings = settings(max_examples=200, stateful_step_count=50, deadline=None)
+TestMemory.settings = effort(60, steps=50)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import psycopg
 import pytest
-from hypothesis import settings
 
 from servers.postgres import PostgresServer
 from tabur.drivers.database.driver import DatabaseDriver
 from tabur.testing.conformance import Clock
 from tabur.testing.state_machine import state_machine
+from tests.effort import effort
 
 TABLES = (
     "job_records, job_ready, job_waiting, job_outcomes, job_progress, job_attachments, job_pauses"
@@ -30,5 +30,5 @@ def test_postgres(postgres_server: PostgresServer) -> None:
         return driver
 
     machine = state_machine(emptied).TestCase
-    machine.settings = settings(max_examples=30, stateful_step_count=40, deadline=None)
+    machine.settings = effort(10)
     machine("runTest").debug()

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from uuid import uuid4
 
 import pytest
-from hypothesis import settings
 
 from servers.redis import RedisServer
 from tabur.drivers.redis.driver import RedisDriver
 from tabur.testing.conformance import Clock
 from tabur.testing.state_machine import DriverMachine
+from tests.effort import effort
 
 
 class RedisMachine(DriverMachine):
@@ -33,4 +33,4 @@ def _the_server(redis_server: RedisServer) -> Iterator[None]:
 
 # Where it fails, finding the shortest story takes its time.
 TestRedis = pytest.mark.timeout(300)(RedisMachine.TestCase)
-TestRedis.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestRedis.settings = effort(15)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from tempfile import TemporaryDirectory
 
 import pytest
-from hypothesis import settings
 
 from tabur.drivers.database.driver import DatabaseDriver
 from tabur.testing.conformance import Clock
 from tabur.testing.state_machine import state_machine
+from tests.effort import effort
 
 
 class OnFreshFile(DatabaseDriver):
@@ -26,4 +26,4 @@ class OnFreshFile(DatabaseDriver):
 
 # Where it fails, finding the shortest story takes its time.
 TestSqlite = pytest.mark.timeout(300)(state_machine(OnFreshFile).TestCase)
-TestSqlite.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestSqlite.settings = effort(20)

@@ -11,6 +11,7 @@ import pytest
 
 from chaos.scenario import LeftOut, OnEachStore, Report, Scenario
 from chaos.scenarios import SCENARIOS
+from chaos.scenarios.n1 import N1
 from chaos.scenarios.v1 import V1
 from chaos.stores import PROGRAMS, STORES
 
@@ -19,7 +20,9 @@ pytestmark = pytest.mark.timeout(300)
 
 
 ONE_STORE = [
-    name for name, each in SCENARIOS.items() if each is not V1 and not issubclass(each, OnEachStore)
+    pytest.param(name, marks=pytest.mark.slow) if each is N1 else name  # a minute; see tests/hosts
+    for name, each in SCENARIOS.items()
+    if each is not V1 and not issubclass(each, OnEachStore)
 ]
 
 
