@@ -14,6 +14,7 @@ from tabur.model.states import Isolation
 from tabur.worker.supervision.rescue import Lost, Observations
 
 LOST_AFTER = 30.0
+BEAT = 5.0
 
 
 class Scene:
@@ -23,7 +24,9 @@ class Scene:
         self.now = 1000.0
         self.driver = MemoryDriver()
         self.driver.workers.register(WorkerRecord("other", "elsewhere", 7, started_at=0))
-        self.observed = Observations(self.driver, lost_after=LOST_AFTER, clock=lambda: self.now)
+        self.observed = Observations(
+            self.driver, lost_after=LOST_AFTER, beat=BEAT, clock=lambda: self.now
+        )
 
     def look(self, *, after: float, beat: bool = False) -> list[str]:
         self.now += after
@@ -44,12 +47,53 @@ def test_a_worker_that_stands_still_is_lost_after_its_time() -> None:
     assert not any(looks[:-1])
 
 
-def test_an_observer_that_slept_itself_must_look_again_first() -> None:
+@pytest.mark.parametrize("before", [1, 4])
+def test_what_stood_still_while_the_observer_slept_proves_nothing(before: int) -> None:
+    """Whatever let it sleep may have let the other sleep too, who beats a little later than it
+    looks. However long it had watched before: what is missing must be watched from here on."""
     scene = Scene()
-    scene.look(after=0)
+    for _ in range(before):
+        scene.look(after=BEAT)
     assert scene.look(after=3600) == []
-    assert scene.look(after=5) == []
-    assert scene.look(after=5) == ["other"]
+    assert scene.look(after=BEAT / 10) == []
+    assert scene.look(after=BEAT / 10, beat=True) == []
+    looks = [scene.look(after=BEAT) for _ in range(int(LOST_AFTER / BEAT))]
+    assert not any(looks[:-1])
+    assert looks[-1] == ["other"]
+
+
+def test_a_store_that_stood_still_for_an_answer_proves_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The observer's beat may have been taken just before it looks again; the other's comes a
+    little later."""
+    scene = Scene()
+    for _ in range(3):
+        scene.look(after=BEAT)
+    list_workers = scene.driver.workers.list
+
+    def stalled() -> Sequence[WorkerRecord]:
+        found = list_workers()
+        scene.now += 60
+        return found
+
+    with monkeypatch.context() as still:
+        still.setattr(scene.driver.workers, "list", stalled)
+        assert scene.look(after=BEAT) == []
+    assert scene.look(after=BEAT) == []
+
+
+def test_a_worker_is_found_lost_beside_a_slow_store(monkeypatch: pytest.MonkeyPatch) -> None:
+    scene = Scene()
+    list_workers = scene.driver.workers.list
+
+    def slowly() -> Sequence[WorkerRecord]:
+        scene.now += 3 * BEAT
+        return list_workers()
+
+    monkeypatch.setattr(scene.driver.workers, "list", slowly)
+    found = [scene.look(after=BEAT) for _ in range(8)]
+    assert ["other"] in found
 
 
 def test_what_stood_still_while_the_store_was_away_proves_nothing() -> None:

@@ -10,6 +10,8 @@ from tabur.drivers.contract import Driver
 
 #: Beats of its own that an observer must have made while another's stood still.
 OWN_BEATS = 3
+#: Beats between two answers of the store; what is longer was no time in which the observer was well.
+WELL = 2
 #: Looks between two for claims of workers that nobody has registered.
 LOOKS_FOR_STRANGERS = 6
 
@@ -22,15 +24,25 @@ class Lost(NamedTuple):
 
 class Observations:
     """One observer's view of the others. No two clocks are compared: a beat is a counter, and
-    what counts is that it stood still while this observer was well itself."""
+    what counts is that it stood still while this observer was well itself. Where the store stood
+    still, or the observer slept, the others may have done so too, and beat no earlier than it looks
+    again."""
 
     def __init__(
-        self, driver: Driver, *, lost_after: float, clock: Callable[[], float] = monotonic
+        self,
+        driver: Driver,
+        *,
+        lost_after: float,
+        beat: float,
+        clock: Callable[[], float] = monotonic,
     ) -> None:
-        """`lost_after` in seconds of `clock`, which is this observer's own."""
+        """`lost_after` and `beat` in seconds of `clock`, which is this observer's own."""
         self._driver = driver
         self._lost_after = lost_after
+        self._well = WELL * beat
         self._clock = clock
+        self._answered: float | None = None
+        self._unwell = 0.0  # seconds that prove nothing, since it looked first
         self._seen: dict[str, tuple[int, float, int]] = {}
         self._looks = 0
         self._strangers: Collection[str] = ()
@@ -42,6 +54,10 @@ class Observations:
         # Who waited for the answer knows when a counter stood there at the earliest, and at the
         # latest: a new one may be as young as the answer, an old one is as old as the question.
         answered = self._clock()
+        if self._answered is not None:
+            self._unwell += max(0.0, answered - self._answered - self._well)
+        self._answered = answered
+        asked, answered = asked - self._unwell, answered - self._unwell
         if self._looks % LOOKS_FOR_STRANGERS == 0 or self._strangers:
             # Claims of a worker without a registration: it was found lost while it slept, went on,
             # and died; or who found it died before it had released.

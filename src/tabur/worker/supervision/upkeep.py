@@ -117,7 +117,9 @@ class Upkeep:
         """How fast our workers are; the store is told what has changed."""
         self._told: Mapping[str, Pace] = {}
         self._duties: deque[Duty] = deque()
-        self._observed = Observations(driver, lost_after=options.lost, clock=clock)
+        self._observed = Observations(
+            driver, lost_after=options.lost, beat=options.beat, clock=clock
+        )
         self._looked_at_signals = self._beaten = self._observed_at = now
         self._advanced = now
         self._pruned = now - PRUNE + 60.0
