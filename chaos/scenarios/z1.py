@@ -42,9 +42,14 @@ class Z1(OnEachStore):
     id: ClassVar[str] = "Z1"
     title: ClassVar[str] = "a worker stopped past its lease, then continued; answers lost"
 
+    settles: int = 1000
+    """That are to come too late: the host is stopped again and again until they are so many. How
+    many of its jobs come to settle before it finds out what has happened differs."""
     late: int = 1000
+    """Jobs that run when it is stopped."""
     processes: int = 4
-    rounds: int = 1
+    rounds: int = 8
+    """At most."""
     losing: float = 0.1
     """The share of questions and of answers that are lost."""
     beside: int = 5000
@@ -52,16 +57,19 @@ class Z1(OnEachStore):
 
     @classmethod
     def small(cls) -> Self:
-        return cls(GENEROUS, beat=0.5, lost=2.0, late=40, processes=1, losing=0.25, beside=150)
+        small = cls(GENEROUS, beat=0.5, lost=2.0, losing=0.25, beside=150)
+        return replace(small, settles=20, late=40, processes=1, rounds=3)
 
     def lasting(self, minutes: float) -> Self:
-        return replace(self, rounds=max(1, round(minutes)))
+        rounds = max(1, round(minutes))
+        return replace(self, rounds=rounds, settles=rounds * self.settles // self.rounds)
 
     def load(self, store: Store) -> str:
         return (
-            f"{self.rounds} times {self.late:,} jobs, stopped while they ran until others had run "
-            f"half of them, lost after {self.lost:g} s; beside it {self.beside:,} jobs, of whose "
-            f"exchanges {self.losing:.0%} were not sent and {self.losing:.0%} not answered"
+            f"{self.late:,} jobs, stopped while they ran until others had run half of them, lost "
+            f"after {self.lost:g} s, again until {self.settles:,} settles came too late; beside it "
+            f"{self.beside:,} jobs, of whose exchanges {self.losing:.0%} were not sent and "
+            f"{self.losing:.0%} not answered"
         )
 
     def break_it(self, report: Report, store: Store, place: Path) -> None:
@@ -74,7 +82,10 @@ class Z1(OnEachStore):
             others = run.host(processes=self.processes, slots=slots, app=APP)
             run.at_work(first, others)
             late: dict[int, bytes] = {}
-            stops = [self._stop_and_go(run, store, first, others, late) for _ in range(self.rounds)]
+            stops: list[tuple[int, set[int]]] = []
+            while len(stops) < self.rounds and len(_answered(run, late)) < self.settles:
+                stops.append(self._stop_and_go(run, store, first, others, late))
+            report.figures["times it was stopped"] = len(stops)
             report.figures["drained after (s)"] = round(run.drain(), 1)
 
             count = check_killed(report, run, apart=late)
@@ -147,7 +158,7 @@ class Z1(OnEachStore):
         ]
         report.none("second runs that were disturbed", len(disturbed))
         answers = _answered(run, late)
-        report.at_least("late settles that were tried", len(answers), len(late) // 2)
+        report.at_least("late settles that were tried", len(answers), self.settles)
         report.none("late settles accepted", sum(each.what == ACCEPTED for each in answers))
         report.figures["late settles refused"] = sum(each.what == DECLINED for each in answers)
 

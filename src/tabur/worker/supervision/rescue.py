@@ -10,7 +10,7 @@ from tabur.drivers.contract import Driver
 
 #: Beats of its own that an observer must have made while another's stood still.
 OWN_BEATS = 3
-#: Beats between two answers of the store; what is longer was no time in which the observer was well.
+#: Beats between two answers of the store; for the rest of a longer silence it was not well itself.
 WELL = 2
 #: Looks between two for claims of workers that nobody has registered.
 LOOKS_FOR_STRANGERS = 6
