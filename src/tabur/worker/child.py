@@ -51,8 +51,11 @@ LOOK_AT_MEMORY = 1.0
 #: Seconds after which a thread that computes lets others go on. With Python's own 5 ms, one `def`
 #: job of pure Python held its neighbours and the I/O thread down to a few dozen jobs a second.
 SWITCH = 0.0005
-#: Seconds that a job has to end after it was told that its time is over.
-OBEY = 1.5
+#: Seconds that a job has to end after it was told that its time is over. Then another process
+#: takes this one's place, and has to load the app: all this within two seconds.
+OBEY = 0.5
+#: Seconds that a job has to end after it was cut off.
+PART = 1.5
 #: Why a process ends that is one too many.
 NOT_NEEDED = "not needed any more"
 #: Jobs named when a stop waits for them.
@@ -146,7 +149,7 @@ class Child:
         if self._grace_ends is None:
             grace = self._options.grace if grace is None else grace
             self._grace_ends = monotonic() + grace
-            self._board.ends_by(self._grace_ends + OBEY)
+            self._board.ends_by(self._grace_ends + PART)
         self._stopping = True
         replaced = self._code in (EXIT_STUCK, EXIT_MEMORY)
         self._board.does(Doing.RETIRING if replaced else Doing.ENDING, reason)
@@ -186,7 +189,7 @@ class Child:
             for line in orders:
                 self._orders.put(msgspec.json.decode(line, type=Order))
         # The supervisor is gone, nobody beats: others will soon take what runs here.
-        left = min(self._options.grace, max(0.0, self._options.adrift - OBEY))
+        left = min(self._options.grace, max(0.0, self._options.adrift - PART))
         self._stop("supervisor gone", grace=left)
         self._orders.put(None)
 
@@ -226,7 +229,7 @@ class Child:
         )
         run.deadline = None
         self._code = EXIT_STUCK
-        again = to_us(self._options.grace + 2 * OBEY)
+        again = to_us(self._options.grace + 2 * PART)
         self._pump.done(run, interrupted(run, retry_after=again))
         self._stop("timed out")
 
@@ -256,7 +259,7 @@ class Child:
             run.cut_off = True
             self._slots[run_kind(run)].end(run)
         if self._worker.ident is not None:
-            self._worker.join(OBEY)
+            self._worker.join(PART)
 
 
 class _Reporter:

@@ -72,8 +72,15 @@ class Child:
 
     @property
     def stays(self) -> bool:
-        """Whether another in its place would be one too many: not if it is about to be replaced."""
-        return not self.lives or self.board.seen().doing is not Doing.RETIRING
+        """Whether another in its place would be one too many: not if it is about to be replaced, or
+        gone."""
+        if self.lives:
+            return self.board.seen().doing is not Doing.RETIRING
+        return self.life is Life.DYING
+
+    @property
+    def is_on_its_way_out(self) -> bool:
+        return self.life is not Life.BURIED and (self.surplus or not self.stays)
 
     @property
     def meter(self) -> Meter:

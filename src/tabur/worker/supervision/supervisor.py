@@ -46,7 +46,8 @@ LOOK = 0.1
 #: Without a look for so long, it has stood still (a suspended machine, SIGSTOP), and its children
 #: with it: what they have not done meanwhile is not held against them.
 STOOD_STILL = 2.0
-#: A child that lived shorter than this is started again with a growing pause (seconds).
+#: After a child that lived shorter than this and ended no job, the next one starts after a pause
+#: that grows (seconds).
 SHORT_LIFE, FIRST_PAUSE, LONGEST_PAUSE = 5.0, 0.5, 30.0
 #: Seconds that a registration may have taken for its worker to begin before its first beat.
 QUICK = 2.0
@@ -250,19 +251,21 @@ class Supervisor:
                     self._instruct(child, now)
                     self._drift(child, now)
             case Life.DYING:
+                seen = child.board.seen()  # it goes with its process
                 if child.is_gone():
                     child.life = Life.BURIED
                     child.release = Release(child.worker, child.crash)
                     self._upkeep.owe(child.release)
                     child.buried_at = now
                     if not child.surplus:
-                        self._rest(group, child.started, now)
+                        group.left_behind = seen.running
+                        short = now - child.started < SHORT_LIFE and not seen.ended
+                        self._rest(group, now, short=short)
             case Life.BURIED:
                 assert child.release is not None
                 # Who is told twice to end does not wait long for a store: others find it lost.
                 hurried = self._signals > 1 and now - child.buried_at > LAST_WORD
                 if child.release.done or hurried:
-                    group.left_behind = child.release.released
                     group.children.remove(child)
 
     def _judged(self, child: Child, now: float) -> Verdict | None:
@@ -345,7 +348,7 @@ class Supervisor:
                 )
                 for queue, group in by_queue.items()
             },
-            ending=sum(len(group.children) - len(group.staying) for group in self._groups),
+            ending=sum(child.is_on_its_way_out for child in self._children),
             paused=self._told_paused.leave,
         )
         for queue, wanted in changes.items():
@@ -363,9 +366,9 @@ class Supervisor:
 
     # starting
 
-    def _rest(self, group: Group, started: float, now: float) -> None:
-        """The next one starts at once, unless lives have been short."""
-        if now - started >= SHORT_LIFE:
+    def _rest(self, group: Group, now: float, *, short: bool) -> None:
+        """The next one starts at once, unless lives have been short and of no use."""
+        if not short:
             group.pause = 0.0
         group.not_before = now + group.pause
         group.pause = min(max(group.pause * 2, FIRST_PAUSE), LONGEST_PAUSE)
@@ -381,7 +384,7 @@ class Supervisor:
             try:
                 child = self._start(group, slots=sum(slots.values()), warm=warm)
             except OSError as error:  # no memory, no process number, no place on the disk
-                self._rest(group, now, now)
+                self._rest(group, now, short=True)
                 self._say(f"No worker process can be started, trying again: {error}.")
                 return
             group.left_behind = 0
