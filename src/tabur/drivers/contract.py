@@ -1,6 +1,6 @@
 """What every store promises: the roles of a driver, and the obligations of each verb.
 
-A driver is one object with seven roles. All verbs may be called from any thread. A verb either
+A driver is one object with nine roles. All verbs may be called from any thread. A verb either
 does all it says, in one transaction, or nothing. A verb whose answer does not come raises
 StoreUnavailable; then it is unknown whether it was done, and calling it again is safe. Where
 nothing was sent, since no connection could be made, it raises the kind named StoreUnreachable.
@@ -32,6 +32,7 @@ from tabur.model.records import (
     Signals,
     WorkerRecord,
 )
+from tabur.model.schedules import Advance, DueSchedules, Note, Origin, ScheduleRecord, Tick
 from tabur.model.states import Isolation, State
 
 if TYPE_CHECKING:
@@ -263,6 +264,62 @@ class Inspection(Protocol):
         """What the job's last checkpoint left; None where there was none."""
 
 
+class Schedules(Protocol):
+    """When what is due again and again. Any number of schedulers may use it at once; none leads."""
+
+    def put(self, schedules: Sequence[ScheduleRecord], *, origin: Origin | None = None) -> int:
+        """Make schedules, or change those whose stored revision is one below the given: definition,
+        expression, time zone, next_run_at, is_active. One with any other revision (or a name that
+        is taken, for revision 1) is passed over. With `origin`, those of that origin which are not
+        among `schedules` are removed in the same transaction, their history stays. Answers how
+        many were made or changed."""
+
+    def due(self, *, limit: int) -> DueSchedules:
+        """Active schedules whose next_run_at has come by the store's clock, the longest due first.
+        The cost does not depend on how many there are that are not due."""
+
+    def advance(self, moves: Sequence[Advance]) -> Sequence[bool]:
+        """Of each move whose schedule still stands at `revision` and `seen`: write its ticks,
+        dispatch its jobs (as `Dispatching.dispatch`, workers are woken), move next_run_at on, and
+        last_run_at and last_job where a tick was dispatched. All of one move or nothing of it;
+        False where another one was first, or it was changed, paused or deleted meanwhile. A tick
+        that is known already is not decided again, and its job is not dispatched: no schedule made
+        anew under an old name repeats what ran. Repeated, it answers False and changes nothing."""
+
+    def find(self, name: str) -> ScheduleRecord | None: ...
+
+    def list(self, *, limit: int, after: str = "") -> Sequence[ScheduleRecord]:
+        """By name, starting behind `after`."""
+
+    def delete(self, name: str) -> bool:
+        """Remove a schedule; its history stays. False where there is none."""
+
+    def ticks(
+        self, schedule: str | None, *, limit: int, before: int | None = None
+    ) -> Sequence[Tick]:
+        """What became of ticks, of one schedule or of all, the latest moment first, starting below
+        the moment `before`."""
+
+    def prune(self, *, before: int, limit: int) -> int:
+        """Remove at most `limit` ticks that were due before a moment, oldest first. Answers how
+        many."""
+
+
+class Notes(Protocol):
+    """Small things to remember. Who changes one says which revision it has seen, so that of two who
+    change it at once one is told that it came too late."""
+
+    def read(self, prefix: str) -> Sequence[Note]:
+        """Those whose name begins with `prefix`, by name."""
+
+    def write(self, name: str, value: bytes, *, revision: int) -> bool:
+        """Keep `value` (at most 64 KiB) if the note stands at `revision` (0: there is none); its
+        revision is one more then. False otherwise."""
+
+    def erase(self, name: str, *, revision: int) -> bool:
+        """Remove it if it stands at `revision`."""
+
+
 class Listener(Protocol):
     """Waits for work; belongs to one thread. Correctness never rests on it: who waits asks again
     after `timeout` whatever was heard."""
@@ -287,6 +344,8 @@ class Driver(Protocol):
     workers: Workers
     control: Control
     inspection: Inspection
+    schedules: Schedules
+    notes: Notes
 
     def now(self) -> int:
         """The store's clock. It is asked every few seconds, and carried on in between by a clock

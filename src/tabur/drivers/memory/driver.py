@@ -5,12 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from tabur.drivers.contract import Claiming, Control, Dispatching, Inspection, Transfer, Workers
+from tabur.drivers.contract import (
+    Claiming,
+    Control,
+    Dispatching,
+    Inspection,
+    Notes,
+    Schedules,
+    Transfer,
+    Workers,
+)
 from tabur.drivers.memory.claiming import MemoryClaiming
 from tabur.drivers.memory.control import MemoryControl
 from tabur.drivers.memory.dispatching import MemoryDispatching
 from tabur.drivers.memory.inspection import MemoryInspection
 from tabur.drivers.memory.listener import MemoryListener
+from tabur.drivers.memory.schedules import MemoryNotes, MemorySchedules
 from tabur.drivers.memory.store import MemoryStore
 from tabur.drivers.memory.transfer import MemoryTransfer
 from tabur.drivers.memory.workers import MemoryWorkers
@@ -26,12 +36,15 @@ class MemoryDriver:
     def __init__(self, *, name: str = "memory", clock: Callable[[], int] = now_us) -> None:
         self.name = name
         self._store = MemoryStore(clock)
-        self.dispatching: Dispatching = MemoryDispatching(self._store)
+        dispatching = MemoryDispatching(self._store)
+        self.dispatching: Dispatching = dispatching
         self.claiming: Claiming = MemoryClaiming(self._store)
         self.transfer: Transfer = MemoryTransfer(self._store)
         self.workers: Workers = MemoryWorkers(self._store)
         self.control: Control = MemoryControl(self._store)
         self.inspection: Inspection = MemoryInspection(self._store)
+        self.schedules: Schedules = MemorySchedules(self._store, dispatching)
+        self.notes: Notes = MemoryNotes(self._store)
 
     def now(self) -> int:
         return self._store.clock()
