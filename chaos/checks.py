@@ -104,11 +104,12 @@ def resumed_after(run: Run, kills: Sequence[int]) -> list[float]:
 
 def ran_again_after(count: Count, kills: Sequence[tuple[int, set[int]]]) -> list[float]:
     """Seconds from each kill (when, which processes) until each job that it had cut off began
-    again."""
+    again. Of a process that was stopped more than once, what had begun again before the next stop
+    counts for the first."""
     waits = []
     for at, pids in kills:
         for runs in count.runs.values():
             for run, after in pairwise(runs):
-                if run.pid in pids and run.started <= at and not run.raised:
+                if run.pid in pids and run.started <= at < after.started and not run.raised:
                     waits.append((after.started - at) / SECOND)
     return waits

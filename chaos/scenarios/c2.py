@@ -78,9 +78,7 @@ class C2(OnEachStore):
                 latest = max(waits, default=0.0)
                 report.at_most("latest after its time (s)", latest, LATE * self.generosity)
             report.at_least("delayed starts", len(waits), 2 * self.jobs * self.rounds)
-            # A machine that is busy with other tests may keep one from beating for so long.
-            found_lost = 0 if self.generosity == 1 else 1
-            report.at_most("workers called lost", run.said(" is lost"), found_lost)
+            report.none("workers called lost", run.said(" is lost"))
             report.none("crashes counted", _crashes(run, count))
             report.times("after its time", waits)
 

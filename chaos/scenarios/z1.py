@@ -118,6 +118,7 @@ class Z1(OnEachStore):
         run.until(lambda: len(_answered(run, late)) >= half or not first.children(), "late writes")
         first.go_on()
         run.until(lambda: first.has_left or first.is_at_work, "the stopped one to work on")
+        run.until(lambda: len(_completed(run, late)) == len(late), "each of them to have run")
         return at, stopped
 
     def _late(self, run: Run, gate: str) -> Iterator[Brought]:

@@ -172,22 +172,16 @@ MUTATIONS = [
         within=RARE,
     ),
     Mutation(
-        "an observer that was blind believes what it saw before",
-        "tabur.worker.supervision.rescue:Observations.blind",
-        "self._seen.clear()",
-        "pass",
-    ),
-    Mutation(
         "a worker is lost by the clock of the day",
         "tabur.worker.supervision.rescue:Observations.lost",
         "asked = self._clock()",
         "from tabur.worker.running import run; asked = run.now_us() / 1e6",
     ),
     Mutation(
-        "an observer that slept itself need not look again",
+        "what an observer has not seen counts as if it had",
         "tabur.worker.supervision.rescue:Observations.lost",
-        "asked - since >= self._lost_after and looks >= OWN_BEATS",
-        "asked - since >= self._lost_after",
+        "max(0.0, answered - self._answered - self._lost_after / LOOKS)",
+        "0.0",
     ),
     Mutation(
         "a counter is as old as the question for it",
@@ -269,12 +263,14 @@ MUTATIONS = [
         "tabur.worker.supervision.supervisor:judged",
         "board.turned_at or working_since or now",
         "board.turned_at or now",
+        within=RARE,
     ),
     Mutation(
         "a child goes on without its supervisor",
         "tabur.worker.child:Child._listen",
         'self._stop("supervisor gone", grace=left)',
         "pass",
+        within=RARE,
     ),
     Mutation(
         "a child goes on while its supervisor stands still",

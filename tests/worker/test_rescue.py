@@ -24,9 +24,7 @@ class Scene:
         self.now = 1000.0
         self.driver = MemoryDriver()
         self.driver.workers.register(WorkerRecord("other", "elsewhere", 7, started_at=0))
-        self.observed = Observations(
-            self.driver, lost_after=LOST_AFTER, beat=BEAT, clock=lambda: self.now
-        )
+        self.observed = Observations(self.driver, lost_after=LOST_AFTER, clock=lambda: self.now)
 
     def look(self, *, after: float, beat: bool = False) -> list[str]:
         self.now += after
@@ -98,10 +96,10 @@ def test_a_worker_is_found_lost_beside_a_slow_store(monkeypatch: pytest.MonkeyPa
 
 def test_what_stood_still_while_the_store_was_away_proves_nothing() -> None:
     scene = Scene()
-    for _ in range(5):
-        scene.look(after=5)
-    scene.observed.blind()
+    for _ in range(4):
+        scene.look(after=BEAT)
     assert scene.look(after=60) == []
+    assert scene.look(after=BEAT, beat=True) == []
 
 
 def test_a_beat_starts_the_time_anew() -> None:

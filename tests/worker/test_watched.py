@@ -120,9 +120,11 @@ def test_a_worker_that_others_found_lost_ends_what_it_runs_and_begins_anew(
     reaches(handle, State.CANCELLED)
 
 
+@pytest.mark.parametrize("stopping", [False, True])
 def test_who_cannot_beat_ends_what_it_runs_before_others_take_it(
-    shop: Workshop, monkeypatch: pytest.MonkeyPatch
+    shop: Workshop, monkeypatch: pytest.MonkeyPatch, stopping: bool
 ) -> None:
+    """Also in a stop, whose grace would be longer."""
     said: list[str] = []
     one = supervisor(shop, said, beat=0.1, lost=1.5)
     workers = shop.jobs.driver.workers
@@ -139,12 +141,15 @@ def test_who_cannot_beat_ends_what_it_runs_before_others_take_it(
         shop.noted("patient ")
         (child,) = shop.children()
         cut_off.set()
+        if stopping:
+            one.stop("SIGTERM")
         until(lambda: not psutil.pid_exists(child.pid))
         assert any("takes no beat" in each for each in said)
         assert handle.status().attempt <= 1
         cut_off.clear()
-        shop.noted("patient ", 2)
-        assert shop.ledger("patient ") == ["patient 1", "patient 1"]
+        if not stopping:
+            shop.noted("patient ", 2)
+            assert shop.ledger("patient ") == ["patient 1", "patient 1"]
         assert history(shop, handle.id) == [], "nobody is to blame"
 
 

@@ -64,12 +64,12 @@ class Calls:
         now = self._world.timeline.now
         self._stalls.append((now, now + seconds))
 
-    def stalled(self, since: float) -> float:
+    def stalled(self, since: float, *, but: float) -> float:
         """Seconds for which the store has answered nobody since then, each time so long that nobody
-        can have missed it."""
+        can have missed it; of each so many that count for nothing are left out."""
         now = self._world.timeline.now
         return sum(
-            max(0.0, min(now, end) - max(since, start))
+            max(0.0, min(now, end) - max(since, start) - but)
             for start, end in self._stalls
             if end - start > NOTICED
         )

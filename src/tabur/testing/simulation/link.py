@@ -48,7 +48,7 @@ class Link:
         world = self._world
         world.history.calls += 1
         fate = world.calls.fate(self._process, verb, given)
-        asked = Asked(self._process, world.timeline.now)
+        asked = Asked(self._process, world.timeline.now, self._process.answered_at)
         do = partial(world.store.perform, asked, role, verb, *given, **named)
         turn = given[0] if verb == "exchange" and given[0].slots else None
         if turn is not None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from tabur.drivers.contract import Exchange
 from tabur.model.records import ALL_QUEUES, ClaimedJob, NewJob, Signals
 from tabur.testing.simulation.executions import FINDS_OUT
-from tabur.worker.supervision.rescue import OWN_BEATS
+from tabur.worker.supervision.rescue import LOOKS
 
 if TYPE_CHECKING:
     from tabur.testing.simulation.host import HostProcess
@@ -94,16 +94,14 @@ class Promises:
             world.expect(not process.lives, "{} is released while it lives", worker)
             return
         since = self._beaten[worker]
-        silent = world.timeline.now - since
+        silent, lost = world.timeline.now - since, world.plan.options.lost
         if not asked.by.standstill.seconds:  # it has seen that the store was
-            silent -= world.calls.stalled(since)
+            silent -= world.calls.stalled(since, but=lost / LOOKS)
         if worker in self._registered_again:
             return
-        world.expect(
-            silent >= world.plan.options.lost, "{} is found lost after {:.1f} s", worker, silent
-        )
+        world.expect(silent >= lost, "{} is found lost after {:.1f} s", worker, silent)
         looks = self._looks[worker][asked.by]
-        world.expect(looks >= OWN_BEATS, "{} is found lost after {} looks", worker, looks)
+        world.expect(looks >= LOOKS, "{} is found lost after {} looks", worker, looks)
 
     # claims
 
@@ -147,7 +145,7 @@ class Promises:
             return  # it ends soon by itself
         awake_since = max(child.standstill.awake_since, supervisor.standstill.awake_since)
         awake = asked.at - awake_since
-        if awake < OBEYS_IN or child.answered_at == asked.at:
+        if awake < OBEYS_IN or asked.answered_at == asked.at:
             return  # it stood still, or waited for the store, since it had decided
         told = self._told[supervisor]
         knows = told[0][0] <= asked.at - OBEYS_IN and all(_pauses(s, job.queue) for _, s in told)

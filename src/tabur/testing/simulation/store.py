@@ -20,10 +20,12 @@ if TYPE_CHECKING:
 
 
 class Asked(msgspec.Struct, frozen=True):
-    """Who has sent a call, and when; it may arrive much later."""
+    """Who has sent a call, and when; it may arrive much later. `answered_at`: when the one before
+    had come to its end."""
 
     by: HostProcess
     at: float
+    answered_at: float
 
 
 class Store:

@@ -8,10 +8,9 @@ from typing import NamedTuple
 
 from tabur.drivers.contract import Driver
 
-#: Beats of its own that an observer must have made while another's stood still.
-OWN_BEATS = 3
-#: Beats between two answers of the store; for the rest of a longer silence it was not well itself.
-WELL = 2
+#: Times that an observer must have looked again while another's beat stood still: what lies between
+#: two answers of the store counts for no more than such a part of the time that a worker is given.
+LOOKS = 3
 #: Looks between two for claims of workers that nobody has registered.
 LOOKS_FOR_STRANGERS = 6
 
@@ -25,25 +24,23 @@ class Lost(NamedTuple):
 class Observations:
     """One observer's view of the others. No two clocks are compared: a beat is a counter, and
     what counts is that it stood still while this observer was well itself. Where the store stood
-    still, or the observer slept, the others may have done so too, and beat no earlier than it looks
-    again."""
+    still or was away, or the observer slept, the others may have done so too, and beat no earlier
+    than it looks again."""
 
     def __init__(
         self,
         driver: Driver,
         *,
         lost_after: float,
-        beat: float,
         clock: Callable[[], float] = monotonic,
     ) -> None:
-        """`lost_after` and `beat` in seconds of `clock`, which is this observer's own."""
+        """`lost_after` in seconds of `clock`, which is this observer's own."""
         self._driver = driver
         self._lost_after = lost_after
-        self._well = WELL * beat
         self._clock = clock
         self._answered: float | None = None
         self._unwell = 0.0  # seconds that prove nothing, since it looked first
-        self._seen: dict[str, tuple[int, float, int]] = {}
+        self._seen: dict[str, tuple[int, float]] = {}
         self._looks = 0
         self._strangers: Collection[str] = ()
 
@@ -55,7 +52,7 @@ class Observations:
         # latest: a new one may be as young as the answer, an old one is as old as the question.
         answered = self._clock()
         if self._answered is not None:
-            self._unwell += max(0.0, answered - self._answered - self._well)
+            self._unwell += max(0.0, answered - self._answered - self._lost_after / LOOKS)
         self._answered = answered
         asked, answered = asked - self._unwell, answered - self._unwell
         if self._looks % LOOKS_FOR_STRANGERS == 0 or self._strangers:
@@ -64,20 +61,16 @@ class Observations:
             self._strangers = sorted(set(self._driver.claiming.holders()) - set(counted))
         self._looks += 1
         counted |= dict.fromkeys(self._strangers, -1)
-        seen: dict[str, tuple[int, float, int]] = {}
+        seen: dict[str, tuple[int, float]] = {}
         lost: list[Lost] = []
         for worker, beats in counted.items():
             if worker in except_for:
                 continue
-            before, since, looks = self._seen.get(worker, (None, answered, 0))
+            before, since = self._seen.get(worker, (None, answered))
             if before != beats:
-                since, looks = answered, 0
-            seen[worker] = (beats, since, looks + 1)
-            if asked - since >= self._lost_after and looks >= OWN_BEATS:
+                since = answered
+            seen[worker] = (beats, since)
+            if asked - since >= self._lost_after:
                 lost.append(Lost(worker, beats))
         self._seen = seen
         return lost
-
-    def blind(self) -> None:
-        """The store could not be seen: what has stood still meanwhile proves nothing."""
-        self._seen.clear()

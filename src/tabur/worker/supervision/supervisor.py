@@ -302,10 +302,14 @@ class Supervisor:
         return registration.took <= QUICK or child.worker in self._upkeep.beaten
 
     def _drift(self, child: Child, now: float) -> None:
-        """The store takes no beat: what runs here is ended before others may take it over."""
-        if now - self._upkeep.last_beat > self._options.adrift and child.kill_by is None:
+        """The store takes no beat: what runs here is ended before others may take it over, be it in
+        a stop that would give it longer."""
+        if now - self._upkeep.last_beat <= self._options.adrift:
+            return
+        latest = now + (self._options.lost - self._options.adrift) / 2
+        if child.kill_by is None or child.kill_by > latest:
             self._say("The store takes no beat. What runs here is ended, before others run it too.")
-            child.kill_by = now + (self._options.lost - self._options.adrift) / 2
+            child.kill_by = latest
             child.tell(Order(What.NOW))
 
     def _ended(self, group: Group, child: Child, code: int) -> None:

@@ -117,9 +117,7 @@ class Upkeep:
         """How fast our workers are; the store is told what has changed."""
         self._told: Mapping[str, Pace] = {}
         self._duties: deque[Duty] = deque()
-        self._observed = Observations(
-            driver, lost_after=options.lost, beat=options.beat, clock=clock
-        )
+        self._observed = Observations(driver, lost_after=options.lost, clock=clock)
         self._looked_at_signals = self._beaten = self._observed_at = now
         self._advanced = now
         self._pruned = now - PRUNE + 60.0
@@ -213,8 +211,7 @@ class Upkeep:
 
     def _rescue(self) -> None:
         if self._clock() - self.last_beat > 2 * self._options.beat:
-            self._observed.blind()  # this observer is not well itself
-            return
+            return  # this observer is not well itself
         owed = {duty.worker for duty in self._duties if isinstance(duty, Release)}
         for worker, beats in self._observed.lost(except_for=self._alive()):
             if worker in owed:
@@ -251,7 +248,6 @@ class Upkeep:
         try:
             work()
         except StoreError as error:
-            self._observed.blind()
             _log.warning("%s: %s", what, error)
             return False
         except Exception:
