@@ -25,7 +25,7 @@ def examine(address: Address, durability: Durability) -> Sequence[Finding]:
     finally:
         connection.disconnect()
     found = [
-        *_about_version(address.shown, server),
+        *about_version(address.shown, server),
         *_about_eviction(address.shown, server),
         *_about_disk(address.shown, server),
         *_about_durability(address.shown, server, durability, synced),
@@ -45,7 +45,7 @@ def _setting(connection: Any, name: str) -> str | None:
     return answer[1].decode() if len(answer) == 2 else None
 
 
-def _about_version(store: str, server: Server) -> Iterator[Finding]:
+def about_version(store: str, server: Server) -> Iterator[Finding]:
     if server.version[:2] < OLDEST:
         yield Finding(
             "redis-old",

@@ -72,6 +72,7 @@ CANNOT_WORK = frozenset(
         "redis-durability",
         "redis-eviction",
         "redis-old",
+        "store-damaged",
         "store-refused",
         "store-unreachable",
         "tables-missing",

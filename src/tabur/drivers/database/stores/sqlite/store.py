@@ -122,7 +122,7 @@ class SqliteStore(Store):
             return []
         if integrity == "ok":
             return []
-        what = f"{self} is damaged: {integrity}"
+        what = f"{self} is damaged: {' '.join(integrity.split())}"
         return [Finding("store-damaged", Level.ERROR, what, "Restore it from a backup.")]
 
     def close(self) -> None:
