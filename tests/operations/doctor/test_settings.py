@@ -9,12 +9,14 @@ from tests.operations.doctor.asking import Ask
 from tests.operations.doctor.conftest import Setting
 
 
-@pytest.mark.parametrize("connection", ["sync", "memory"])
+@pytest.mark.parametrize(
+    ("connection", "name"), [("sync", "sync-in-production"), ("memory", "memory-in-production")]
+)
 def test_connections_without_workers_in_production(
-    connection: str, doctor: Ask, setting: Setting
+    connection: str, name: str, doctor: Ask, setting: Setting
 ) -> None:
     setting("QUEUE_CONNECTION", connection)
-    found = doctor()[f"{connection}-in-production"]
+    found = doctor()[name]
     assert found["level"] == "error"
     assert f"QUEUE_CONNECTION={connection}" in found["what"]
     assert "QUEUE_CONNECTION=database" in found["todo"]

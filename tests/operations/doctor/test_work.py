@@ -69,7 +69,9 @@ def test_nobody_works(placed: Project, doctor: Ask, setting: Setting) -> None:
     placed.dispatch("greet")
     found = doctor()
     assert found["queue-unworked"]["level"] == "error"
-    assert "1 job waits on queue default, and no worker works it." in found["queue-unworked"]["what"]
+    assert (
+        "1 job waits on queue default, and no worker works it." in found["queue-unworked"]["what"]
+    )
     setting("TABUR_ENV", "local")
     assert doctor()["no-worker"]["level"] == "note"
 
