@@ -11,6 +11,7 @@ from servers.redis import RedisServer
 from tabur.model.clock import SECOND, now_us
 from tabur.model.ids import new_id
 from tabur.model.records import NewJob, WorkerRecord
+from tabur.model.schedules import Origin, ScheduleRecord
 from tabur.model.states import Isolation
 from tests.cli.project import Project
 from tests.operations.doctor.asking import Ask
@@ -140,3 +141,37 @@ def test_what_rests(placed: Project, doctor: Ask) -> None:
     found = doctor()
     assert "paused" not in found
     assert found["held"]["todo"].startswith("tabur queue:release-hold")
+
+
+def schedule(project: Project, *, next_run_at: int) -> None:
+    record = ScheduleRecord(
+        name="nightly",
+        origin=Origin.TABLE,
+        definition=b"{}",
+        cron_expression="0 2 * * *",
+        timezone="UTC",
+        next_run_at=next_run_at,
+    )
+    assert project.jobs.driver.schedules.put([record]) == 1
+
+
+def test_schedules_that_nobody_looks_after(placed: Project, doctor: Ask, setting: Setting) -> None:
+    assert "scheduler-not-running" not in doctor()
+    schedule(placed, next_run_at=now_us() + 3600 * SECOND)
+    found = doctor()["scheduler-not-running"]
+    assert found["level"] == "error"
+    assert "1 schedule waits for one." in found["what"]
+    assert "tabur schedule:work" in found["todo"]
+    setting("TABUR_ENV", "local")
+    assert doctor()["scheduler-not-running"]["level"] == "note"
+    placed.jobs.driver.notes.write("scheduler/one", b"{}", revision=0)
+    assert "scheduler-not-running" not in doctor()
+
+
+def test_a_scheduler_that_left_its_note_and_is_gone(placed: Project, doctor: Ask) -> None:
+    placed.jobs.driver.notes.write("scheduler/one", b"{}", revision=0)
+    schedule(placed, next_run_at=now_us() - 30 * SECOND)
+    assert "scheduler-not-running" not in doctor()  # it may be busy
+    placed.jobs.driver.schedules.delete("nightly")
+    schedule(placed, next_run_at=now_us() - 400 * SECOND)
+    assert "nightly has been due for 4" in doctor()["scheduler-not-running"]["what"]

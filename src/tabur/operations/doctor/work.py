@@ -99,8 +99,6 @@ def about_scheduler(patient: Patient, driver: Driver) -> Iterator[Finding]:
     nobody has decided minutes after it was due tells that none does."""
     if driver.name != patient.settings.connection or driver.name in INLINE:
         return
-    if not hasattr(driver, "schedules"):  # TEMPORARY until branch stores is merged
-        return
     stored = driver.schedules.list(limit=1000)
     active = [each.name for each in stored if each.is_active and each.next_run_at is not None]
     if not active and not patient.schedules:
