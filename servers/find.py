@@ -18,6 +18,7 @@ class Program:
 
 PROGRAMS = {
     "postgres": Program(("postgres",), "/usr/lib/postgresql/*/bin", "postgresql"),
+    "pgbouncer": Program(("pgbouncer",), "/usr/sbin", "pgbouncer"),
     "mariadbd": Program(("mariadbd", "mysqld"), "/usr/sbin", "mariadb-server"),
     "mariadb-install-db": Program(
         ("mariadb-install-db", "mysql_install_db"), "/usr/bin", "mariadb-server"

@@ -19,6 +19,7 @@ from tabur.errors import TaburError
 SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     "Set up": {
         "about": ("about:about", "Show versions, stores, workers, and what is wrong."),
+        "doctor": ("doctor:doctor", "Find what is wrong, and say what to do about it."),
         "make:job": ("make:job", "Write a new job from a template."),
         "migrate": ("schema:migrate", "Make Tabur's tables, or bring them up to date."),
     },

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import msgspec
 
+from tabur.model.findings import Finding
 from tabur.model.outcome import Settled, Transition
 from tabur.model.records import (
     Attachment,
@@ -443,3 +444,13 @@ class Relaying(Protocol):
 
     def keep_relaying(self, every: float) -> None:
         """Relay in the background, every so many seconds, until the driver is closed."""
+
+
+@runtime_checkable
+class SelfExamining(Protocol):
+    """A driver that knows what may be wrong with its store beyond not answering."""
+
+    def examine(self) -> Sequence[Finding]:
+        """What is wrong with its tables, settings and the way to it, worst first; nothing secret in
+        it. It tells of what it can while other verbs refuse to work with such a store. Raises
+        StoreUnavailable, ConfigError."""

@@ -34,6 +34,7 @@ from tabur.drivers.database.transfer import DatabaseTransfer
 from tabur.drivers.database.workers import DatabaseWorkers
 from tabur.errors import ConfigError
 from tabur.model.clock import now_us
+from tabur.model.findings import Finding
 from tabur.model.outcome import Transition
 from tabur.model.records import NewJob
 
@@ -110,6 +111,9 @@ class DatabaseDriver:
             "schema": f"{version} of {schema.VERSION}",
             **told,
         }
+
+    def examine(self) -> Sequence[Finding]:
+        return [*migrations.examine(self._store), *self._store.examine()]
 
     def close(self) -> None:
         self._store.close()

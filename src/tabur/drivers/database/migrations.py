@@ -14,6 +14,7 @@ from tabur.drivers.database import schema
 from tabur.drivers.database.store import Store
 from tabur.errors import ConfigError, SchemaMissing
 from tabur.model.clock import now_us
+from tabur.model.findings import Finding, Level
 
 #: What each version changed, as the statements that bring the one before up to it; with the cursor
 #: to look with, or None for an empty database.
@@ -46,6 +47,27 @@ def script(store: Store) -> Sequence[str]:
     for version, (_, step) in _STEPS.items():
         statements += [*step(store, None), _reached(version)]
     return [re.sub(r"\n\s*\n", "\n", each.strip()) for each in statements]
+
+
+def examine(store: Store) -> Sequence[Finding]:
+    """What is wrong with the version of the tables."""
+    try:
+        with store.read() as cursor:
+            found = _current(cursor)
+    except SchemaMissing:
+        found = 0
+    known = schema.VERSION
+    if found == 0:
+        what = f"The tables of Tabur are not in {store}."
+        return [Finding("tables-missing", Level.ERROR, what, "tabur migrate")]
+    if found < known:
+        what = f"The tables in {store} are old: version {found}, and {known} is needed."
+        return [Finding("tables-old", Level.ERROR, what, "tabur migrate")]
+    if found > known:
+        what = f"The tables in {store} are of version {found}, and this Tabur knows {known}."
+        todo = "Install the newer Tabur that made them here too."
+        return [Finding("tables-newer", Level.WARNING, what, todo)]
+    return []
 
 
 def version(store: Store) -> int:

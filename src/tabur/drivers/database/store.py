@@ -12,6 +12,7 @@ from sqlalchemy import ClauseElement, Connection, Dialect, Engine
 
 from tabur.drivers.contract import Exchange, Listener
 from tabur.drivers.database.statements import Keyed, Prepared
+from tabur.model.findings import Finding
 from tabur.model.outcome import Transition
 from tabur.model.records import ClaimedJob, NewJob
 
@@ -171,6 +172,10 @@ class Store(ABC):
     @abstractmethod
     def describe(self) -> Mapping[str, Any]:
         """For `tabur about`."""
+
+    @abstractmethod
+    def examine(self) -> Sequence[Finding]:
+        """What is wrong with the database's settings, and the way to it, worst first."""
 
     @abstractmethod
     def close(self) -> None: ...

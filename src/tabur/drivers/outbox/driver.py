@@ -14,10 +14,12 @@ from tabur.drivers.contract import (
     Filter,
     Inspection,
     Listener,
+    SelfExamining,
 )
 from tabur.drivers.outbox.outbox import Outbox
 from tabur.drivers.outbox.relayer import Relayer
-from tabur.errors import StoreUnavailable
+from tabur.errors import SchemaMissing, StoreUnavailable
+from tabur.model.findings import Finding, Level
 from tabur.model.records import Attachment, Attempt, Backlog, JobRecord, NewJob, QueueSize
 
 if TYPE_CHECKING:
@@ -71,6 +73,15 @@ class OutboxDriver:
             **self._driver.check(),
             "outbox": f"{self._outbox}, {self._outbox.count():,} waiting",
         }
+
+    def examine(self) -> Sequence[Finding]:
+        found = list(self._driver.examine() if isinstance(self._driver, SelfExamining) else ())
+        try:
+            self._outbox.count()
+        except SchemaMissing as error:
+            what = str(error).partition(" Run: ")[0]
+            found.insert(0, Finding("tables-missing", Level.ERROR, what, "tabur migrate"))
+        return found
 
     def close(self) -> None:
         self._relayer.close()

@@ -91,14 +91,14 @@ class Address:
         for each in self._urls():
             self._pool(each)  # a wrong one is told when the app starts
 
-    def open(self) -> tuple[Any, Server]:
-        """A connection to the server that takes our writes, and what that told of itself. Raises
-        StoreUnreachable, ConfigError."""
+    def open(self, *, picky: bool = True) -> tuple[Any, Server]:
+        """A connection to the server that takes our writes, and what that told of itself; not
+        `picky`: however it is set, to tell of it. Raises StoreUnreachable, ConfigError."""
         deadline = monotonic() + 2 * self._hurry
         error: StoreUnreachable | None = None
         for host, port in self._candidates():
             try:
-                return self._right_one(*self._connect(host, port))
+                return self._right_one(*self._connect(host, port, picky=picky), picky=picky)
             except StoreUnreachable as why:
                 error = why
             if monotonic() > deadline:
@@ -131,7 +131,7 @@ class Address:
                 "characters as @ and / in a password are written %40 and %2F.)"
             ) from None
 
-    def _connect(self, host: str | None, port: int | None) -> tuple[Any, Server]:
+    def _connect(self, host: str | None, port: int | None, *, picky: bool) -> tuple[Any, Server]:
         pool = self._pool(self._urls()[0])
         if host is not None:
             pool.connection_kwargs |= {"host": host, "port": port or 6379}
@@ -141,13 +141,14 @@ class Address:
             raise ConfigError(f"REDIS_URL has an option that is not known: {error}") from None
         server = Server(self._told(connection, "INFO"))
         try:
-            _check(self.shown, server)
+            if picky:
+                _check(self.shown, server)
         except TaburError:
             connection.disconnect()
             raise
         return connection, server
 
-    def _right_one(self, connection: Any, server: Server) -> tuple[Any, Server]:
+    def _right_one(self, connection: Any, server: Server, *, picky: bool) -> tuple[Any, Server]:
         """This connection, or one to the node of its cluster that has our keys."""
         if server.is_cluster:
             ranges = self._told(connection, "CLUSTER", "SLOTS")
@@ -164,7 +165,7 @@ class Address:
                 raise StoreUnreachable(f"{self.shown}: no node of the cluster serves our slot.")
             if ours[0] != (connection.host, int(connection.port)):
                 connection.disconnect()
-                connection, server = self._connect(*ours[0])
+                connection, server = self._connect(*ours[0], picky=picky)
             self._known = [*ours, *dict.fromkeys(node for node in nodes if node not in ours)]
         if not server.is_primary:
             connection.disconnect()

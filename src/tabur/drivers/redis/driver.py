@@ -22,6 +22,7 @@ from tabur.drivers.redis.claiming import RedisClaiming
 from tabur.drivers.redis.control import RedisControl
 from tabur.drivers.redis.dispatching import RedisDispatching
 from tabur.drivers.redis.durability import make_durability
+from tabur.drivers.redis.examining import examine
 from tabur.drivers.redis.inspection import RedisInspection
 from tabur.drivers.redis.link import Link, Word
 from tabur.drivers.redis.listener import RedisListener
@@ -31,6 +32,7 @@ from tabur.drivers.redis.scripts import Keys
 from tabur.drivers.redis.transfer import RedisTransfer
 from tabur.drivers.redis.workers import RedisWorkers
 from tabur.model.clock import SECOND
+from tabur.model.findings import Finding
 
 
 class RedisDriver:
@@ -96,6 +98,10 @@ class RedisDriver:
             "memory": _memory(info),
             "replicas": info.get("connected_slaves", "0"),
         }
+
+    def examine(self) -> Sequence[Finding]:
+        """On a connection of its own: the one for work is refused by a server that is set wrong."""
+        return examine(self._address, self._durability)
 
     def close(self) -> None:
         self._link.close()

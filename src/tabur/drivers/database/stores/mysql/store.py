@@ -27,6 +27,7 @@ from tabur.drivers.database.stores.mysql.hot import MySQLHot
 from tabur.drivers.database.stores.network import CONNECT_PATIENCE, Fate, NetworkStore, run_on
 from tabur.drivers.database.stores.polling import PollingListener
 from tabur.errors import StoreUnavailable
+from tabur.model.findings import Finding, Level
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
@@ -121,6 +122,20 @@ class MySQLStore(NetworkStore):
             f"{self._scalar('SELECT @@innodb_flush_log_at_trx_commit')}, "
             f"binary log {'on' if self._scalar('SELECT @@log_bin') else 'off'}",
         }
+
+    def examine(self) -> Sequence[Finding]:
+        flushed = self._scalar("SELECT @@innodb_flush_log_at_trx_commit")
+        if flushed == 1:
+            return []
+        return [
+            Finding(
+                "mysql-durability",
+                Level.WARNING,
+                f"innodb_flush_log_at_trx_commit is {flushed} on {self}: the last second of what "
+                "was dispatched may be lost with the machine.",
+                "Set innodb_flush_log_at_trx_commit = 1.",
+            )
+        ]
 
     @contextmanager
     def migrating(self) -> Iterator[Any]:

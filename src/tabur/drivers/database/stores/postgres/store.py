@@ -26,8 +26,10 @@ from tabur.drivers.database.stores.network import (
     run_on,
 )
 from tabur.drivers.database.stores.polling import PollingListener
+from tabur.drivers.database.stores.postgres.examining import about_pooler, about_settings
 from tabur.drivers.database.stores.postgres.hot import PostgresHot
 from tabur.drivers.database.stores.postgres.listener import NotifyListener
+from tabur.model.findings import Finding
 from tabur.model.records import NewJob
 
 if TYPE_CHECKING:
@@ -240,6 +242,12 @@ class PostgresStore(NetworkStore):
             "dead rows": self._scalar(_DEAD_ROWS),
             "held back by": self._scalar(_HORIZON) or self._scalar(_NOTHING_HELD),
         }
+
+    def examine(self) -> Sequence[Finding]:
+        return [
+            *about_pooler(str(self), self.connect_alone, told=self._pooler),
+            *about_settings(str(self), lambda name: str(self._scalar(f"SHOW {name}"))),
+        ]
 
     def _prepare(self, raw: Any) -> None:
         if not self._pooler:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -20,6 +20,8 @@ from tabur.drivers.database.store import Store, Transaction, Words, all_but_id
 from tabur.drivers.database.stores.sqlite.file import SqliteFile
 from tabur.drivers.database.stores.sqlite.hot import SqliteHot
 from tabur.drivers.database.stores.sqlite.wake import Bell, DatabaseListener
+from tabur.errors import SchemaMissing
+from tabur.model.findings import Finding, Level
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
@@ -111,6 +113,17 @@ class SqliteStore(Store):
             "integrity": integrity,
             "size": f"{self._file.path.stat().st_size / 1_000_000:.1f} MB",
         }
+
+    def examine(self) -> Sequence[Finding]:
+        try:
+            with self._file.read() as connection:
+                integrity = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+        except SchemaMissing:  # told by who looks at the tables
+            return []
+        if integrity == "ok":
+            return []
+        what = f"{self} is damaged: {' '.join(integrity.split())}"
+        return [Finding("store-damaged", Level.ERROR, what, "Restore it from a backup.")]
 
     def close(self) -> None:
         self._bell.close()

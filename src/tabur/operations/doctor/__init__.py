@@ -1,0 +1,1 @@
+"""`tabur doctor`: looks for what is known to go wrong, and says what to do about it."""
