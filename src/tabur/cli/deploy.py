@@ -160,7 +160,7 @@ def make_plan(
     session: Session,
     given: dict[str, Any],
 ) -> Plan:
-    """`given` holds what the options say that the commands share. Raises ConfigError, UsageError."""
+    """`given` holds what the commands' options say. Raises ConfigError, UsageError."""
     name = given["name"] or app_name(spec, Path(directory))
     if not name.replace("-", "").isalnum() or not name.isascii():
         raise click.UsageError(f"--name={name!r}: letters, digits and dashes are needed.")

@@ -201,20 +201,21 @@ def _service(variable: str, url: str) -> Iterator[Service]:
             "redis:7.4",
             "/data",
             ["CMD-SHELL", 'REDISCLI_AUTH="$$REDIS_PASSWORD" redis-cli ping | grep -q PONG'],
-            {"REDIS_PASSWORD": _variable("REDIS_PASSWORD")},
+            {
+                "REDIS_PASSWORD": _variable("REDIS_PASSWORD"),
+                "REDIS_OPTIONS": "--appendonly yes --maxmemory-policy noeviction",
+            },
             [
                 "sh",
                 "-c",
-                'exec redis-server --requirepass "$$REDIS_PASSWORD" --appendonly yes '
-                "--maxmemory-policy noeviction",
+                'exec redis-server --requirepass "$$REDIS_PASSWORD" $$REDIS_OPTIONS',
             ],
         )
 
 
 def _url(scheme: str, user: str, password: str, host: str, name: str) -> str:
-    return (
-        f"{scheme}://{quote(user, safe='$')}:{_variable(password)}@{host}/{quote(name, safe='$')}"
-    )
+    user, name = quote(user, safe="$"), quote(name, safe="$")
+    return f"{scheme}://{user}:{_variable(password)}@{host}/{name}"
 
 
 def _variable(name: str) -> str:
@@ -228,11 +229,8 @@ def _folders(plan: Plan, variables: Sequence[tuple[str, str]]) -> Iterator[str]:
         scheme, _, file = url.partition(":///")
         folder = file.partition("?")[0].rpartition("/")[0]
         if scheme.startswith("sqlite") and folder and folder.partition("/")[0] != "var":
-            yield (
-                f"{folder}:{folder}"
-                if folder[0] == "/"
-                else f"./{folder}:{plan.directory}/{folder}"
-            )
+            own = folder.startswith("/")
+            yield f"{folder}:{folder}" if own else f"./{folder}:{plan.directory}/{folder}"
 
 
 def _words(words: Sequence[str]) -> str:

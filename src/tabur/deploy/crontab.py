@@ -17,7 +17,7 @@ def crontab(plan: Plan, *, system: bool) -> list[File]:
     """The line that runs what is due, each minute. `system`: for /etc/cron.d, where a line names
     its user; else for the crontab of that user. Raises ConfigError."""
     log = plan.log or f"{plan.directory}/var/log"
-    run = plan.command(scheduler(plan.name))[:-1] + ["schedule:run"]
+    run = [*plan.command(scheduler(plan.name))[:-1], "schedule:run"]
     command = (
         f"cd {word(plan.directory)} && {' '.join(map(word, run))} "
         f">> {word(f'{log}/schedule.log')} 2>&1"

@@ -1,7 +1,7 @@
 """`.env`: lines that python-dotenv and systemd's EnvironmentFile= read alike.
 
-systemd knows no `export`, no comment behind a value and no ${VARIABLE}; in single quotes a backslash
-is an escape for dotenv and none for systemd. What both agree on is enough for a setting.
+systemd knows no `export`, no comment behind a value and no ${VARIABLE}; in single quotes a
+backslash is an escape for dotenv and none for systemd. What both agree on is enough for a setting.
 """
 
 from __future__ import annotations

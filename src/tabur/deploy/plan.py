@@ -19,7 +19,7 @@ from tabur.jobs.options import check_name
 if TYPE_CHECKING:
     from tabur.app import Tabur
 
-#: Seconds that whoever stops a worker waits beyond its grace: it cuts off, hands back and signs off.
+#: Seconds to wait beyond a worker's grace: it cuts off, hands back and signs off.
 BEYOND_GRACE = 30
 #: Seconds that a scheduler may take to end.
 SCHEDULER_GRACE = 30.0
@@ -86,8 +86,8 @@ class Plan:
             "--app": self.app,
             "--executable": "".join(self.executable),
         }
-        options = {"an option": "".join(each.words) for each in self.programs}
-        for what, value in (named | options).items():
+        named["an option"] = "".join(each for one in self.programs for each in one.words)
+        for what, value in named.items():
             if value is not None and not value.isprintable():
                 raise ConfigError(
                     f"{what}={value!r}: line breaks and other characters that cannot be printed "

@@ -61,7 +61,7 @@ def value(text: str, what: str) -> str:
     """A whole value, which knows no quotes."""
     if re.search(r"\s[;#]", text) or text != text.strip() or "%(here)s" in text:
         raise ConfigError(
-            f"{what}={text!r}: Supervisor would take what follows a space and ; or # for a comment, "
-            "drop spaces at the ends, and replace %(here)s. Use another path."
+            f"{what}={text!r}: Supervisor takes what follows a space and ; or # for a comment, "
+            "drops spaces at the ends, and replaces %(here)s. Use another path."
         )
     return text.replace("%", "%%")
