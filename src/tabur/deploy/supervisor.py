@@ -21,6 +21,13 @@ def supervisor(plan: Plan) -> list[File]:
     return [File(place, text + "".join(f"\n{_section(plan, each)}" for each in plan.programs))]
 
 
+def _log(plan: Plan) -> str:
+    log = value(plan.log or LOG, "--log")
+    if "%" in log:  # it expands this one twice, in the releases that are about
+        raise ConfigError(f"--log={plan.log!r}: Supervisor takes no % there. Use another folder.")
+    return f"{log}/%(program_name)s_%(process_num)02d.log"
+
+
 def _section(plan: Plan, program: Program) -> str:
     command = " ".join(word(each) for each in plan.command(program))
     home = home_of(plan.user)
@@ -43,7 +50,7 @@ killasgroup=true
 ; Longer than its grace of {program.grace:g} s.
 stopwaitsecs={program.stop_seconds}
 redirect_stderr=true
-stdout_logfile={value(plan.log or LOG, "--log")}/%(program_name)s_%(process_num)02d.log
+stdout_logfile={_log(plan)}
 stdout_logfile_maxbytes=10MB
 stdout_logfile_backups=5
 """

@@ -18,6 +18,11 @@ def systemd(plan: Plan) -> list[File]:
 
 def _unit(plan: Plan, program: Program) -> str:
     start, *words = plan.command(program, env_file=False)
+    if re.search(r"[\"'\\]", start):
+        raise ConfigError(
+            f"--executable={start!r}: systemd starts no program with quotes or backslashes in its "
+            "path. Put the environment elsewhere."
+        )
     processes = [f"--processes={program.processes}"] if program.processes > 1 else []
     command = " ".join([_quoted(start), *map(word, [*words, *processes])])
     after = " ".join(["network-online.target", *_services(plan.stores)])
