@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from tests.deploy.readers import SupervisorReader
+from tests.deploy.yard import NoPython, Yard, a_yard
 
 
 @pytest.fixture(scope="session")
@@ -26,3 +28,13 @@ def units(require: Callable[..., None]) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="tabur-units-") as folder:
         Path(folder).chmod(0o755)
         yield Path(folder)
+
+
+@pytest.fixture
+def yard() -> Iterator[Yard]:
+    with ExitStack() as stack:
+        try:
+            made = stack.enter_context(a_yard())
+        except NoPython as why:
+            pytest.skip(str(why))
+        yield made

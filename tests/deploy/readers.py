@@ -6,7 +6,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shlex
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -137,7 +136,3 @@ def words_of_windows(line: str) -> list[str]:
             word += match.group()
             begun = True
     return [*found, word] if begun else found
-
-
-def words_of_shell(text: str) -> list[str]:
-    return shlex.split(text)

@@ -46,9 +46,8 @@ _SHARED = (
     click.option("--log", metavar="FOLDER", help="Where logs go. [where the format keeps them]"),
     click.option(
         "--out",
-        type=click.Path(path_type=Path),
         metavar="FILE",
-        help="Write it there, or into this folder. [standard output]",
+        help="Write it there; into a folder that is there or ends in /. [standard output]",
     ),
     click.option("--force", is_flag=True, help="Overwrite what is there."),
 )
@@ -256,7 +255,7 @@ def _asgi(session: Session) -> str | None:
 def _give(files: list[File], user: str, given: dict[str, Any]) -> None:
     """To the file or folder that was asked for, or to standard output; what is to be known goes to
     standard error."""
-    out: Path | None = given["out"]
+    out: str | None = given["out"]
     if out is None:
         click.echo("\n".join(each.text for each in files), nl=False)
     else:
@@ -275,12 +274,12 @@ def _give(files: list[File], user: str, given: dict[str, Any]) -> None:
         )
 
 
-def _write(files: list[File], out: Path, *, force: bool) -> None:
-    folder = out.is_dir() or str(out).endswith(("/", "\\"))
+def _write(files: list[File], out: str, *, force: bool) -> None:
+    folder = Path(out).is_dir() or out.endswith(("/", os.sep))
     if len(files) > 1 and not folder:
         names = ", ".join(each.name for each in files)
         raise click.ClickException(f"These are {len(files)} files ({names}). Name a folder: {out}/")
-    targets = [(out / each.name if folder else out, each.text) for each in files]
+    targets = [(Path(out, each.name if folder else ""), each.text) for each in files]
     for target, _ in targets:
         if target.exists() and not force:
             raise click.ClickException(
