@@ -162,6 +162,8 @@ def app_name(spec: str, directory: Path) -> str:
 def this_executable() -> tuple[str, ...]:
     """How the command that runs now is started by somebody else: absolute, its environment
     included."""
+    if Path(sys.argv[0]).stem == "tabur" and Path(sys.argv[0]).is_file():
+        return (str(Path(sys.argv[0]).absolute()),)
     installed = Path(sysconfig.get_path("scripts")) / Path("tabur").with_suffix(_EXE)
     return (str(installed),) if installed.is_file() else (sys.executable, "-m", "tabur")
 
