@@ -26,8 +26,14 @@ PROGRAMS = {
     "redis-server": Program(("redis-server", "valkey-server"), "/usr/bin", "redis-server"),
     "supervisord": Program(("supervisord",), "/usr/bin", "supervisor"),
     "supervisorctl": Program(("supervisorctl",), "/usr/bin", "supervisor"),
+    # What reads and runs the files of tabur deploy:… (tests/deploy).
+    "systemd-analyze": Program(("systemd-analyze",), "/usr/bin", "systemd"),
+    "systemd": Program(("systemd",), "/usr/lib/systemd", "systemd"),
+    "cron": Program(("cron",), "/usr/sbin", "cron"),
+    "docker-compose": Program(("docker-compose",), "/usr/bin", "docker-compose"),
     # For hosts on a network (servers/hosts.py).
     "ip": Program(("ip",), "/usr/sbin", "iproute2"),
+    "setpriv": Program(("setpriv",), "/usr/bin", "util-linux"),
     "unshare": Program(("unshare",), "/usr/bin", "util-linux"),
     "nsenter": Program(("nsenter",), "/usr/bin", "util-linux"),
     "libfaketime": Program(("libfaketimeMT.so.1",), "/usr/lib/*/faketime", "faketime"),

@@ -156,6 +156,13 @@ _VARIABLES = {
 }
 
 
+#: All variables that settings come from.
+VARIABLES: tuple[str, ...] = (
+    *_VARIABLES,
+    *("REDIS_HOST", "REDIS_PORT", "REDIS_USERNAME", "REDIS_PASSWORD", "REDIS_DB"),
+)
+
+
 def _names(given: Any, setting: str) -> tuple[str, ...]:
     """A list of connections, or the text `redis,database` of the environment."""
     parts: Iterable[Any] = given.split(",") if isinstance(given, str) else given

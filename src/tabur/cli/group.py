@@ -22,6 +22,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "doctor": ("doctor:doctor", "Find what is wrong, and say what to do about it."),
         "make:job": ("make:job", "Write a new job from a template."),
         "migrate": ("schema:migrate", "Make Tabur's tables, or bring them up to date."),
+        "setup": ("setup:setup", "Set up this machine for the app; safe to repeat."),
     },
     "Workers": {
         "queue:work": ("work:work", "Run jobs until stopped."),
@@ -54,6 +55,13 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "queue:forget": ("failed:forget", "Remove one failed job."),
         "queue:flush": ("failed:flush", "Remove all failed jobs."),
     },
+    "Deployment": {
+        "deploy:supervisor": ("deploy:to_supervisor", "Write a configuration for Supervisor."),
+        "deploy:systemd": ("deploy:to_systemd", "Write units for systemd."),
+        "deploy:crontab": ("deploy:to_crontab", "Write the scheduler's line for cron."),
+        "deploy:compose": ("deploy:to_compose", "Write a compose file for containers."),
+        "deploy:nssm": ("deploy:to_nssm", "Write a batch file for services of Windows."),
+    },
 }
 COMMANDS = {name: place for section in SECTIONS.values() for name, (place, _) in section.items()}
 
@@ -66,6 +74,7 @@ class Session:
 
     app: str | None = None
     verbose: bool = False
+    env_file: str | None = None
 
     @property
     def debug(self) -> bool:
@@ -74,11 +83,12 @@ class Session:
 
 
 class Command(click.Command):
-    """A command that takes --app and --verbose too, so that they may stand on either side."""
+    """A command that takes --app, --env-file and --verbose too, so that they may stand on either
+    side."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.params += [_app_option(), _verbose_option()]
+        self.params += [_app_option(), _env_file_option(), _verbose_option()]
 
 
 class LazyGroup(click.Group):
@@ -155,6 +165,17 @@ def _app_option() -> click.Option:
     )
 
 
+def _env_file_option() -> click.Option:
+    return click.Option(
+        ["--env-file"],
+        type=click.Path(exists=True, dir_okay=False, readable=True),
+        metavar="FILE",
+        expose_value=False,
+        callback=_load_environment,
+        help="Set what this .env file says; what is set already wins.",
+    )
+
+
 def _verbose_option() -> click.Option:
     return click.Option(
         ["-v", "--verbose"],
@@ -171,6 +192,18 @@ def _keep(name: str) -> Any:
             setattr(ctx.find_object(Session), name, value)
 
     return keep
+
+
+def _load_environment(ctx: click.Context, param: click.Parameter, value: str | None) -> None:
+    """For services, whose manager gives them no settings, and for apps that read no .env."""
+    if value is None:
+        return
+    from dotenv import dotenv_values
+
+    for name, text in dotenv_values(value).items():
+        if text is not None:
+            os.environ.setdefault(name, text)
+    ctx.find_object(Session).env_file = value  # type: ignore[union-attr]
 
 
 def _version(ctx: click.Context, param: click.Parameter, value: bool) -> None:
@@ -190,6 +223,7 @@ _SETTINGS: MutableMapping[str, Any] = {"help_option_names": ["-h", "--help"]}
     context_settings=_SETTINGS,
     params=[
         _app_option(),
+        _env_file_option(),
         _verbose_option(),
         click.Option(
             ["--version"],

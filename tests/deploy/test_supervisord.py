@@ -1,0 +1,144 @@
+"""What deploy:supervisor writes, run by Debian's supervisord, as Debian includes such files."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from servers.find import binary
+from tests.deploy.yard import Yard
+from tests.worker.workshop import CEILING, until
+
+MAIN = """
+[unix_http_server]
+file={folder}/ctl
+
+[rpcinterface:supervisor]
+supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface
+
+[supervisorctl]
+serverurl=unix://{folder}/ctl
+
+[supervisord]
+nodaemon=true
+logfile={folder}/supervisord.log
+pidfile={folder}/supervisord.pid
+childlogdir={folder}
+
+[include]
+files={folder}/conf.d/*.conf
+"""
+
+
+class Supervisord:
+    def __init__(self, yard: Yard, folder: Path) -> None:
+        self._main = folder / "supervisord.conf"
+        self._main.write_text(MAIN.format(folder=folder), "utf-8")
+        self._process = subprocess.Popen(
+            [binary("supervisord"), "-c", self._main],
+            env=yard.environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+
+    def ask(self, *words: str) -> str:
+        """What supervisorctl prints."""
+        done = subprocess.run(
+            [binary("supervisorctl"), "-c", self._main, *words],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=CEILING,
+            check=False,
+        )
+        return done.stdout
+
+    def pids(self, of: str = "shop-worker") -> set[int]:
+        """Of the programs that run."""
+        lines = [line.split() for line in self.ask("status").splitlines()]
+        return {
+            int(line[3].rstrip(","))
+            for line in lines
+            if line[0].startswith(of) and line[1:2] == ["RUNNING"]
+        }
+
+    def close(self) -> None:
+        self._process.terminate()
+        try:
+            self._process.wait(CEILING)
+        finally:
+            self._process.kill()
+
+
+@pytest.fixture
+def supervisord(yard: Yard, require: Callable[..., None]) -> Iterator[Supervisord]:
+    require("supervisord", "supervisorctl")
+    yard.write(".env", "GREETING='good day; # all'\n").chmod(0o600)
+    yard.tabur("migrate")
+    with tempfile.TemporaryDirectory(prefix="tabur-") as folder:
+        # Root writes the file, for a user without rights.
+        yard.tabur(
+            "deploy:supervisor",
+            f"--user={yard.user}",
+            f"--executable={yard.executable}",
+            "--processes=2",
+            "--no-scheduler",
+            f"--log={folder}",
+            f"--out={folder}/conf.d/",
+            "--",
+            "--grace=20",
+            as_root=True,
+        )
+        made = Supervisord(yard, Path(folder))
+        try:
+            until(lambda: len(made.pids()) == 2)
+            yield made
+        finally:
+            made.close()
+
+
+def test_a_worker_comes_back_and_loses_no_job(yard: Yard, supervisord: Supervisord) -> None:
+    yard.dispatch("quick(n=1), told()")
+    assert yard.noted("quick") == [f"quick 1 {yard.uid}"], "it runs as the user that was named"
+    assert yard.noted("told") == ["told good day; # all"], "settings come from a file"
+
+    # killed
+    yard.dispatch("patient(n=2), patient(n=3), patient(n=4)")
+    yard.noted("began", 3)
+    killed = supervisord.pids()
+    assert len(killed) == 2
+    for pid in killed:
+        assert psutil.Process(pid).username() == yard.user
+        os.kill(pid, signal.SIGKILL)
+    until(lambda: len(fresh := supervisord.pids()) == 2 and not fresh & killed)
+    yard.dispatch("quick(n=5)")
+    yard.noted("quick 5")
+    assert len(yard.noted("ended", 3)) == 3, "what ran was finished, and ran once"
+
+    # stopped, with jobs that run
+    yard.dispatch("patient(n=6, seconds=3), patient(n=7, seconds=3)")
+    yard.noted("began", 5)
+    assert supervisord.ask("stop", "all").count(": stopped\n") == 2
+    assert len(yard.ledger("ended")) == 5
+    yard.dispatch("quick(n=8)")
+    assert yard.unfinished() == 1
+    supervisord.ask("start", "all")
+    yard.noted("quick 8")
+    until(lambda: yard.unfinished() == 0)
+    began = [line.split()[1] for line in yard.ledger("began")]
+    assert sorted(began) == ["2", "3", "4", "6", "7"], "no job ran twice"
+
+
+def test_after_a_restart_they_come_back(yard: Yard, supervisord: Supervisord) -> None:
+    before = supervisord.pids()
+    until(lambda: "2 worker processes" in yard.tabur("queue:restart"))
+    until(lambda: len(fresh := supervisord.pids()) == 2 and not fresh & before)
+    yard.dispatch("quick(n=1)")
+    yard.noted("quick 1")
