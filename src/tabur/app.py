@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack, cast
 from uuid import UUID
 
-from tabur.config import Settings, from_env, make_settings
+from tabur.config import Settings, from_env, make_settings, project_table
 from tabur.dispatch.dispatcher import StoreDispatcher
 from tabur.dispatch.routes import FailoverRoute, Route, StoreRoute
 from tabur.drivers.contract import Driver, Transactional
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker
     from sqlalchemy.orm import sessionmaker
 
+    from tabur.alerts.declaring import Alerts
     from tabur.dispatch.recording import FakeQueue
     from tabur.operations.scaling import QueueScale
 
@@ -49,6 +50,7 @@ class Tabur:
         self.settings: Settings = make_settings({"connection": connection, **settings})
         self.registry = Registry()
         self._scope = CurrentScope()
+        self._alerts: Alerts | None = None
         self._stores: Stores = ConfiguredStores(self.settings)
         self._routes: dict[str, Route] = {}
         self._dispatcher: Dispatcher = StoreDispatcher(
@@ -92,6 +94,27 @@ class Tabur:
         cls.__tabur_definition__ = definition
         cls.__tabur_dispatcher__ = self._sending
         return cls
+
+    @property
+    def alerts(self) -> Alerts:
+        """What is watched, and whom it is told: `jobs.alerts.backlog(max=500, queue="mail")`,
+        `jobs.alerts.email("ops@shop.example")`."""
+        if self._alerts is None:
+            from tabur.alerts.declaring import Alerts
+
+            self._alerts = Alerts(self.settings, lambda: project_table().get("alerts", {}))
+        return self._alerts
+
+    @property
+    def has_alerts(self) -> bool:
+        """Whether anything is said of alerts: in code, in the environment or in pyproject.toml."""
+        settings = self.settings
+        return (
+            (self._alerts is not None and self._alerts.is_declared)
+            or any((settings.alert_email, settings.alert_webhook_url, settings.alert_slack_url))
+            or bool(settings.alert_urls)
+            or "alerts" in project_table()
+        )
 
     # dispatching and looking
 

@@ -59,6 +59,24 @@ class Settings:
     keep_completed: timedelta = timedelta(days=7)
     """How long completed and cancelled jobs stay readable; never less than an hour, so that a
     repeated dispatch or settle is still recognised. Failed jobs stay until they are removed."""
+    mail_host: str = "127.0.0.1"
+    mail_port: int = 25
+    mail_username: str | None = None
+    mail_password: str | None = field(default=None, repr=False)
+    mail_from: str = ""
+    """Whom mail comes from, such as `"Shop <shop@example.com>"`."""
+    mail_encryption: str = ""
+    """`starttls`, `ssl`, or nothing: then TLS is used where the server offers it."""
+    alert_email: str | None = None
+    """Whom alerts are mailed to: addresses, by commas."""
+    alert_webhook_url: str | None = field(default=None, repr=False)
+    alert_webhook_secret: str | None = field(default=None, repr=False)
+    """What its messages are signed with: `whsec_…`."""
+    alert_slack_url: str | None = field(default=None, repr=False)
+    alert_urls: str | None = field(default=None, repr=False)
+    """Addresses of apprise, by spaces."""
+    alert_locale: str = "en"
+    """The language of alerts: `en` or `ar`."""
     retry_after: float | None = None
     """Laravel's; accepted without effect, which `tabur about` says. So is `block_for`."""
     block_for: float | None = None
@@ -95,6 +113,7 @@ class Settings:
                 f"lost={self.lost:g} is too short beside beat={self.beat:g}: a worker is given "
                 "four beats at least."
             )
+        object.__setattr__(self, "mail_port", _port(self.mail_port, "MAIL_PORT"))
 
     @property
     def silence(self) -> float:
@@ -126,6 +145,23 @@ def from_env(env_file: str | Path | None, overrides: Mapping[str, Any]) -> Setti
     return make_settings(found | dict(overrides))
 
 
+def project_table() -> dict[str, Any]:
+    """[tool.tabur] of the nearest pyproject.toml, from this folder upwards; empty where there is
+    none. Raises ConfigError for a file that cannot be read."""
+    for folder in (Path.cwd(), *Path.cwd().parents):
+        file = folder / "pyproject.toml"
+        if file.is_file():
+            import tomllib
+
+            try:
+                found = tomllib.loads(file.read_text(encoding="utf-8"))
+            except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+                raise ConfigError(f"{file} cannot be read: {error}") from None
+            table = found.get("tool", {}).get("tabur", {})
+            return table if isinstance(table, dict) else {}
+    return {}
+
+
 def make_settings(given: Mapping[str, Any]) -> Settings:
     """Settings from keyword arguments, with an error that names the wrong one."""
     unknown = set(given) - set(Settings.__dataclass_fields__)
@@ -153,6 +189,19 @@ _VARIABLES = {
     "TABUR_VERSION": "version",
     "TABUR_BEAT": "beat",
     "TABUR_LOST": "lost",
+    "MAIL_HOST": "mail_host",
+    "MAIL_PORT": "mail_port",
+    "MAIL_USERNAME": "mail_username",
+    "MAIL_PASSWORD": "mail_password",
+    "MAIL_FROM_ADDRESS": "mail_from",  # Laravel's
+    "MAIL_FROM": "mail_from",
+    "MAIL_ENCRYPTION": "mail_encryption",
+    "ALERT_EMAIL": "alert_email",
+    "ALERT_WEBHOOK_URL": "alert_webhook_url",
+    "ALERT_WEBHOOK_SECRET": "alert_webhook_secret",
+    "ALERT_SLACK_URL": "alert_slack_url",
+    "ALERT_URLS": "alert_urls",
+    "ALERT_LOCALE": "alert_locale",
 }
 
 
@@ -190,6 +239,16 @@ def _replicas(given: Any) -> int:
     if not 0 <= count <= 100:
         raise ConfigError(f"REDIS_REPLICAS={given!r}: a number of replicas is needed.")
     return count
+
+
+def _port(given: Any, setting: str) -> int:
+    try:
+        port = int(given)
+    except (TypeError, ValueError):
+        port = 0
+    if not 0 < port < 65_536:
+        raise ConfigError(f"{setting}={given!r}: a port from 1 to 65535 is needed.")
+    return port
 
 
 def _redis_url_of_parts(values: Mapping[str, str]) -> str | None:

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from tabur.config import project_table
 from tabur.errors import ConfigError
 
 
@@ -53,15 +54,5 @@ def find_app(given: str | None) -> str:
 
 
 def _from_pyproject() -> str | None:
-    import tomllib
-
-    for folder in (Path.cwd(), *Path.cwd().parents):
-        file = folder / "pyproject.toml"
-        if file.is_file():
-            try:
-                settings = tomllib.loads(file.read_text(encoding="utf-8"))
-            except tomllib.TOMLDecodeError as error:
-                raise ConfigError(f"{file} cannot be read: {error}") from None
-            app: str | None = settings.get("tool", {}).get("tabur", {}).get("app")
-            return app
-    return None
+    app = project_table().get("app")
+    return app if isinstance(app, str) else None
