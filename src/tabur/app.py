@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from tabur.dispatch.recording import FakeQueue
     from tabur.operations.scaling import QueueScale
+    from tabur.scheduler.schedule import Schedule
 
 R = TypeVar("R")
 J = TypeVar("J", bound=type[Job[Any]])
@@ -55,6 +56,9 @@ class Tabur:
             self._route, self._scope, code=self.settings.version
         )
         self._sessions = Sessions(lambda: self._stores.get("database"))
+        self._schedule: Schedule | None = None
+        self.spec: str | None = None
+        """Where commands find this object, such as `shop.main:jobs`, once one has looked for it."""
         self._sending: Sender = _Switch(lambda: self._dispatcher, self._sessions)
 
     @classmethod
@@ -92,6 +96,19 @@ class Tabur:
         cls.__tabur_definition__ = definition
         cls.__tabur_dispatcher__ = self._sending
         return cls
+
+    @property
+    def schedule(self) -> Schedule:
+        """Where schedules are declared: `@jobs.schedule.daily_at("2:00")` above a job or function,
+        `jobs.schedule.job(sync(shop=1)).every_five_minutes()`."""
+        if self._schedule is None:
+            from tabur.scheduler.outside import Outside
+            from tabur.scheduler.schedule import Schedule
+
+            outside = Outside(self.settings, lambda: self.spec)
+            self._schedule = Schedule(outside, timezone=self.settings.timezone)
+            self.registry.also(self._schedule.jobs)
+        return self._schedule
 
     # dispatching and looking
 

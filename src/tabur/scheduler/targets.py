@@ -52,9 +52,9 @@ class JobTarget:
 
     runs = ""
 
-    def __init__(self, pending: PendingJob[Any]) -> None:
+    def __init__(self, pending: PendingJob[Any], *, name: str) -> None:
         self.pending = pending
-        self.name = repr(pending) if pending.args.__struct_fields__ else pending.name
+        self.name = name
         self.connection = pending.settings.connection or pending.definition.options.connection
 
     def resolve(self, schedule: str, run: Run) -> tuple[JobCall, JobDefinition | None]:
@@ -138,7 +138,7 @@ def job_call(pending: PendingJob[Any]) -> JobCall:
     ]
     if odd:
         raise ConfigError(
-            f"{pending.name}: {', '.join(odd)} cannot be set for each tick of a schedule; what can: "
+            f"{pending.name}: {', '.join(odd)} cannot be set for the ticks of a schedule; there are: "
             f"{', '.join(_LASTING)}. Declare it with the job."
         )
     return JobCall(
@@ -158,5 +158,6 @@ def _options(
     schedule: str, run: Run, *, timeout: float | None = None, isolation: Isolation | None = None
 ) -> JobOptions:
     given: Any = {"timeout": run.timeout or timeout, "queue": run.queue, "isolation": isolation}
-    _, options = declared(schedule, {name: value for name, value in given.items() if value})
+    said: Any = {name: value for name, value in given.items() if value}
+    _, options = declared(schedule, said)
     return options
