@@ -32,7 +32,10 @@ if TYPE_CHECKING:
 
     from tabur.dispatch.recording import FakeQueue
     from tabur.operations.scaling import QueueScale
+    from tabur.scheduler.loop import Chore, Scheduler
+    from tabur.scheduler.making import Maker
     from tabur.scheduler.schedule import Schedule
+    from tabur.scheduler.stored import StoredSchedules
 
 R = TypeVar("R")
 J = TypeVar("J", bound=type[Job[Any]])
@@ -109,6 +112,63 @@ class Tabur:
             self._schedule = Schedule(outside, timezone=self.settings.timezone)
             self.registry.also(self._schedule.jobs)
         return self._schedule
+
+    @property
+    def schedules(self) -> StoredSchedules:
+        """Schedules in the store: made, edited, paused and deleted at run time."""
+        from tabur.scheduler.stored import StoredSchedules
+
+        return StoredSchedules(
+            connection=self._store_name(None),
+            connections=lambda: self.connections,
+            driver_of=self.driver_of,
+            maker_of=self._maker,
+            timezone=self.settings.timezone,
+        )
+
+    def scheduler(self, *, say: Callable[[str], None], chores: Sequence[Chore] = ()) -> Scheduler:
+        """A scheduler of all connections, not begun. `say`: where it tells what it starts;
+        `chores`: what it does beside. Raises ConfigError for schedules that are not complete."""
+        from tabur.scheduler.loop import Scheduler, new_name
+        from tabur.scheduler.ticker import Ticker
+
+        for each in self.schedule.declared().values():
+            if self._store_name(each.connection) not in self.connections:
+                raise ConfigError(
+                    f"The schedule {each.name!r} is for the connection {each.connection!r}, which "
+                    f"this app does not say that it uses: QUEUE_CONNECTIONS={each.connection}."
+                )
+        name = new_name()
+        tickers = []
+        for connection in self.connections:
+            declared = {
+                each.name: each
+                for each in self.schedule.declared().values()
+                if self._store_name(each.connection) == connection
+                and (not each.environments or self.settings.env in each.environments)
+            }
+            tickers.append(
+                Ticker(
+                    self.driver_of(connection),
+                    declared,
+                    self._maker(connection),
+                    name=name,
+                    say=say,
+                    drain=self._run_inline if connection == "sync" else None,
+                )
+            )
+        return Scheduler(tickers, say=say, chores=chores, version=self.settings.version)
+
+    def _maker(self, connection: str) -> Maker:
+        from tabur.scheduler.making import Maker
+
+        queue, code = self.settings.queue_on(connection), self.settings.version
+        return Maker(self.registry, self._sending, queue=queue, code=code)
+
+    def _store_name(self, connection: str | None) -> str:
+        """The connection whose store a job of this one is kept in."""
+        name = connection or self.connection
+        return self.settings.failover[0] if name == "failover" else name
 
     # dispatching and looking
 

@@ -98,3 +98,21 @@ class Note(msgspec.Struct, frozen=True):
     name: str
     value: bytes
     revision: int
+
+
+class SchedulerBeat(msgspec.Struct, frozen=True):
+    """What a scheduler leaves as the note `scheduler/<id>` while it is well. `at`: the store's now,
+    in microseconds; `every`: seconds until the next one; `kind`: `work` or `run` (from crontab)."""
+
+    id: str
+    kind: str
+    host: str
+    pid: int
+    at: int
+    every: float
+    version: str = ""
+
+
+BEATS = "scheduler/"
+INTERRUPT = "schedules/interrupt"
+"""Whose revision changes when the schedulers of now are to end."""

@@ -119,12 +119,12 @@ class Schedule(Frequencies):
 
 def _job_target(job: Any) -> JobTarget:
     """Raises ConfigError, PayloadError."""
-    pending = _pending(job)
+    pending = pending_of(job)
     is_bare = isinstance(job, FunctionJob | type) or pending.payload == b"{}"
     return JobTarget(pending, name=pending.name if is_bare else repr(pending))
 
 
-def _pending(job: Any) -> PendingJob[Any]:
+def pending_of(job: Any) -> PendingJob[Any]:
     """Raises ConfigError, PayloadError."""
     if isinstance(job, PendingJob):
         return job

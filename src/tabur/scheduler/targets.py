@@ -138,7 +138,7 @@ def job_call(pending: PendingJob[Any]) -> JobCall:
     ]
     if odd:
         raise ConfigError(
-            f"{pending.name}: {', '.join(odd)} cannot be set for the ticks of a schedule; there are: "
+            f"{pending.name}: {', '.join(odd)} cannot be set for a schedule's ticks; there are: "
             f"{', '.join(_LASTING)}. Declare it with the job."
         )
     return JobCall(
