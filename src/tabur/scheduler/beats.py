@@ -11,7 +11,7 @@ import msgspec
 from tabur.drivers.contract import Driver
 from tabur.errors import StoreError
 from tabur.model.clock import SECOND
-from tabur.model.schedules import BEATS, INTERRUPT, SchedulerBeat
+from tabur.model.beats import BEATS, INTERRUPT, SchedulerBeat, read_beat
 
 #: Seconds between two beats, and between two looks whether it is to end.
 BEAT = 5.0
@@ -95,11 +95,3 @@ class Interrupts:
             ),
             0,
         )
-
-
-def read_beat(value: bytes) -> SchedulerBeat | None:
-    """None for what cannot be read."""
-    try:
-        return msgspec.json.decode(value, type=SchedulerBeat)
-    except (msgspec.DecodeError, ValueError):
-        return None
