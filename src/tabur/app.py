@@ -122,7 +122,7 @@ class Tabur:
             connection=self._store_name(None),
             connections=lambda: self.connections,
             driver_of=self.driver_of,
-            maker_of=self._maker,
+            maker_of=self.maker,
             timezone=self.settings.timezone,
         )
 
@@ -151,7 +151,7 @@ class Tabur:
                 Ticker(
                     self.driver_of(connection),
                     declared,
-                    self._maker(connection),
+                    self.maker(connection),
                     name=name,
                     say=say,
                     drain=self._run_inline if connection == "sync" else None,
@@ -159,10 +159,23 @@ class Tabur:
             )
         return Scheduler(tickers, say=say, chores=chores, version=self.settings.version)
 
-    def _maker(self, connection: str) -> Maker:
+    def chores(self) -> list[Chore]:
+        """What a scheduler does beside its ticks."""
+        from tabur.scheduler.loop import Chore
+        from tabur.scheduler.retention import prune_ticks
+
+        def prune() -> None:
+            for driver in self.drivers:
+                prune_ticks(driver, self.settings)
+
+        return [Chore("Removing old ticks", 3600.0, prune)]
+
+    def maker(self, connection: str | None) -> Maker:
+        """Makes the jobs of schedules on a connection, None: the default one."""
         from tabur.scheduler.making import Maker
 
-        queue, code = self.settings.queue_on(connection), self.settings.version
+        name = self._store_name(connection)
+        queue, code = self.settings.queue_on(name), self.settings.version
         return Maker(self.registry, self._sending, queue=queue, code=code)
 
     def _store_name(self, connection: str | None) -> str:

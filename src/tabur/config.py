@@ -59,6 +59,8 @@ class Settings:
     keep_completed: timedelta = timedelta(days=7)
     """How long completed and cancelled jobs stay readable; never less than an hour, so that a
     repeated dispatch or settle is still recognised. Failed jobs stay until they are removed."""
+    keep_ticks: timedelta = timedelta(days=30)
+    """How long it stays readable what became of the ticks of schedules."""
     timezone: str = "UTC"
     """Of schedules that name none."""
     mail_host: str = "127.0.0.1"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 from enum import StrEnum
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -118,11 +118,10 @@ def make_policy(
     grace: timedelta | float | None = None,
 ) -> TickPolicy:
     """Of what a person gives. Raises ConfigError."""
-    if isinstance(missed_limit, bool) or not isinstance(missed_limit, int):
-        raise ConfigError(f"missed_limit={shown(missed_limit)}: a number is needed.")
-    if not 1 <= missed_limit <= MANY:
-        raise ConfigError(f"missed_limit={missed_limit}: a number from 1 to {MANY:,} is needed.")
-    seconds = grace.total_seconds() if isinstance(grace, timedelta) else grace
+    limit: Any = missed_limit
+    if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= MANY:
+        raise ConfigError(f"missed_limit={shown(limit)}: a number from 1 to {MANY:,} is needed.")
+    seconds: Any = grace.total_seconds() if isinstance(grace, timedelta) else grace
     if seconds is not None and (
         isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds > 0
     ):
@@ -145,7 +144,8 @@ def _choice(kind: type[E], value: str, what: str) -> E:
 
 def parse_clock(text: str) -> int:
     """`8:30` in minutes from midnight. Raises ConfigError."""
-    hour, colon, minute = text.partition(":") if isinstance(text, str) else ("", "", "")
+    given: Any = text
+    hour, colon, minute = given.partition(":") if isinstance(given, str) else ("", "", "")
     if not (hour.isdecimal() and len(hour) <= 2 and int(hour) < 24) or (
         colon and not (minute.isdecimal() and len(minute) == 2 and int(minute) < 60)
     ):

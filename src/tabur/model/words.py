@@ -47,8 +47,7 @@ def _time(timing: Timing, said: Language) -> str:
         times = [f"{hour:02}:{minute:02}" for hour in hours for minute in minutes]
         daily = "" if _names_a_day(timing.cron) else f"{said.every(1, said.day)} "
         return daily + said.at.format(said.listed(times))
-    often = _often(minutes, hours, said)
-    return _minutes(minutes, hours, said) if often is None else often
+    return _often(minutes, hours, said) or _minutes(minutes, hours, said)
 
 
 def _often(minutes: Sequence[int], hours: Sequence[int], said: Language) -> str | None:

@@ -10,8 +10,8 @@ import msgspec
 
 from tabur.drivers.contract import Driver
 from tabur.errors import StoreError
-from tabur.model.clock import SECOND
 from tabur.model.beats import BEATS, INTERRUPT, SchedulerBeat, read_beat
+from tabur.model.clock import SECOND
 
 #: Seconds between two beats, and between two looks whether it is to end.
 BEAT = 5.0

@@ -20,6 +20,8 @@ _log = logging.getLogger("tabur.scheduler")
 
 #: Seconds: longest wait between two looks, for what somebody has made or resumed meanwhile.
 LOOK = 1.0
+#: Seconds: shortest wait. What is due and cannot be decided must not make it run hot.
+SHORTEST = 0.001
 #: Seconds between two tries when the store does not answer: first and longest.
 RETRY_FIRST, RETRY_LONGEST = 0.1, 5.0
 
@@ -206,4 +208,4 @@ def new_name() -> str:
 def _until_next(looked: Looked) -> float:
     if looked.next_due is None:
         return LOOK
-    return min(LOOK, max(0.0, (looked.next_due - looked.now) / SECOND))
+    return min(LOOK, max(SHORTEST, (looked.next_due - looked.now) / SECOND))

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from tabur.drivers.contract import Driver
 from tabur.errors import ConfigError, ScheduleConflict, ScheduleNotFound
 from tabur.jobs.options import check_name
+from tabur.jobs.pending import PendingJob
 from tabur.model.clock import as_datetime, moment_us
 from tabur.model.ids import id_text
 from tabur.model.schedules import Origin, ScheduleRecord, Tick
@@ -191,12 +192,17 @@ class StoredSchedules:
     def run(self, name: str) -> str:
         """Dispatch its job now, beside its ticks, whatever its policies say; answers the job's id.
         Raises ScheduleNotFound, UnknownJob, PayloadError."""
-        connection, stored = self._must_find(name)
+        connection, _ = self._must_find(name)
         driver, maker = self._driver_of(connection), self._maker_of(connection)
-        pending = maker.pending(decode_definition(stored.definition).job)
+        pending = self.pending(name)
         job = maker.job(pending, driver.now())
         driver.dispatching.dispatch([job])
         return id_text(job.id)
+
+    def pending(self, name: str) -> PendingJob[Any]:
+        """Its job, not dispatched. Raises as `run`."""
+        connection, stored = self._must_find(name)
+        return self._maker_of(connection).pending(decode_definition(stored.definition).job)
 
     def _definition(
         self,

@@ -14,7 +14,7 @@ from tabur.errors import ConfigError, PayloadError, StoreError, UnknownJob
 from tabur.jobs.pending import PendingJob
 from tabur.model.clock import SECOND
 from tabur.model.records import NewJob
-from tabur.model.schedules import Advance, Decision, Origin, ScheduleRecord, Tick
+from tabur.model.schedules import Advance, Decision, DueSchedules, Origin, ScheduleRecord, Tick
 from tabur.model.states import FINISHED
 from tabur.model.ticks import Choices, decide_ticks, decode_definition
 from tabur.model.timing import times_of
@@ -29,6 +29,9 @@ BATCH = 200
 #: Seconds for which a schedule that this code does not know is left to other schedulers: while a
 #: new version is deployed, some know it.
 PATIENCE = 600.0
+#: Looks in one go: each that has found something is followed by another, which then tells when the
+#: next is due.
+ROUNDS = 20
 #: Seconds until what could not be decided is looked at again.
 AGAIN = 60
 
@@ -82,18 +85,22 @@ class Ticker:
         looking again is safe."""
         dispatched = 0
         seen: set[tuple[str, int]] = set()
-        while True:
-            limit = BATCH + len(self._left)
-            found = self.driver.schedules.due(limit=limit)
+        found = self._due()
+        for _ in range(ROUNDS):
             moves = [each for each in map(self._decided(found.now, seen), found.due) if each]
-            dispatched += self._advance(moves)
-            if not moves or len(found.due) < limit:
+            if not moves:
                 break
+            dispatched += self._advance(moves)
+            found = self._due()
         for gone in self._left.keys() - seen:
             del self._left[gone]
         if dispatched and self._drain is not None:
             self._drain()
         return Looked(found.now, found.next_due, dispatched, len(self._left))
+
+    def _due(self) -> DueSchedules:
+        # What is left to others must not crowd out what is not.
+        return self.driver.schedules.due(limit=BATCH + len(self._left))
 
     def _decided(
         self, now: int, seen: set[tuple[str, int]]
