@@ -268,7 +268,8 @@ class Schedules(Protocol):
     """When what is due again and again. Any number of schedulers may use it at once; none leads.
 
     A name that not every store can keep (empty, above 200 characters, with NUL or half of a pair of
-    surrogates) raises ConfigError. Names differ by each of their characters.
+    surrogates) raises ConfigError. Names differ by each of their characters. What changes something
+    is never repeated by the driver itself: no answer tells of one's own first try.
     """
 
     def put(self, schedules: Sequence[ScheduleRecord], *, origin: Origin | None = None) -> int:
@@ -317,7 +318,7 @@ class Schedules(Protocol):
 class Notes(Protocol):
     """Small things to remember. Who changes one says which revision it has seen, so that of two who
     change it at once one is told that it came too late. For names holds what holds for those of
-    schedules; an empty prefix is that of all."""
+    schedules; an empty prefix is that of all. Nor is a write repeated by the driver itself."""
 
     def read(self, prefix: str) -> Sequence[Note]:
         """Those whose name begins with `prefix`, by name."""

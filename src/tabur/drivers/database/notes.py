@@ -17,6 +17,9 @@ P = bindparam
 
 
 class DatabaseNotes:
+    """No write is repeated where its answer was lost: the second time it would tell that it came
+    too late."""
+
     def __init__(self, store: Store) -> None:
         self._store = store
         n = notes.c
@@ -59,11 +62,14 @@ class DatabaseNotes:
                 return self._insert.run(cursor, name, value, 1)
             return self._change.run(cursor, value, name, revision)
 
-        return self._store.alone(write) == 1
+        return self._store.alone(write, repeat=False) == 1
 
     def erase(self, name: str, *, revision: int) -> bool:
         check_name(name)
-        return self._store.alone(lambda cursor: self._delete.run(cursor, name, revision)) == 1
+        erased = self._store.alone(
+            lambda cursor: self._delete.run(cursor, name, revision), repeat=False
+        )
+        return erased == 1
 
 
 _LAST = "\U0010ffff"

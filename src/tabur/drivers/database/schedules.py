@@ -35,6 +35,9 @@ Insert = Callable[[Any, Sequence[NewJob], int], bool]
 
 
 class DatabaseSchedules:
+    """What changes something is not repeated where its answer was lost: the second time it would
+    tell that another one was first."""
+
     def __init__(self, store: Store, rows: Rows) -> None:
         self._store = store
         self._rows = rows
@@ -53,7 +56,7 @@ class DatabaseSchedules:
                 self._sql.delete.many(cursor, [(name,) for name in gone])
             return changed
 
-        return self._store.transact(lambda tx: put(tx.cursor))
+        return self._store.transact(lambda tx: put(tx.cursor), repeat=False)
 
     def due(self, *, limit: int) -> DueSchedules:
         now = self._store.now()
@@ -82,7 +85,8 @@ class DatabaseSchedules:
 
     def delete(self, name: str) -> bool:
         check_name(name)
-        return self._store.alone(lambda cursor: self._sql.delete.run(cursor, name)) > 0
+        gone = self._store.alone(lambda cursor: self._sql.delete.run(cursor, name), repeat=False)
+        return gone > 0
 
     def ticks(
         self, schedule: str | None, *, limit: int, before: int | None = None, below: str = ""
@@ -124,7 +128,9 @@ class DatabaseSchedules:
     def _together(self, moves: Sequence[Advance]) -> Sequence[bool]:
         def advance(insert: Insert) -> Sequence[bool]:
             now = self._store.now()
-            return self._store.transact(lambda tx: self._advance(tx, moves, insert, now))
+            return self._store.transact(
+                lambda tx: self._advance(tx, moves, insert, now), repeat=False
+            )
 
         try:
             return advance(self._rows.insert)
