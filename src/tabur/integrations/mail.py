@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from email.utils import parseaddr
 from typing import TYPE_CHECKING, Any
 
 from tabur.config import Settings
@@ -69,6 +68,8 @@ def mail_server(settings: Settings) -> MailServer:
 
 def check_address(address: str, what: str) -> str:
     """Raises ConfigError for what is no address of mail."""
+    from email.utils import parseaddr  # the package takes long to import
+
     given: Any = address
     name, found = parseaddr(given) if isinstance(given, str) else ("", "")
     local, at, domain = found.rpartition("@")
@@ -82,7 +83,7 @@ def send_mail(server: MailServer, to: Sequence[str], *, subject: str, body: str)
     """Send one mail of text. Raises MailFailed, and ConfigError where no sender is set."""
     import smtplib
     from email.message import EmailMessage
-    from email.utils import formatdate, make_msgid
+    from email.utils import formatdate, make_msgid, parseaddr
 
     if not server.sender:
         raise ConfigError("Who sends the mail? Set MAIL_FROM, such as shop@example.com.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 import logging
 from collections.abc import Callable, Iterable
@@ -14,7 +13,6 @@ from typing import Any
 import msgspec
 
 from tabur.jobs.context import JobContext
-from tabur.jobs.coroutines import wait_for
 from tabur.jobs.definition import JobDefinition
 from tabur.scheduler.outside import Outside
 
@@ -103,6 +101,8 @@ class _Around:
         return value
 
     async def call_async(self, ctx: JobContext, arguments: Any) -> Any:
+        import asyncio  # a scheduler has no event loop; it takes long to import
+
         await asyncio.to_thread(self._begin, ctx)  # a ping must not hold the event loop
         value = await self._definition.call(ctx, arguments)
         await asyncio.to_thread(self._succeeded, ctx, value)
@@ -112,9 +112,7 @@ class _Around:
         """The job has failed for good."""
         try:
             if self._definition.failed is not None:
-                answer = self._definition.failed(ctx, arguments, error)
-                if inspect.iscoroutine(answer):
-                    wait_for(answer)
+                _finish(self._definition.failed(ctx, arguments, error))
         finally:
             hooks, run = self._hooks, self._told(ctx, error=str(error))
             self._call_all(hooks.on_failure, run)
@@ -155,8 +153,13 @@ class _Around:
 
 
 def _call(hook: Any, run: ScheduledRun) -> None:
-    answer = hook(run) if takes_argument(hook) else hook()
+    _finish(hook(run) if takes_argument(hook) else hook())
+
+
+def _finish(answer: Any) -> None:
     if inspect.iscoroutine(answer):
+        from tabur.jobs.coroutines import wait_for
+
         wait_for(answer)
 
 
