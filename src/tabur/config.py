@@ -59,14 +59,17 @@ class Settings:
     keep_completed: timedelta = timedelta(days=7)
     """How long completed and cancelled jobs stay readable; never less than an hour, so that a
     repeated dispatch or settle is still recognised. Failed jobs stay until they are removed."""
+    keep_ticks: timedelta = timedelta(days=30)
+    """How long it stays readable what became of the ticks of schedules."""
+    timezone: str = "UTC"
+    """Of schedules that name none."""
     mail_host: str = "127.0.0.1"
     mail_port: int = 25
     mail_username: str | None = None
     mail_password: str | None = field(default=None, repr=False)
     mail_from: str = ""
-    """Whom mail comes from, such as `"Shop <shop@example.com>"`."""
     mail_encryption: str = ""
-    """`starttls`, `ssl`, or nothing: then TLS is used where the server offers it."""
+    """`starttls` (Laravel's `tls`), `ssl`, or nothing: TLS where the server offers it."""
     alert_email: str | None = None
     """Whom alerts are mailed to: addresses, by commas."""
     alert_webhook_url: str | None = field(default=None, repr=False)
@@ -106,6 +109,7 @@ class Settings:
             object.__setattr__(self, "redis_url", _checked_redis_url(self.redis_url))
         if self.keep_completed < timedelta(hours=1):
             raise ConfigError("keep_completed must be at least an hour.")
+        object.__setattr__(self, "mail_port", _port(self.mail_port))
         for name in ("beat", "lost"):
             object.__setattr__(self, name, _seconds(getattr(self, name), name))
         if self.lost < 4 * self.beat:
@@ -113,7 +117,6 @@ class Settings:
                 f"lost={self.lost:g} is too short beside beat={self.beat:g}: a worker is given "
                 "four beats at least."
             )
-        object.__setattr__(self, "mail_port", _port(self.mail_port, "MAIL_PORT"))
 
     @property
     def silence(self) -> float:
@@ -189,11 +192,12 @@ _VARIABLES = {
     "TABUR_VERSION": "version",
     "TABUR_BEAT": "beat",
     "TABUR_LOST": "lost",
+    "TABUR_TIMEZONE": "timezone",
     "MAIL_HOST": "mail_host",
     "MAIL_PORT": "mail_port",
     "MAIL_USERNAME": "mail_username",
     "MAIL_PASSWORD": "mail_password",
-    "MAIL_FROM_ADDRESS": "mail_from",  # Laravel's
+    "MAIL_FROM_ADDRESS": "mail_from",
     "MAIL_FROM": "mail_from",
     "MAIL_ENCRYPTION": "mail_encryption",
     "ALERT_EMAIL": "alert_email",
@@ -225,6 +229,16 @@ def _seconds(given: Any, setting: str) -> float:
     return seconds
 
 
+def _port(given: Any) -> int:
+    try:
+        port = int(given)
+    except (TypeError, ValueError):
+        port = 0
+    if not 1 <= port <= 65_535:
+        raise ConfigError(f"MAIL_PORT={given!r}: a number from 1 to 65,535 is needed.")
+    return port
+
+
 def _check_connection(name: Any, setting: str) -> None:
     if name not in CONNECTIONS:
         known = ", ".join(CONNECTIONS)
@@ -239,16 +253,6 @@ def _replicas(given: Any) -> int:
     if not 0 <= count <= 100:
         raise ConfigError(f"REDIS_REPLICAS={given!r}: a number of replicas is needed.")
     return count
-
-
-def _port(given: Any, setting: str) -> int:
-    try:
-        port = int(given)
-    except (TypeError, ValueError):
-        port = 0
-    if not 0 < port < 65_536:
-        raise ConfigError(f"{setting}={given!r}: a port from 1 to 65535 is needed.")
-    return port
 
 
 def _redis_url_of_parts(values: Mapping[str, str]) -> str | None:

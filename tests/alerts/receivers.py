@@ -41,7 +41,7 @@ class Mailbox:
 
     @property
     def subjects(self) -> list[str]:
-        return [str(mail["Subject"]) for mail in self.mails]
+        return [str(mail["Subject"]).strip() for mail in self.mails]
 
     def texts(self) -> list[str]:
         return [mail.get_content() for mail in self.mails]

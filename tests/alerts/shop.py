@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from tabur import Tabur
@@ -39,6 +40,8 @@ class Shop:
         self.app = Tabur(connection="memory", **settings)
         self.app._stores = OneStore(self.store.driver)
         self._watches: dict[str, Watch] = {}
+        self.every_minute: list[Callable[[], object]] = []
+        """What goes on while somebody looks, such as beats."""
 
     @property
     def clock(self) -> Clock:
@@ -52,6 +55,8 @@ class Shop:
 
     def look(self, seconds: float = 60, host: str = "here") -> Looked:
         self.clock.advance(seconds)
+        for each in self.every_minute:
+            each()
         looked = self.watch(host).look()
         assert looked.looked
         return looked

@@ -8,8 +8,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-import msgspec
-
 from tabur.alerts.kinds import Failure, Kind, learn
 from tabur.alerts.readings import Disk, Ends, Line, Missed, Reading, Running
 from tabur.alerts.rules import (
@@ -28,6 +26,7 @@ from tabur.config import Settings
 from tabur.drivers.contract import Driver, Filter
 from tabur.errors import UnknownJob
 from tabur.jobs.registry import Registry
+from tabur.model.beats import BEATS, read_beat
 from tabur.model.clock import SECOND
 from tabur.model.ids import id_text
 from tabur.model.records import ALL_QUEUES, JobRecord, WorkerRecord, decode_options
@@ -224,8 +223,8 @@ class StoreLook:
         return False
 
     def _scheduler_seen(self) -> int | None:
-        beats = (_beat(note.value) for note in self._driver.notes.read("scheduler/"))
-        return max((each for each in beats if each is not None), default=None)
+        beats = (read_beat(note.value) for note in self._driver.notes.read(BEATS))
+        return max((each.at for each in beats if each is not None), default=None)
 
 
 def host_reading(host: str, rules: Iterable[Rule], settings: Settings, now: int) -> Reading:
@@ -272,15 +271,3 @@ def _failure(record: JobRecord) -> Failure:
         message=storable(error.message if error else "", limit=_LONGEST_MESSAGE),
         ended_at=record.ended_at or 0,
     )
-
-
-def _beat(value: bytes) -> int | None:
-    """When a scheduler was seen, by the note that it leaves."""
-    try:
-        return msgspec.json.decode(value, type=_Beat).at
-    except msgspec.MsgspecError:
-        return None
-
-
-class _Beat(msgspec.Struct):
-    at: int

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from email.utils import parseaddr
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from tabur.config import Settings
 from tabur.errors import ConfigError, TaburError
 from tabur.model.text import shown, storable
 
@@ -54,11 +54,26 @@ class MailServer:
             raise ConfigError(f"MAIL_PORT={self.port}: a number from 1 to 65,535 is needed.")
 
 
+def mail_server(settings: Settings) -> MailServer:
+    """As the settings say. Raises ConfigError."""
+    return MailServer(
+        settings.mail_host,
+        settings.mail_port,
+        settings.mail_username,
+        settings.mail_password,
+        settings.mail_from,
+        settings.mail_encryption,
+    )
+
+
 def check_address(address: str, what: str) -> str:
     """Raises ConfigError for what is no address of mail."""
-    name, found = parseaddr(address) if isinstance(address, str) else ("", "")
+    from email.utils import parseaddr  # the package takes long to import
+
+    given: Any = address
+    name, found = parseaddr(given) if isinstance(given, str) else ("", "")
     local, at, domain = found.rpartition("@")
-    whole = isinstance(address, str) and address.isprintable() and (name or address == found)
+    whole = isinstance(given, str) and given.isprintable() and (name or given == found)
     if not (at and local and domain and whole) or " " in found:
         raise ConfigError(f"{what}={shown(address)} is no address of mail.")
     return address
@@ -68,7 +83,7 @@ def send_mail(server: MailServer, to: Sequence[str], *, subject: str, body: str)
     """Send one mail of text. Raises MailFailed, and ConfigError where no sender is set."""
     import smtplib
     from email.message import EmailMessage
-    from email.utils import formatdate, make_msgid
+    from email.utils import formatdate, make_msgid, parseaddr
 
     if not server.sender:
         raise ConfigError("Who sends the mail? Set MAIL_FROM, such as shop@example.com.")
