@@ -36,7 +36,7 @@ class Mailbox:
             return self.refuses
         content = envelope.original_content
         assert content is not None
-        self.mails.append(cast(EmailMessage, email.message_from_bytes(content, policy=default)))
+        self.mails.append(email.message_from_bytes(content, policy=default))
         return "250 OK"
 
     @property

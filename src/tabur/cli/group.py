@@ -65,6 +65,13 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         ),
         "schedule:clear-cache": ("schedules:clear_cache", "Accepted: nothing is cached."),
     },
+    "Alerts": {
+        "alert:list": ("alerts:list_alerts", "List the rules, what fires, channels and mutes."),
+        "alert:check": ("alerts:check", "Look now; fails when an alert fires."),
+        "alert:test": ("alerts:test", "Send a test message by the channels."),
+        "alert:mute": ("alerts:mute_rule", "Tell nobody of a rule for a while."),
+        "alert:unmute": ("alerts:unmute_rule", "End a mute."),
+    },
     "Failed jobs": {
         "queue:failed": ("failed:failed", "List the failed jobs."),
         "queue:failed:show": ("failed:show", "Show every attempt of a job, with its errors."),
