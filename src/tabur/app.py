@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack, cast
 from uuid import UUID
 
-from tabur.config import Settings, from_env, make_settings
+from tabur.config import Settings, from_env, make_settings, project_table
 from tabur.dispatch.dispatcher import StoreDispatcher
 from tabur.dispatch.routes import FailoverRoute, Route, StoreRoute
 from tabur.drivers.contract import Driver, Transactional
@@ -30,8 +30,13 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker
     from sqlalchemy.orm import sessionmaker
 
+    from tabur.alerts.declaring import Alerts
     from tabur.dispatch.recording import FakeQueue
     from tabur.operations.scaling import QueueScale
+    from tabur.scheduler.loop import Chore, Scheduler
+    from tabur.scheduler.making import Maker
+    from tabur.scheduler.schedule import Schedule
+    from tabur.scheduler.stored import StoredSchedules
 
 R = TypeVar("R")
 J = TypeVar("J", bound=type[Job[Any]])
@@ -49,12 +54,16 @@ class Tabur:
         self.settings: Settings = make_settings({"connection": connection, **settings})
         self.registry = Registry()
         self._scope = CurrentScope()
+        self._alerts: Alerts | None = None
         self._stores: Stores = ConfiguredStores(self.settings)
         self._routes: dict[str, Route] = {}
         self._dispatcher: Dispatcher = StoreDispatcher(
             self._route, self._scope, code=self.settings.version
         )
         self._sessions = Sessions(lambda: self._stores.get("database"))
+        self._schedule: Schedule | None = None
+        self.spec: str | None = None
+        """Where commands find this object, such as `shop.main:jobs`, once one has looked for it."""
         self._sending: Sender = _Switch(lambda: self._dispatcher, self._sessions)
 
     @classmethod
@@ -92,6 +101,115 @@ class Tabur:
         cls.__tabur_definition__ = definition
         cls.__tabur_dispatcher__ = self._sending
         return cls
+
+    @property
+    def schedule(self) -> Schedule:
+        """Where schedules are declared: `@jobs.schedule.daily_at("2:00")` above a job or function,
+        `jobs.schedule.job(sync(shop=1)).every_five_minutes()`."""
+        if self._schedule is None:
+            from tabur.scheduler.outside import Outside
+            from tabur.scheduler.schedule import Schedule
+
+            outside = Outside(self.settings, lambda: self.spec)
+            self._schedule = Schedule(outside, timezone=self.settings.timezone)
+            self.registry.also(self._schedule.jobs)
+        return self._schedule
+
+    @property
+    def schedules(self) -> StoredSchedules:
+        """Schedules in the store: made, edited, paused and deleted at run time."""
+        from tabur.scheduler.stored import StoredSchedules
+
+        return StoredSchedules(
+            connection=self._store_name(None),
+            connections=lambda: self.connections,
+            driver_of=self.driver_of,
+            maker_of=self.maker,
+            timezone=self.settings.timezone,
+        )
+
+    def scheduler(self, *, say: Callable[[str], None], chores: Sequence[Chore] = ()) -> Scheduler:
+        """A scheduler of all connections, not begun. `say`: where it tells what it starts;
+        `chores`: what it does beside. Raises ConfigError for schedules that are not complete."""
+        from tabur.scheduler.loop import Scheduler, new_name
+        from tabur.scheduler.ticker import Ticker
+
+        for each in self.schedule.declared().values():
+            if self._store_name(each.connection) not in self.connections:
+                raise ConfigError(
+                    f"The schedule {each.name!r} is for the connection {each.connection!r}, which "
+                    f"this app does not say that it uses: QUEUE_CONNECTIONS={each.connection}."
+                )
+        name = new_name()
+        tickers = []
+        for connection in self.connections:
+            declared = {
+                each.name: each
+                for each in self.schedule.declared().values()
+                if self._store_name(each.connection) == connection
+                and (not each.environments or self.settings.env in each.environments)
+            }
+            tickers.append(
+                Ticker(
+                    self.driver_of(connection),
+                    declared,
+                    self.maker(connection),
+                    name=name,
+                    say=say,
+                    drain=self._run_inline if connection == "sync" else None,
+                )
+            )
+        return Scheduler(tickers, say=say, chores=chores, version=self.settings.version)
+
+    def chores(self) -> list[Chore]:
+        """What a scheduler does beside its ticks."""
+        from tabur.scheduler.loop import Chore
+        from tabur.scheduler.retention import prune_ticks
+
+        def prune() -> None:
+            for driver in self.drivers:
+                prune_ticks(driver, self.settings)
+
+        chores = [Chore("Removing old ticks", 3600.0, prune)]
+        if self.has_alerts:
+            from tabur.alerts.chore import EVERY, alert_chore
+
+            chores.append(Chore("Looking for alerts", EVERY, alert_chore(self)))
+        return chores
+
+    def maker(self, connection: str | None) -> Maker:
+        """Makes the jobs of schedules on a connection, None: the default one."""
+        from tabur.scheduler.making import Maker
+
+        name = self._store_name(connection)
+        queue, code = self.settings.queue_on(name), self.settings.version
+        return Maker(self.registry, self._sending, queue=queue, code=code)
+
+    def _store_name(self, connection: str | None) -> str:
+        """The connection whose store a job of this one is kept in."""
+        name = connection or self.connection
+        return self.settings.failover[0] if name == "failover" else name
+
+    @property
+    def alerts(self) -> Alerts:
+        """What is watched, and whom it is told: `jobs.alerts.backlog(max=500, queue="mail")`,
+        `jobs.alerts.email("ops@shop.example")`."""
+        if self._alerts is None:
+            from tabur.alerts.declaring import Alerts
+
+            self._alerts = Alerts(self.settings, lambda: project_table().get("alerts", {}))
+        return self._alerts
+
+    @property
+    def has_alerts(self) -> bool:
+        """Whether anything is said of alerts: in code, in the environment or in pyproject.toml."""
+        settings = self.settings
+        return (
+            (self._alerts is not None and self._alerts.is_declared)
+            or any((settings.alert_email, settings.alert_webhook_url, settings.alert_slack_url))
+            or bool(settings.alert_urls)
+            or "alerts" in project_table()
+        )
 
     # dispatching and looking
 

@@ -59,6 +59,27 @@ class Settings:
     keep_completed: timedelta = timedelta(days=7)
     """How long completed and cancelled jobs stay readable; never less than an hour, so that a
     repeated dispatch or settle is still recognised. Failed jobs stay until they are removed."""
+    keep_ticks: timedelta = timedelta(days=30)
+    """How long it stays readable what became of the ticks of schedules."""
+    timezone: str = "UTC"
+    """Of schedules that name none."""
+    mail_host: str = "127.0.0.1"
+    mail_port: int = 25
+    mail_username: str | None = None
+    mail_password: str | None = field(default=None, repr=False)
+    mail_from: str = ""
+    mail_encryption: str = ""
+    """`starttls` (Laravel's `tls`), `ssl`, or nothing: TLS where the server offers it."""
+    alert_email: str | None = None
+    """Whom alerts are mailed to: addresses, by commas."""
+    alert_webhook_url: str | None = field(default=None, repr=False)
+    alert_webhook_secret: str | None = field(default=None, repr=False)
+    """What its messages are signed with: `whsec_…`."""
+    alert_slack_url: str | None = field(default=None, repr=False)
+    alert_urls: str | None = field(default=None, repr=False)
+    """Addresses of apprise, by spaces."""
+    alert_locale: str = "en"
+    """The language of alerts: `en` or `ar`."""
     retry_after: float | None = None
     """Laravel's; accepted without effect, which `tabur about` says. So is `block_for`."""
     block_for: float | None = None
@@ -88,6 +109,7 @@ class Settings:
             object.__setattr__(self, "redis_url", _checked_redis_url(self.redis_url))
         if self.keep_completed < timedelta(hours=1):
             raise ConfigError("keep_completed must be at least an hour.")
+        object.__setattr__(self, "mail_port", _port(self.mail_port))
         for name in ("beat", "lost"):
             object.__setattr__(self, name, _seconds(getattr(self, name), name))
         if self.lost < 4 * self.beat:
@@ -126,6 +148,23 @@ def from_env(env_file: str | Path | None, overrides: Mapping[str, Any]) -> Setti
     return make_settings(found | dict(overrides))
 
 
+def project_table() -> dict[str, Any]:
+    """[tool.tabur] of the nearest pyproject.toml, from this folder upwards; empty where there is
+    none. Raises ConfigError for a file that cannot be read."""
+    for folder in (Path.cwd(), *Path.cwd().parents):
+        file = folder / "pyproject.toml"
+        if file.is_file():
+            import tomllib
+
+            try:
+                found = tomllib.loads(file.read_text(encoding="utf-8"))
+            except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+                raise ConfigError(f"{file} cannot be read: {error}") from None
+            table = found.get("tool", {}).get("tabur", {})
+            return table if isinstance(table, dict) else {}
+    return {}
+
+
 def make_settings(given: Mapping[str, Any]) -> Settings:
     """Settings from keyword arguments, with an error that names the wrong one."""
     unknown = set(given) - set(Settings.__dataclass_fields__)
@@ -153,6 +192,20 @@ _VARIABLES = {
     "TABUR_VERSION": "version",
     "TABUR_BEAT": "beat",
     "TABUR_LOST": "lost",
+    "TABUR_TIMEZONE": "timezone",
+    "MAIL_HOST": "mail_host",
+    "MAIL_PORT": "mail_port",
+    "MAIL_USERNAME": "mail_username",
+    "MAIL_PASSWORD": "mail_password",
+    "MAIL_FROM_ADDRESS": "mail_from",
+    "MAIL_FROM": "mail_from",
+    "MAIL_ENCRYPTION": "mail_encryption",
+    "ALERT_EMAIL": "alert_email",
+    "ALERT_WEBHOOK_URL": "alert_webhook_url",
+    "ALERT_WEBHOOK_SECRET": "alert_webhook_secret",
+    "ALERT_SLACK_URL": "alert_slack_url",
+    "ALERT_URLS": "alert_urls",
+    "ALERT_LOCALE": "alert_locale",
 }
 
 
@@ -181,6 +234,16 @@ def _seconds(given: Any, setting: str) -> float:
     if not 0.05 <= seconds <= 3600:
         raise ConfigError(f"{setting}={given!r}: seconds from 0.05 to 3600 are needed.")
     return seconds
+
+
+def _port(given: Any) -> int:
+    try:
+        port = int(given)
+    except (TypeError, ValueError):
+        port = 0
+    if not 1 <= port <= 65_535:
+        raise ConfigError(f"MAIL_PORT={given!r}: a number from 1 to 65,535 is needed.")
+    return port
 
 
 def _check_connection(name: Any, setting: str) -> None:

@@ -2,46 +2,25 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any
 
 import click
 
 from tabur.cli.group import Command, Session
 from tabur.cli.opening import connection_of, declared_queues, open_app, queue_of
 from tabur.cli.printing import info, told
+from tabur.cli.values import SPAN
 from tabur.drivers.contract import Driver
 from tabur.model.records import ALL_QUEUES
 from tabur.operations.acting import Acting
 from tabur.operations.reading import Reading
 
-_UNITS = {"": 1, "s": 1, "m": 60, "h": 3_600, "d": 86_400}
-_LONGEST = 10 * 365 * 86_400
-
-
-class _Span(click.ParamType[timedelta]):
-    name = "span"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> timedelta:
-        found = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,6})?)([smhd]?)", str(value))
-        seconds = float(found[1]) * _UNITS[found[2]] if found else 0.0
-        if not 0 < seconds <= _LONGEST:
-            self.fail(
-                f"{value!r} is not understood; write 90 (seconds), 30m, 2h or 1d.", param, ctx
-            )
-        return timedelta(seconds=seconds)
-
 
 @click.command("queue:pause", cls=Command)
 @click.argument("queue", metavar="[CONNECTION:]QUEUE", required=False)
 @click.option("--all", "every", is_flag=True, help="All queues of all connections.")
-@click.option(
-    "--for", "lasting", type=_Span(), help="It ends by itself: 90 (seconds), 30m, 2h, 1d."
-)
+@click.option("--for", "lasting", type=SPAN, help="It ends by itself: 90 (seconds), 30m, 2h, 1d.")
 @click.option("--reason", metavar="TEXT", help="Why; it is shown with the queue.")
 @click.pass_obj
 def pause(

@@ -89,6 +89,10 @@ class Filter(msgspec.Struct, frozen=True):
     name: str | None = None
     owner: Owner | None = None
     ended_before: int | None = None
+    """Finished jobs that ended before a moment."""
+    ended_since: int | None = None
+    """Finished jobs that ended at a moment or later. What that costs grows with how many did, not
+    with how many ended before."""
 
 
 class Dispatching(Protocol):

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from tabur.config import project_table
 from tabur.errors import ConfigError
 
 
@@ -37,6 +38,8 @@ def load_app(spec: str) -> Any:
     if not hasattr(found, "runtime") or not hasattr(found, "registry"):
         shown = "nothing" if found is None else f"a {type(found).__name__}"
         raise ConfigError(f"--app {spec!r}: {name!r} is {shown}, not a Tabur object.")
+    if isinstance(getattr(found, "spec", None), str | None):
+        found.spec = spec  # for what it starts itself: a scheduled command
     return found
 
 
@@ -53,15 +56,5 @@ def find_app(given: str | None) -> str:
 
 
 def _from_pyproject() -> str | None:
-    import tomllib
-
-    for folder in (Path.cwd(), *Path.cwd().parents):
-        file = folder / "pyproject.toml"
-        if file.is_file():
-            try:
-                settings = tomllib.loads(file.read_text(encoding="utf-8"))
-            except tomllib.TOMLDecodeError as error:
-                raise ConfigError(f"{file} cannot be read: {error}") from None
-            app: str | None = settings.get("tool", {}).get("tabur", {}).get("app")
-            return app
-    return None
+    app = project_table().get("app")
+    return app if isinstance(app, str) else None

@@ -12,6 +12,7 @@ from tabur.drivers.database.schema import cursors, ready, records
 from tabur.drivers.database.selection import COLUMNS, STATE, decode_error, jobs, record
 from tabur.drivers.database.statements import ONE, Prepared, Row, first, literal
 from tabur.drivers.database.store import Store
+from tabur.model.clock import SECOND
 from tabur.model.records import Attachment, Attempt, Backlog, JobRecord, QueueSize
 from tabur.model.states import Isolation
 
@@ -34,7 +35,7 @@ class DatabaseInspection:
         return record(rows[0]) if rows else None
 
     def list(self, which: Filter, *, limit: int, after: bytes | None = None) -> Sequence[JobRecord]:
-        query, values, place = jobs(which, _LISTED)
+        query, values, place = jobs(which, _LISTED, above=self._above(which))
         if after is not None:
             query += f" AND {place} < :after"
             values["after"] = after
@@ -42,7 +43,7 @@ class DatabaseInspection:
         return [record(row) for row in self._rows(query, **values, limit=limit)]
 
     def count(self, which: Filter, *, at_most: int) -> int:
-        query, values, _ = jobs(which, "r.id")
+        query, values, _ = jobs(which, "r.id", above=self._above(which))
         limited = f"SELECT count(*) FROM ({query} LIMIT :at_most) matched"
         counted: int = self._rows(limited, **values, at_most=at_most)[0][0]
         return counted
@@ -74,6 +75,22 @@ class DatabaseInspection:
             row = self._cursor.one(cursor, job_id)
         return None if row is None else row[0]
 
+    def _above(self, which: Filter) -> int | None:
+        """A number that the outcomes of a filter's time are above, where it has one: moments have
+        no index, but rise with the numbers, give or take how long a settle takes. It is looked for
+        backwards, by twice as far each time."""
+        if which.ended_since is None:
+            return None
+        top = self._rows(_LATEST)[0][0]
+        above, step = top, 1_000
+        while above > 0:
+            above = max(0, top - step)
+            latest = self._rows(_LATEST_OF_A_FEW, above=above)[0][0]
+            if latest is None or latest < which.ended_since - _LATE:
+                break
+            step *= 2
+        return int(above)
+
     def _rows(self, query: str, **values: Any) -> Sequence[Row]:
         """Rows of a text whose parameters stand in it in the order of `values`."""
         prepared = self._prepared.get(query)
@@ -96,6 +113,14 @@ _QUEUES = """
                    CASE WHEN w.blockers = 0 THEN 0 ELSE 1 END, 0, NULL
               FROM job_waiting w) n
      GROUP BY n.queue ORDER BY n.queue
+"""
+#: How much later than its moment an outcome may come (microseconds).
+_LATE = 60 * SECOND
+_LATEST = "SELECT coalesce(max(seq), 0) FROM job_outcomes"
+#: Of a few, since one alone may be of a job whose settle came late.
+_LATEST_OF_A_FEW = """
+    SELECT max(few.ended_at)
+      FROM (SELECT ended_at FROM job_outcomes WHERE seq <= :above ORDER BY seq DESC LIMIT 20) few
 """
 _ATTEMPTS = """
     SELECT attempt, ending, started_at, ended_at, worker, error

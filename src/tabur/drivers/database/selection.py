@@ -8,7 +8,7 @@ import msgspec
 
 from tabur.drivers.contract import Filter
 from tabur.model.records import ErrorInfo, JobRecord, Progress
-from tabur.model.states import State
+from tabur.model.states import FINISHED, State
 
 #: One row per job with its place, its last outcome and its progress.
 COLUMNS = """
@@ -55,13 +55,23 @@ def where(which: Filter) -> tuple[str, dict[str, Any]]:
     if which.ended_before is not None:
         parts.append(f"o.ended_at < :ended_before AND o.ending IN {_ENDED}")
         values["ended_before"] = which.ended_before
+    if which.ended_since is not None:
+        parts.append(f"o.ended_at >= :ended_since AND o.ending IN {_ENDED}")
+        values["ended_since"] = which.ended_since
     return " AND ".join(parts), values
 
 
-def jobs(which: Filter, columns: str) -> tuple[str, dict[str, Any], str]:
-    """A select of the jobs that match, to be limited; and the id by which it is to be ordered."""
+def jobs(
+    which: Filter, columns: str, *, above: int | None = None
+) -> tuple[str, dict[str, Any], str]:
+    """A select of the jobs that match, to be limited; and the id by which it is to be ordered. Of
+    finished jobs, those alone whose last outcome has a number above `above`."""
     condition, values = where(which)
     source, states = _source(which.states)
+    if above is not None:
+        source = "job_outcomes n CROSS JOIN job_records r"
+        states = f"r.id = n.id AND n.seq = o.seq AND n.seq > :above AND {_in(which.states)}"
+        values["above"] = above
     query = f"SELECT {columns} FROM {source} {_JOINED} WHERE {condition} AND {states}"
     return query, values, f"{source.split()[1]}.id"
 
@@ -74,8 +84,12 @@ def _source(states: tuple[State, ...]) -> tuple[str, str]:
         if conditions.keys() >= set(states):
             wanted = " OR ".join(conditions[state] for state in states)
             return f"{table} n CROSS JOIN job_records r", f"r.id = n.id AND ({wanted})"
-    wanted = ", ".join(f"'{state.value}'" for state in states)
-    return "job_records r", f"{STATE} IN ({wanted})"
+    return "job_records r", _in(states)
+
+
+def _in(states: tuple[State, ...]) -> str:
+    wanted = ", ".join(f"'{state.value}'" for state in states or FINISHED)
+    return f"{STATE} IN ({wanted})"
 
 
 #: Where the jobs of some states stand, few among millions that have finished, and how they are told

@@ -70,10 +70,13 @@ class MemoryInspection:
 
 def matches(entry: Entry, which: Filter) -> bool:
     job = entry.job
-    if which.ended_before is not None:
+    if which.ended_before is not None or which.ended_since is not None:
         if entry.state not in FINISHED:
             return False
-        if entry.history[-1].attempt.ended_at >= which.ended_before:
+        ended_at = entry.history[-1].attempt.ended_at
+        if which.ended_before is not None and ended_at >= which.ended_before:
+            return False
+        if which.ended_since is not None and ended_at < which.ended_since:
             return False
     return (
         (not which.states or entry.state in which.states)

@@ -38,6 +38,8 @@ class RedisInspection:
 
     def count(self, which: Filter, *, at_most: int) -> int:
         counted = self._known_count(which)
+        if counted is None and which.ended_since is not None:
+            counted = sum(1 for _ in islice(self._ended_matching(which), at_most))
         if counted is None:
             counted = sum(1 for _ in islice(self._matching(which), at_most))
         return min(counted, at_most)
@@ -93,11 +95,13 @@ class RedisInspection:
                     yield record
             left = left[looked:]
 
-    def ended(self, state: State, *, before: int | None) -> Iterator[Sequence[bytes]]:
+    def ended(
+        self, state: State, *, before: int | None, since: int | None = None
+    ) -> Iterator[Sequence[bytes]]:
         """Ids of finished jobs page by page, those that ended first first. What the caller leaves
         there is not met again."""
         bound: Word = "+inf" if before is None else f"({before}"
-        first: Word = "-inf"
+        first: Word = "-inf" if since is None else since
         last, skipped = (-math.inf, b""), 0
         while True:
             words = iter(
@@ -156,25 +160,44 @@ class RedisInspection:
 
     def _few(self, which: Filter) -> set[bytes] | None:
         """Ids of all jobs in the states that are asked for, where those are few."""
-        if not which.states and which.ended_before is None:
+        if not which.states and not _is_about_ends(which):
             return None
         ended = FINISHED.intersection(which.states or FINISHED)
         kinds = "".join(_KINDS[state] for state in set(which.states) - FINISHED)
-        if sum(self._link.ask("ZCARD", self._keys[state.value]) for state in ended) > FEW:
+        since: Word = "-inf" if which.ended_since is None else which.ended_since
+        if sum(self._ended_count(state, since) for state in ended) > FEW:
             return None
         unfinished: Sequence[bytes] | None = []
-        if kinds and which.ended_before is None:
+        if kinds and not _is_about_ends(which):
             unfinished = self._link.run(scripts.FEW, "", kinds, FEW, again=True)
         if unfinished is None:
             return None
         return {*unfinished}.union(
-            *(self._link.ask("ZRANGE", self._keys[state.value], 0, -1) for state in ended)
+            *(
+                self._link.ask("ZRANGEBYSCORE", self._keys[state.value], since, "+inf")
+                for state in ended
+            )
         )
+
+    def _ended_matching(self, which: Filter) -> Iterator[JobRecord]:
+        """Finished jobs that match, in no order."""
+        for state in FINISHED.intersection(which.states or FINISHED):
+            for ids in self.ended(state, before=which.ended_before, since=which.ended_since):
+                yield from self.read(ids, which)
+
+    def _ended_count(self, state: State, since: Word) -> int:
+        counted: int = self._link.ask("ZCOUNT", self._keys[state.value], since, "+inf")
+        return counted
 
     def _known_count(self, which: Filter) -> int | None:
         """The count of a filter that is kept anyway."""
         if which.name is not None or which.owner is not None or which.ended_before is not None:
             return None
+        if which.ended_since is not None:
+            if which.queue is not None:
+                return None
+            asked = FINISHED.intersection(which.states or FINISHED)
+            return sum(self._ended_count(state, which.ended_since) for state in asked)
         if which.states == () and which.queue is None:
             total: int = self._link.ask("HLEN", self._keys["jobs"])
             return total
@@ -214,6 +237,12 @@ def matches(record: JobRecord, which: Filter) -> bool:
         or record.ended_at >= which.ended_before
     ):
         return False
+    if which.ended_since is not None and (
+        record.state not in FINISHED
+        or record.ended_at is None
+        or record.ended_at < which.ended_since
+    ):
+        return False
     return (
         (not which.states or record.state in which.states)
         and (which.queue is None or record.queue == which.queue)
@@ -222,10 +251,14 @@ def matches(record: JobRecord, which: Filter) -> bool:
     )
 
 
+def _is_about_ends(which: Filter) -> bool:
+    return which.ended_before is not None or which.ended_since is not None
+
+
 def _letters(which: Filter) -> str:
     """The states that count, as lua/read.lua knows them; empty: all."""
     states = which.states
-    if which.ended_before is not None:
+    if _is_about_ends(which):
         states = tuple(FINISHED.intersection(states or FINISHED))
     return "".join(_KINDS.get(state) or _ENDS[state] for state in states)
 

@@ -103,6 +103,47 @@ def ended_before_is_about_finished_jobs(store: Subject) -> None:
     assert ended_before(201) == {early.id, late.id}
 
 
+def ended_since_is_about_finished_jobs(store: Subject) -> None:
+    early, late = store.running(queue="a"), store.running(queue="b", name="late")
+    retried = store.running()
+    store.put()
+    for claimed, to in ((early, State.COMPLETED), (late, State.FAILED), (retried, State.PENDING)):
+        store.clock.advance(60)
+        store.settle(move(claimed, to, ended_at=store.clock()))
+    ended = store.clock.ahead(-60)
+
+    def ended_since(moment: int, **fields: object) -> set[bytes]:
+        which = Filter(ended_since=moment, **fields)  # type: ignore[arg-type]  # a dict of fields
+        listed = store.driver.inspection.list(which, limit=10)
+        assert store.driver.inspection.count(which, at_most=10) == len(listed)
+        return {each.id for each in listed}
+
+    assert ended_since(0) == ended_since(ended - 60_000_000) == {early.id, late.id}
+    assert ended_since(ended - 59_999_999) == ended_since(ended) == {late.id}
+    assert ended_since(ended + 1) == set()
+    assert ended_since(0, ended_before=ended) == {early.id}
+    assert ended_since(0, states=(State.FAILED,)) == {late.id}
+    assert ended_since(0, states=(State.COMPLETED, State.PENDING)) == {early.id}
+    assert ended_since(0, queue="a") == {early.id}
+    assert ended_since(0, queue="a", states=(State.FAILED,)) == set()
+    assert ended_since(0, name="late") == {late.id}
+    store.driver.dispatching.retry([late.id])
+    assert ended_since(0) == {early.id}
+
+
+def what_ended_long_ago_is_not_among_the_latest(store: Subject) -> None:
+    old = [store.finished() for _ in range(5)]
+    store.clock.advance(3_600)
+    new = [store.running() for _ in range(5)]
+    store.settle(*(move(each, State.FAILED, ended_at=store.clock()) for each in new))
+    which = Filter(ended_since=store.clock.ahead(-300))
+    listed = [each.id for each in store.driver.inspection.list(which, limit=3)]
+    assert listed == sorted((each.id for each in new), reverse=True)[:3]
+    assert store.driver.inspection.count(which, at_most=10) == 5
+    assert store.driver.inspection.count(which, at_most=2) == 2
+    assert store.driver.inspection.count(Filter(ended_since=0), at_most=100) == len(old + new)
+
+
 def a_job_is_in_one_state_after_many_attempts(store: Subject) -> None:
     claimed = store.running()
     for _ in range(3):
