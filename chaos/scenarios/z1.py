@@ -118,7 +118,14 @@ class Z1(OnEachStore):
         run.until(lambda: len(_answered(run, late)) >= half or not first.children(), "late writes")
         first.go_on()
         run.until(lambda: first.has_left or first.is_at_work, "the stopped one to work on")
-        run.until(lambda: len(_completed(run, late)) == len(late), "each of them to have run")
+        left = [*late.values()]
+
+        def have_run() -> bool:
+            while left and run.is_finished(left[-1]):
+                left.pop()
+            return not left
+
+        run.until(have_run, "each of them to have run")
         return at, stopped
 
     def _late(self, run: Run, gate: str) -> Iterator[Brought]:

@@ -123,9 +123,10 @@ class Ledger:
 
     def was_over_its_time(self, job: NewJob) -> bool:
         """Whether the last run of a job was. What a healthy process, or its host, stood still is no
-        time of it."""
+        time of it. One that was just about to begin is told from one that has by nobody who looks
+        at a frozen process from outside."""
         if not self._of_job[job.id]:
-            return False
+            return True
         last = self._of_job[job.id][-1]
         process, took = last.process, self._world.timeline.now - last.began
         if not (process.is_frozen or process.has_been_held):
