@@ -59,6 +59,9 @@ class Settings:
     keep_completed: timedelta = timedelta(days=7)
     """How long completed and cancelled jobs stay readable; never less than an hour, so that a
     repeated dispatch or settle is still recognised. Failed jobs stay until they are removed."""
+    keep_ticks: timedelta = timedelta(days=30)
+    """How long it stays readable what became of each tick of a schedule; never less than a day, so
+    that no schedule made anew under an old name repeats what ran."""
     retry_after: float | None = None
     """Laravel's; accepted without effect, which `tabur about` says. So is `block_for`."""
     block_for: float | None = None
@@ -88,6 +91,8 @@ class Settings:
             object.__setattr__(self, "redis_url", _checked_redis_url(self.redis_url))
         if self.keep_completed < timedelta(hours=1):
             raise ConfigError("keep_completed must be at least an hour.")
+        if self.keep_ticks < timedelta(days=1):
+            raise ConfigError("keep_ticks must be at least a day.")
         for name in ("beat", "lost"):
             object.__setattr__(self, name, _seconds(getattr(self, name), name))
         if self.lost < 4 * self.beat:
