@@ -15,6 +15,8 @@ from tabur.errors import ConfigError
 ConnectionName = Literal["database", "redis", "sync", "memory", "failover"]
 CONNECTIONS: tuple[str, ...] = ("database", "redis", "sync", "memory", "failover")
 DURABILITIES = ("fast", "safe", "strict")
+LOGS = ("lines", "json", "quiet")
+LOG_LEVELS = ("debug", "info", "warning", "error")
 DEFAULT_DATABASE_URL = "sqlite:///var/tabur.sqlite3"
 DEFAULT_REDIS_URL = "redis://127.0.0.1:6379/0"
 
@@ -59,6 +61,10 @@ class Settings:
     keep_completed: timedelta = timedelta(days=7)
     """How long completed and cancelled jobs stay readable; never less than an hour, so that a
     repeated dispatch or settle is still recognised. Failed jobs stay until they are removed."""
+    log: str = "lines"
+    """What a worker prints for each job: `lines` for people, `json`, or `quiet`."""
+    log_level: str = "info"
+    """From which level on it prints what jobs, and Tabur itself, tell Python's logging."""
     retry_after: float | None = None
     """Laravel's; accepted without effect, which `tabur about` says. So is `block_for`."""
     block_for: float | None = None
@@ -88,6 +94,8 @@ class Settings:
             object.__setattr__(self, "redis_url", _checked_redis_url(self.redis_url))
         if self.keep_completed < timedelta(hours=1):
             raise ConfigError("keep_completed must be at least an hour.")
+        _check_word(self.log, "TABUR_LOG", LOGS)
+        _check_word(self.log_level, "TABUR_LOG_LEVEL", LOG_LEVELS)
         for name in ("beat", "lost"):
             object.__setattr__(self, name, _seconds(getattr(self, name), name))
         if self.lost < 4 * self.beat:
@@ -151,6 +159,8 @@ _VARIABLES = {
     "TABUR_ATTACHMENTS": "attachments",
     "TABUR_RUN": "run",
     "TABUR_VERSION": "version",
+    "TABUR_LOG": "log",
+    "TABUR_LOG_LEVEL": "log_level",
     "TABUR_BEAT": "beat",
     "TABUR_LOST": "lost",
 }
@@ -180,6 +190,11 @@ def _check_connection(name: Any, setting: str) -> None:
     if name not in CONNECTIONS:
         known = ", ".join(CONNECTIONS)
         raise ConfigError(f"{setting}={name!r} is not known; write {known}.")
+
+
+def _check_word(given: Any, setting: str, known: tuple[str, ...]) -> None:
+    if given not in known:
+        raise ConfigError(f"{setting}={given!r} is not known; write {', '.join(known)}.")
 
 
 def _replicas(given: Any) -> int:

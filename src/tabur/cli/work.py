@@ -16,6 +16,7 @@ from tabur.cli.opening import connection_of, declared_queues, open_at
 from tabur.cli.values import COUNT, SECONDS, WAITS
 from tabur.drivers.contract import Driver, Relaying
 from tabur.errors import ConfigError
+from tabur.jobs.logs import install_logging
 from tabur.jobs.options import check_name
 from tabur.maintenance.retention import prune
 from tabur.model.retry import Policy
@@ -89,7 +90,7 @@ RELAY = 1.0
 @click.option("--name", help="A name for this worker, in its first line.")
 @click.option("--daemon", is_flag=True, help="Accepted, without effect: it always is one.")
 @click.option("--force", is_flag=True, help="Accepted, without effect: no maintenance mode here.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line. [TABUR_LOG]")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing for jobs.")
 @click.pass_obj
 def work(session: Session, /, connection: str | None, **given: Any) -> None:
@@ -109,6 +110,7 @@ def run(session: Session, connection: str | None, given: dict[str, Any]) -> NoRe
     app = open_at(spec)
     driver = _driver(app, connection_of(app, connection))
     options = _options(app, driver.name, given, verbose=session.verbose)
+    install_logging(options.output, options.log_level)
     told = driver.check()
     if isinstance(driver, Relaying):
         driver.keep_relaying(RELAY)
@@ -212,8 +214,9 @@ def _options(app: Tabur, connection: str, given: dict[str, Any], *, verbose: boo
         unknown_for=given["unknown_for"],
         beat=app.settings.beat,
         lost=app.settings.lost,
-        output="json" if given["as_json"] else "quiet" if given["quiet"] else "lines",
+        output="json" if given["as_json"] else "quiet" if given["quiet"] else app.settings.log,
         verbose=verbose,
+        log_level=app.settings.log_level,
     )
 
 
