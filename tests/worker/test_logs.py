@@ -1,5 +1,5 @@
-"""What a worker's logs say: lines for people, JSON, records of Python's logging in jobs, traces; and
-what they must not say."""
+"""What a worker's logs say: lines for people, JSON, records of Python's logging in jobs, traces;
+and what they must not say."""
 
 from __future__ import annotations
 

@@ -38,6 +38,9 @@ RELAY = 1.0
 @click.command("queue:work", cls=Command)
 @click.argument("connection", required=False)
 @click.option("--queue", metavar="NAME,…", help="Queues in strict order: high,default.")
+@click.option(
+    "--all-queues", is_flag=True, help="Every queue that a job of the app goes to by itself."
+)
 @click.option("--processes", type=click.IntRange(1, 256), help="Worker processes. [1]")
 @balancing_options
 @click.option(
@@ -101,6 +104,8 @@ def work(session: Session, /, connection: str | None, **given: Any) -> None:
     also has the job's id, connection, queue and the memory in use.
     """
     check_together(given)
+    if given["all_queues"] and given["queue"]:
+        raise click.UsageError("--all-queues and --queue: which ones?")
     run(session, connection, given)
 
 
@@ -190,7 +195,8 @@ def _driver(app: Tabur, connection: str) -> Driver:
 
 def _options(app: Tabur, connection: str, given: dict[str, Any], *, verbose: bool) -> WorkOptions:
     concurrency = given["concurrency"]
-    queues: str = given["queue"] or app.settings.queue_on(connection)
+    every = ",".join(app.queues_of(connection)) if given["all_queues"] else None
+    queues: str = given["queue"] or every or app.settings.queue_on(connection)
     names = [check_name(name.strip(), "--queue") for name in queues.split(",")]
     balanced = balance(names, given) if given["balance"] == "auto" else None
     return WorkOptions(

@@ -43,7 +43,7 @@ def load_app(spec: str) -> Any:
 def find_app(given: str | None) -> str:
     """The app's place: given, TABUR_APP, or [tool.tabur] app in pyproject.toml. Raises
     ConfigError."""
-    spec = given or os.environ.get("TABUR_APP") or _from_pyproject()
+    spec = given or os.environ.get("TABUR_APP") or from_pyproject("app")
     if spec is None:
         raise ConfigError(
             "Which app? Give --app package.module:name, set TABUR_APP, or write\n"
@@ -52,7 +52,8 @@ def find_app(given: str | None) -> str:
     return spec
 
 
-def _from_pyproject() -> str | None:
+def from_pyproject(name: str) -> str | None:
+    """A word of [tool.tabur]; None where there is none, or no pyproject.toml. Raises ConfigError."""
     import tomllib
 
     for folder in (Path.cwd(), *Path.cwd().parents):
@@ -62,6 +63,6 @@ def _from_pyproject() -> str | None:
                 settings = tomllib.loads(file.read_text(encoding="utf-8"))
             except tomllib.TOMLDecodeError as error:
                 raise ConfigError(f"{file} cannot be read: {error}") from None
-            app: str | None = settings.get("tool", {}).get("tabur", {}).get("app")
-            return app
+            found: str | None = settings.get("tool", {}).get("tabur", {}).get(name)
+            return found
     return None
