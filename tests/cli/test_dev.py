@@ -11,6 +11,7 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -108,10 +109,8 @@ class Dev:
     def family(self) -> set[psutil.Process]:
         """All that it has started so far and that was seen."""
         assert self.process is not None
-        try:
+        with suppress(psutil.NoSuchProcess):
             self._family |= set(psutil.Process(self.process.pid).children(recursive=True))
-        except psutil.NoSuchProcess:
-            pass
         return self._family
 
     def left(self) -> list[psutil.Process]:
@@ -130,10 +129,8 @@ class Dev:
             self.process.send_signal(signal.SIGINT)
             self.process.wait(40)
         for each in self._family:
-            try:
+            with suppress(psutil.NoSuchProcess):
                 each.kill()
-            except psutil.NoSuchProcess:
-                pass
 
     def _environment(self) -> dict[str, str]:
         own = ("QUEUE_", "DATABASE_", "TABUR_", "REDIS_")

@@ -21,6 +21,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "about": ("about:about", "Show versions, stores, workers, and what is wrong."),
         "doctor": ("doctor:doctor", "Find what is wrong, and say what to do about it."),
         "dev": ("dev:dev", "Run web, worker and scheduler, anew when code changes."),
+        "tinker": ("tinker:tinker", "Open a shell with the application loaded."),
         "make:job": ("make:job", "Write a new job from a template."),
         "migrate": ("schema:migrate", "Make Tabur's tables, or bring them up to date."),
     },

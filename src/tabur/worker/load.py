@@ -53,7 +53,7 @@ def find_app(given: str | None) -> str:
 
 
 def from_pyproject(name: str) -> str | None:
-    """A word of [tool.tabur]; None where there is none, or no pyproject.toml. Raises ConfigError."""
+    """A word of [tool.tabur] in pyproject.toml; None where there is none. Raises ConfigError."""
     import tomllib
 
     for folder in (Path.cwd(), *Path.cwd().parents):
