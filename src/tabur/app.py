@@ -23,6 +23,7 @@ from tabur.jobs.pending import Dispatcher, PendingJob, Sender
 from tabur.jobs.registry import Registry
 from tabur.jobs.scope import CurrentScope, Scope
 from tabur.jobs.sessions import Sessions
+from tabur.model.trace import read_traceparent
 from tabur.worker.runtime import Runtime
 
 if TYPE_CHECKING:
@@ -226,13 +227,21 @@ class Tabur:
         return JobHandle(self.drivers, str(job_id))
 
     def scope(
-        self, *, tenant: str | None = None, user: str | None = None, locale: str | None = None
+        self,
+        *,
+        tenant: str | None = None,
+        user: str | None = None,
+        locale: str | None = None,
+        traceparent: str | None = None,
     ) -> AbstractContextManager[None]:
-        """Whom the jobs dispatched inside belong to, and their language. Raises ConfigError."""
+        """Whom the jobs dispatched inside belong to, their language, and the trace that they are
+        part of: a request's header `traceparent`, which is passed over where it is not valid.
+        Raises ConfigError."""
         for what, value in (("tenant", tenant), ("user", user), ("locale", locale)):
             if value is not None:
                 check_name(value, what)
-        return self._scope.entered(Scope(tenant, user, locale))
+        trace = read_traceparent(traceparent) or self._scope.get().traceparent
+        return self._scope.entered(Scope(tenant, user, locale, trace))
 
     @contextmanager
     def fake(self) -> Iterator[FakeQueue]:

@@ -15,6 +15,8 @@ from tabur.errors import ConfigError
 ConnectionName = Literal["database", "redis", "sync", "memory", "failover"]
 CONNECTIONS: tuple[str, ...] = ("database", "redis", "sync", "memory", "failover")
 DURABILITIES = ("fast", "safe", "strict")
+LOGS = ("lines", "json", "quiet")
+LOG_LEVELS = ("debug", "info", "warning", "error")
 DEFAULT_DATABASE_URL = "sqlite:///var/tabur.sqlite3"
 DEFAULT_REDIS_URL = "redis://127.0.0.1:6379/0"
 
@@ -81,6 +83,10 @@ class Settings:
     """Addresses of apprise, by spaces."""
     alert_locale: str = "en"
     """The language of alerts: `en` or `ar`."""
+    log: str = "lines"
+    """What a worker prints for each job: `lines` for people, `json`, or `quiet`."""
+    log_level: str = "info"
+    """From which level on it prints what jobs, and Tabur itself, tell Python's logging."""
     retry_after: float | None = None
     """Laravel's; accepted without effect, which `tabur about` says. So is `block_for`."""
     block_for: float | None = None
@@ -113,6 +119,8 @@ class Settings:
         object.__setattr__(self, "mail_port", _port(self.mail_port))
         if self.keep_ticks < timedelta(days=1):
             raise ConfigError("keep_ticks must be at least a day.")
+        _check_word(self.log, "TABUR_LOG", LOGS)
+        _check_word(self.log_level, "TABUR_LOG_LEVEL", LOG_LEVELS)
         for name in ("beat", "lost"):
             object.__setattr__(self, name, _seconds(getattr(self, name), name))
         if self.lost < 4 * self.beat:
@@ -193,6 +201,8 @@ _VARIABLES = {
     "TABUR_ATTACHMENTS": "attachments",
     "TABUR_RUN": "run",
     "TABUR_VERSION": "version",
+    "TABUR_LOG": "log",
+    "TABUR_LOG_LEVEL": "log_level",
     "TABUR_BEAT": "beat",
     "TABUR_LOST": "lost",
     "TABUR_TIMEZONE": "timezone",
@@ -253,6 +263,11 @@ def _check_connection(name: Any, setting: str) -> None:
     if name not in CONNECTIONS:
         known = ", ".join(CONNECTIONS)
         raise ConfigError(f"{setting}={name!r} is not known; write {known}.")
+
+
+def _check_word(given: Any, setting: str, known: tuple[str, ...]) -> None:
+    if given not in known:
+        raise ConfigError(f"{setting}={given!r} is not known; write {', '.join(known)}.")
 
 
 def _replicas(given: Any) -> int:

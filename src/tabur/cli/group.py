@@ -20,12 +20,15 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     "Set up": {
         "about": ("about:about", "Show versions, stores, workers, and what is wrong."),
         "doctor": ("doctor:doctor", "Find what is wrong, and say what to do about it."),
+        "dev": ("dev:dev", "Run web, worker and scheduler, anew when code changes."),
+        "tinker": ("tinker:tinker", "Open a shell with the application loaded."),
         "make:job": ("make:job", "Write a new job from a template."),
         "migrate": ("schema:migrate", "Make Tabur's tables, or bring them up to date."),
         "setup": ("setup:setup", "Set up this machine for the app; safe to repeat."),
     },
     "Workers": {
         "queue:work": ("work:work", "Run jobs until stopped."),
+        "queue:listen": ("dev:listen", "Run a worker, anew when code changes."),
         "queue:restart": ("queues:restart", "Let the workers stop after what they run."),
         "health": ("health:health", "Tell whether this host's workers are well, for probes."),
         "queue:hold": ("pausing:hold", "Let no worker take any job, as after a restore."),

@@ -16,6 +16,7 @@ from tabur.cli.opening import connection_of, declared_queues, open_at
 from tabur.cli.values import COUNT, SECONDS, WAITS
 from tabur.drivers.contract import Driver, Relaying
 from tabur.errors import ConfigError
+from tabur.jobs.logs import install_logging
 from tabur.jobs.options import check_name
 from tabur.maintenance.retention import prune
 from tabur.model.retry import Policy
@@ -38,6 +39,9 @@ RELAY = 1.0
 @click.command("queue:work", cls=Command)
 @click.argument("connection", required=False)
 @click.option("--queue", metavar="NAME,…", help="Queues in strict order: high,default.")
+@click.option(
+    "--all-queues", is_flag=True, help="Every queue that a job of the app goes to by itself."
+)
 @click.option("--processes", type=click.IntRange(1, 256), help="Worker processes. [1]")
 @balancing_options
 @click.option(
@@ -91,7 +95,7 @@ RELAY = 1.0
 @click.option("--name", help="A name for this worker, in its first line.")
 @click.option("--daemon", is_flag=True, help="Accepted, without effect: it always is one.")
 @click.option("--force", is_flag=True, help="Accepted, without effect: no maintenance mode here.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line. [TABUR_LOG]")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing for jobs.")
 @click.pass_obj
 def work(session: Session, /, connection: str | None, **given: Any) -> None:
@@ -102,6 +106,8 @@ def work(session: Session, /, connection: str | None, **given: Any) -> None:
     also has the job's id, connection, queue and the memory in use.
     """
     check_together(given)
+    if given["all_queues"] and given["queue"]:
+        raise click.UsageError("--all-queues and --queue: which ones?")
     run(session, connection, given)
 
 
@@ -111,6 +117,7 @@ def run(session: Session, connection: str | None, given: dict[str, Any]) -> NoRe
     app = open_at(spec)
     driver = _driver(app, connection_of(app, connection))
     options = _options(app, driver.name, given, verbose=session.verbose)
+    install_logging(options.output, options.log_level)
     told = driver.check()
     if isinstance(driver, Relaying):
         driver.keep_relaying(RELAY)
@@ -196,7 +203,8 @@ def _driver(app: Tabur, connection: str) -> Driver:
 
 def _options(app: Tabur, connection: str, given: dict[str, Any], *, verbose: bool) -> WorkOptions:
     concurrency = given["concurrency"]
-    queues: str = given["queue"] or app.settings.queue_on(connection)
+    every = ",".join(app.queues_of(connection)) if given["all_queues"] else None
+    queues: str = given["queue"] or every or app.settings.queue_on(connection)
     names = [check_name(name.strip(), "--queue") for name in queues.split(",")]
     balanced = balance(names, given) if given["balance"] == "auto" else None
     return WorkOptions(
@@ -220,8 +228,9 @@ def _options(app: Tabur, connection: str, given: dict[str, Any], *, verbose: boo
         unknown_for=given["unknown_for"],
         beat=app.settings.beat,
         lost=app.settings.lost,
-        output="json" if given["as_json"] else "quiet" if given["quiet"] else "lines",
+        output="json" if given["as_json"] else "quiet" if given["quiet"] else app.settings.log,
         verbose=verbose,
+        log_level=app.settings.log_level,
     )
 
 

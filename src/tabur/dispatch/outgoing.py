@@ -6,6 +6,7 @@ from hashlib import sha256
 from typing import Any
 
 from tabur.errors import IdempotencyConflict
+from tabur.jobs.current import current_traceparent
 from tabur.jobs.options import NO_SETTINGS, Until
 from tabur.jobs.pending import PendingJob
 from tabur.jobs.scope import Scope
@@ -47,11 +48,15 @@ class Outgoing:
             created_at=now,
             priority=declared.priority if settings.priority is None else settings.priority,
             due_at=settings.at or (now + settings.delay if settings.delay else None),
-            options=_options(pending, now, self._code),
+            options=_options(pending, now, self._code, self._trace),
             tenant=self._tenant,
             user=self._user,
             locale=settings.locale or self._scope.locale,
         )
+
+    @property
+    def _trace(self) -> str | None:
+        return self._scope.traceparent or current_traceparent()
 
     @property
     def _tenant(self) -> str | None:
@@ -62,7 +67,7 @@ class Outgoing:
         return self.pending.settings.user or self._scope.user
 
 
-def _options(pending: PendingJob[Any], now: int, code: str) -> bytes:
+def _options(pending: PendingJob[Any], now: int, code: str, trace: str | None) -> bytes:
     """What this dispatch sets otherwise than its job declares, as it is kept; mostly nothing."""
     settings, declared = pending.settings, pending.definition.options
     declared_spans = (declared.retry_until, declared.expires)
@@ -71,6 +76,7 @@ def _options(pending: PendingJob[Any], now: int, code: str) -> bytes:
         and declared_spans == (None, None)
         and declared.version == 1
         and not code
+        and trace is None
     ):
         return b""
     options = DispatchOptions(
@@ -82,6 +88,7 @@ def _options(pending: PendingJob[Any], now: int, code: str) -> bytes:
         fingerprint=fingerprint(pending) if settings.idempotency_key else None,
         code=code or None,
         version=declared.version,
+        trace=trace,
     )
     return b"" if options == NO_OPTIONS else encode(options)
 

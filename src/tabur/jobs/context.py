@@ -14,7 +14,8 @@ from tabur.jobs.transaction import JobTransaction
 from tabur.model.clock import to_us
 from tabur.model.codec import decode_cursor
 from tabur.model.ids import id_text
-from tabur.model.records import ClaimedJob, Progress
+from tabur.model.records import ClaimedJob, Progress, decode_options
+from tabur.model.trace import trace_id, traceparent_of
 
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager, AbstractContextManager
@@ -139,6 +140,17 @@ class JobContext:
     @property
     def locale(self) -> str | None:
         return self._job.locale
+
+    @property
+    def trace_id(self) -> str:
+        """32 hex digits: of the request or the job that dispatched it, else its own."""
+        return trace_id(self._job.id, decode_options(self._job.options).trace)
+
+    @property
+    def traceparent(self) -> str:
+        """The header to send along with requests that this attempt makes."""
+        carried = decode_options(self._job.options).trace
+        return traceparent_of(self._job.id, self.attempt, carried)
 
     def progress(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypedDict
@@ -53,6 +54,7 @@ class DeclaredOptions(TypedDict, total=False):
     aliases: list[str] | tuple[str, ...]
     owner_may_retry: bool
     version: int
+    title: str | None
 
 
 class DispatchKeywords(TypedDict, total=False):
@@ -97,6 +99,17 @@ class JobOptions(msgspec.Struct, frozen=True):
     owner_may_retry: bool = False
     version: int = 1
     """Of its arguments: a worker that knows only a lower one leaves the job to others."""
+    title: str | None = None
+    """What it does, as logs say it: `background sync`."""
+
+    def starting(self, name: str) -> str:
+        """`Starting background sync job`, as a log says it."""
+        return f"Starting {self.title or words(name)} job"
+
+    def ended(self, name: str, how: str) -> str:
+        """`Background sync job completed`."""
+        title = self.title or words(name)
+        return f"{title[:1].upper()}{title[1:]} job {how}"
 
     def policy(self, given: DispatchOptions, defaults: Policy) -> Policy:
         """The rules for one job; `defaults` are what the worker was started with."""
@@ -122,6 +135,8 @@ def declared(job: str, given: DeclaredOptions) -> tuple[str | None, JobOptions]:
     try:
         if name is not None:
             check_name(name, "name")
+        if values.get("title") is not None:
+            check_name(values["title"], "title")
         if "aliases" in values:
             values["aliases"] = _aliases(values["aliases"])
         if values.get("isolation") is not None:
@@ -202,6 +217,15 @@ def check_name(value: Any, what: str, *, longest: int = LONGEST_NAME) -> str:
     if not isinstance(value, str) or not value or len(value) > longest or not value.isprintable():
         raise ConfigError(f"{what}={shown(value)}: 1 to {longest} printable characters are needed.")
     return value
+
+
+def words(name: str) -> str:
+    """`send order confirmation` from `send_order_confirmation` or `SendOrderConfirmationJob`."""
+    parts = _PARTS.findall(name.removesuffix("Job") or name)
+    return " ".join(part if part.isupper() else part.lower() for part in parts) or name
+
+
+_PARTS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[^\W_A-Z]+|[A-Z]")
 
 
 def _checked(values: dict[str, Any]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ class Scope(msgspec.Struct, frozen=True):
     tenant: str | None = None
     user: str | None = None
     locale: str | None = None
+    traceparent: str | None = None
 
 
 NOBODY = Scope()

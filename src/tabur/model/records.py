@@ -31,6 +31,8 @@ class DispatchOptions(msgspec.Struct, frozen=True, omit_defaults=True):
     """The version of the application that dispatched it."""
     version: int = 1
     """Of its arguments, as its job declared it."""
+    trace: str | None = None
+    """The traceparent of what dispatched it."""
 
 
 class NewJob(msgspec.Struct, frozen=True):

@@ -22,6 +22,7 @@ from typing import Any
 import msgspec
 
 from tabur.errors import TaburError
+from tabur.jobs.logs import install_logging
 from tabur.model.clock import to_us
 from tabur.model.states import Isolation
 from tabur.worker.board import Board, Doing
@@ -36,6 +37,7 @@ from tabur.worker.protocol import (
     Order,
     What,
 )
+from tabur.worker.running.channel import Hello as AheadOfJobs
 from tabur.worker.running.lines import observer
 from tabur.worker.running.processes import ProcessSlots
 from tabur.worker.running.pump import Pump, run_kind
@@ -79,9 +81,11 @@ class Child:
         self._unbeaten = False
         """At the last look, its supervisor had not beaten for too long."""
         reporter = _Reporter()
-        processes = ProcessSlots(sizes[Isolation.PROCESS], hello.app, self._done, reporter)
+        ahead = AheadOfJobs(hello.app, sys.path, options.output, options.log_level)
+        processes = ProcessSlots(sizes[Isolation.PROCESS], ahead, self._done, reporter)
         processes.warm(hello.warm)
         runtime = load_app(hello.app).runtime_of(hello.connection)
+        install_logging(options.output, options.log_level)
         self._reporter = reporter.inner = StoreReporter(runtime, hello.worker)
         self._pump = Pump(
             runtime,

@@ -8,6 +8,7 @@ import msgspec
 
 from tabur.drivers.contract import Exchange
 from tabur.jobs.coroutines import wait_for
+from tabur.jobs.current import running
 from tabur.model.clock import now_us
 from tabur.model.ids import new_token
 from tabur.model.outcome import Ending, Outcome
@@ -60,7 +61,7 @@ def _work(runtime: Runtime, job: ClaimedJob, reporter: StoreReporter) -> Finishe
     except Refused as why:
         return refused(job, why, reporter)
     run.started_at = now_us()
-    with runtime.scope.entered(run.scope()):
+    with runtime.scope.entered(run.scope()), running(run.ctx):
         return ended(run, _call(run))
 
 

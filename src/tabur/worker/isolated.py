@@ -19,6 +19,8 @@ import msgspec
 
 from tabur.errors import JobCancelled, PayloadError
 from tabur.jobs.context import JobContext
+from tabur.jobs.current import running
+from tabur.jobs.logs import install_logging
 from tabur.jobs.settling import Backing
 from tabur.model.clock import now_us
 from tabur.model.ids import id_text
@@ -30,6 +32,7 @@ from tabur.worker.running.channel import (
     CancelRun,
     Channel,
     Ended,
+    Hello,
     Ready,
     Reported,
     Start,
@@ -78,8 +81,9 @@ def main() -> None:
     signal.signal(signal.SIGTERM, _terminate)
     dump_stacks_on_signal()
     channel, hello = _open()
-    sys.path[:0] = [path for path in hello["paths"] if path not in sys.path]
-    app = load_app(hello["app"])
+    sys.path[:0] = [path for path in hello.paths if path not in sys.path]
+    app = load_app(hello.app)
+    install_logging(hello.output, hello.log_level)
     _tell(channel, Ready())
     starts: SimpleQueue[Start] = SimpleQueue()
     reporter = _ParentReporter(channel, Backing(app.runtime.open, app.runtime.sessions))
@@ -110,7 +114,7 @@ def _work(runtime: Runtime, start: Start, reporter: _ParentReporter) -> Any:
     run.timeout = start.timeout
     run.started_at = now_us()
     try:
-        with runtime.scope.entered(run.scope()):
+        with runtime.scope.entered(run.scope()), running(run.ctx):
             value = run.definition.call(run.ctx, run.arguments)
             if run.definition.is_async:
                 value = asyncio.run(value)
@@ -142,14 +146,14 @@ def _terminate(number: int, frame: Any) -> None:
     raise Terminated
 
 
-def _open() -> tuple[Channel, dict[str, Any]]:
+def _open() -> tuple[Channel, Hello]:
     source: BinaryIO = os.fdopen(os.dup(0), "rb")
     target: BinaryIO = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # a print() inside a job must not end up among the messages
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.close(nothing)
-    return Channel(source, target), msgspec.json.decode(source.readline())
+    return Channel(source, target), msgspec.json.decode(source.readline(), type=Hello)
 
 
 if __name__ == "__main__":

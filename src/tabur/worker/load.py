@@ -46,7 +46,7 @@ def load_app(spec: str) -> Any:
 def find_app(given: str | None) -> str:
     """The app's place: given, TABUR_APP, or [tool.tabur] app in pyproject.toml. Raises
     ConfigError."""
-    spec = given or os.environ.get("TABUR_APP") or _from_pyproject()
+    spec = given or os.environ.get("TABUR_APP") or from_pyproject("app")
     if spec is None:
         raise ConfigError(
             "Which app? Give --app package.module:name, set TABUR_APP, or write\n"
@@ -55,6 +55,7 @@ def find_app(given: str | None) -> str:
     return spec
 
 
-def _from_pyproject() -> str | None:
-    app = project_table().get("app")
-    return app if isinstance(app, str) else None
+def from_pyproject(name: str) -> str | None:
+    """A word of [tool.tabur] in pyproject.toml; None where there is none. Raises ConfigError."""
+    found = project_table().get(name)
+    return found if isinstance(found, str) else None

@@ -76,6 +76,8 @@ class WorkOptions(msgspec.Struct, frozen=True):
     output: str = "lines"
     """lines, json or quiet."""
     verbose: bool = False
+    log_level: str = "info"
+    """Of what is told to Python's logging."""
 
     def __post_init__(self) -> None:
         counts = {"processes": self.processes, "concurrency": self.async_slots}

@@ -93,9 +93,16 @@ class Channel:
         self._target.close()
 
 
-def arguments(spec: str, paths: Sequence[str]) -> bytes:
-    """What a new process is told first, as one line: where the app is."""
-    return msgspec.json.encode({"app": spec, "paths": list(paths)}) + b"\n"
+class Hello(msgspec.Struct, frozen=True):
+    """What a new process is told first, as one line: where the app is, and how it is to log."""
+
+    app: str
+    paths: Sequence[str]
+    output: str = "lines"
+    log_level: str = "info"
+
+    def line(self) -> bytes:
+        return msgspec.json.encode(self) + b"\n"
 
 
 _LENGTH = struct.Struct("!I")

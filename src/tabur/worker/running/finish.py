@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from tabur.errors import PayloadError
 from tabur.jobs.context import JobContext
+from tabur.jobs.current import running
 from tabur.jobs.definition import JobDefinition
 from tabur.jobs.scope import CurrentScope, Scope
 from tabur.jobs.settling import own_settle_of
@@ -110,7 +111,7 @@ def call_failed(finished: Finished, scope: CurrentScope) -> None:
         return  # no job can be made of what cannot be decoded
     own_settle_of(finished.ctx).failed = True
     try:
-        with scope.entered(Scope(job.tenant, job.user, job.locale)):
+        with scope.entered(Scope(job.tenant, job.user, job.locale)), running(finished.ctx):
             answer = definition.failed(finished.ctx, arguments, error)
             if inspect.isawaitable(answer):
                 asyncio.run(_awaited(answer))

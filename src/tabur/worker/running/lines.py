@@ -11,10 +11,12 @@ from typing import Any, TextIO
 
 import msgspec
 
+from tabur.jobs.options import JobOptions
 from tabur.model.clock import SECOND
 from tabur.model.ids import id_text
 from tabur.model.outcome import Ending, Transition
-from tabur.model.records import ClaimedJob
+from tabur.model.records import ClaimedJob, decode_options
+from tabur.model.trace import trace_id
 from tabur.worker.options import WorkOptions
 from tabur.worker.running.finish import Finished
 from tabur.worker.running.pump import Observer
@@ -50,7 +52,7 @@ class Lines:
         self._width = min(shutil.get_terminal_size((100, 24)).columns, 150)
 
     def started(self, runs: Sequence[Run]) -> None:
-        self._write([self._line(run.job, "RUNNING", "33") for run in runs])
+        self._write([self._line(run.job, "RUNNING", "33", called=_called(run)) for run in runs])
 
     def settled(self, ends: Sequence[tuple[Finished, Transition]]) -> None:
         lines = []
@@ -58,16 +60,27 @@ class Lines:
             if move.ending is None:
                 continue
             word, colour = _WORDS[move.ending]
-            lines.append(self._line(finished.job, word, colour, _spent(move)))
+            called = _called(finished, _HOW[move.ending])
+            lines.append(self._line(finished.job, word, colour, _spent(move), called=called))
             if move.error is not None and move.ending in _WITH_REASON:
                 lines.append(f"  {move.error.type}: {_one_line(move.error.message)}")
         self._write(lines)
 
-    def _line(self, job: ClaimedJob, word: str, colour: str, spent: str = "") -> str:
+    def _line(
+        self,
+        job: ClaimedJob,
+        word: str,
+        colour: str,
+        spent: str = "",
+        *,
+        called: str,
+    ) -> str:
         moment = datetime.now().strftime("%Y-%m-%d %H:%M:%S")  # noqa: DTZ005  # the reader's clock
-        name = job.name
+        name = called
         if self._verbose:
             name += f" {id_text(job.id)} {self._connection} {job.queue} {_memory()}"
+            name += f" attempt {job.attempts + 1} trace {_trace(job)}"
+            name += f" tenant {job.tenant}" if job.tenant else ""
         dots = "." * max(3, self._width - len(moment) - len(name) - len(spent) - len(word) - 4)
         shown = f"\x1b[{colour}m{word}\x1b[0m" if self._colour else word
         return f"{moment} {name} {dots}{' ' + spent if spent else ''} {shown}"
@@ -85,7 +98,7 @@ class JsonLines:
         self._connection = connection
 
     def started(self, runs: Sequence[Run]) -> None:
-        self._write([self._entry(run.job, "starting") for run in runs])
+        self._write([self._entry(run.job, "starting") | {"message": _said(run)} for run in runs])
 
     def settled(self, ends: Sequence[tuple[Finished, Transition]]) -> None:
         entries = []
@@ -95,6 +108,7 @@ class JsonLines:
             entry = self._entry(finished.job, _STATUSES[move.ending])
             if move.started_at is not None:
                 entry["duration"] = round((move.ended_at - move.started_at) / SECOND, 6)
+            entry["message"] = _said(finished, _HOW[move.ending])
             if move.error is not None:
                 entry |= {"exception": move.error.type, "message": move.error.message}
             entries.append(entry)
@@ -111,6 +125,7 @@ class JsonLines:
             "status": status,
             "attempts": job.attempts + 1,
             "tenant": job.tenant,
+            "trace": _trace(job),
             "timestamp": datetime.now(UTC).isoformat(),
         }
 
@@ -136,6 +151,36 @@ _STATUSES = {
     Ending.CANCELLED: "cancelled",
     Ending.CRASHED: "crashed",
 }
+
+
+_HOW = {
+    Ending.COMPLETED: "completed",
+    Ending.RETRIED: "failed, to be tried again",
+    Ending.FAILED: "failed",
+    Ending.RELEASED: "released",
+    Ending.CANCELLED: "cancelled",
+    Ending.CRASHED: "crashed",
+}
+
+
+def _said(job: Run | Finished, how: str | None = None) -> str:
+    """`Starting background sync job`; with `how`, `Background sync job completed`."""
+    options = job.definition.options if job.definition is not None else _NO_OPTIONS
+    name = job.job.name
+    return options.starting(name) if how is None else options.ended(name, how)
+
+
+def _called(job: Run | Finished, how: str | None = None) -> str:
+    """What a job without a title is called in a line is its name."""
+    has_title = job.definition is not None and job.definition.options.title is not None
+    return _said(job, how) if has_title else job.job.name
+
+
+_NO_OPTIONS = JobOptions()
+
+
+def _trace(job: ClaimedJob) -> str:
+    return trace_id(job.id, decode_options(job.options).trace)
 
 
 def _print(out: TextIO, text: str) -> None:

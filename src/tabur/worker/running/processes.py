@@ -27,11 +27,11 @@ from tabur.worker.running.channel import (
     CancelRun,
     Channel,
     Ended,
+    Hello,
     Ready,
     Reported,
     Start,
     StopSoon,
-    arguments,
 )
 from tabur.worker.running.run import JobCrashed, Run, interrupted
 from tabur.worker.running.slots import Done
@@ -53,9 +53,9 @@ class ProcessSlots:
     """At most `size` processes, each with a thread here that speaks with it. Some are started
     ahead, more when they are needed; an idle one is used again."""
 
-    def __init__(self, size: int, spec: str, done: Done, reporter: Reporter) -> None:
+    def __init__(self, size: int, hello: Hello, done: Done, reporter: Reporter) -> None:
         self.size = size
-        self._spec = spec
+        self._hello = hello
         self._done = done
         self._reporter = reporter
         self._waiting: SimpleQueue[Run | None] = SimpleQueue()
@@ -116,7 +116,7 @@ class ProcessSlots:
             if process is None or process.worn:
                 if process is not None:
                     self._drop(process)
-                process = JobProcess(self._spec)
+                process = JobProcess(self._hello)
                 self._processes.add(process)
             with self._lock:
                 self._idle += 1
@@ -139,7 +139,7 @@ class ProcessSlots:
 class JobProcess:
     """One process for jobs, in a process group of its own."""
 
-    def __init__(self, spec: str) -> None:
+    def __init__(self, hello: Hello) -> None:
         with stacks_later():
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "tabur.worker.isolated"],
@@ -154,7 +154,7 @@ class JobProcess:
         self._dead = False
         self._loaded = False
         with contextlib.suppress(OSError):
-            self._process.stdin.write(arguments(spec, sys.path))
+            self._process.stdin.write(hello.line())
             self._process.stdin.flush()
 
     @property

@@ -12,6 +12,7 @@ from queue import SimpleQueue
 from time import monotonic
 from typing import Protocol
 
+from tabur.jobs.current import run_as, running
 from tabur.jobs.scope import NOBODY, CurrentScope
 from tabur.model.clock import now_us
 from tabur.model.outcome import Outcome
@@ -81,6 +82,7 @@ class LoopSlots:
     async def _perform(self, run: Run) -> None:
         if (scope := run.scope()) is not NOBODY:
             self._scope.enter(scope)  # each task has its own context: nothing to reset
+        run_as(run.ctx)
         run.started_at = now_us()
         if run.timeout:  # from here: behind one that blocks the loop it would be charged for that
             run.deadline = monotonic() + run.timeout
@@ -145,7 +147,7 @@ class ThreadSlots:
             run.deadline = monotonic() + run.timeout
         run.handle = me
         try:
-            with self._scope.entered(run.scope()):
+            with self._scope.entered(run.scope()), running(run.ctx):
                 return completed(run, run.definition.call(run.ctx, run.arguments))
         except BaseException as error:
             return stopped(run, error)

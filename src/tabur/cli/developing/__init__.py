@@ -1,0 +1,1 @@
+"""`tabur dev` and `queue:listen`: programs that are started anew when code changes."""
