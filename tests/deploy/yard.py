@@ -8,9 +8,10 @@ import pwd
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 
 from tests.worker.workshop import CEILING, until
 
@@ -126,25 +127,40 @@ class Yard:
         if self.is_root:
             os.chown(path, self.uid, self.gid)
 
-    def tabur(self, *words: str, code: int = 0, as_root: bool = False) -> str:
+    def tabur(self, *words: str, code: int = 0, as_root: bool = False, **environment: str) -> str:
         """The command, run by the user in the folder; what it prints."""
         return self._run(
-            [self.executable, "--app=shop.main:jobs", *words], code=code, as_root=as_root
+            [self.executable, "--app=shop.main:jobs", *words],
+            code=code,
+            as_root=as_root,
+            environment=environment,
         )
 
     def python(self, code: str) -> str:
         return self._run([self._python, "-c", code])
 
-    def _run(self, words: list[str | Path], *, code: int = 0, as_root: bool = False) -> str:
+    def _run(
+        self,
+        words: list[str | Path],
+        *,
+        code: int = 0,
+        as_root: bool = False,
+        environment: Mapping[str, str] = MappingProxyType({}),
+    ) -> str:
         drop = self.is_root and not as_root
         done = subprocess.run(
             words,
             cwd=self.folder,
-            env=self.environment | {"PYTHONPATH": os.pathsep.join(self.path)},
+            env={
+                **self.environment,
+                "PYTHONPATH": os.pathsep.join(self.path),
+                "PYTHONDONTWRITEBYTECODE": "1",
+                **environment,
+            },
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=CEILING,
+            timeout=3 * CEILING,
             check=False,
             user=self.uid if drop else None,
             group=self.gid if drop else None,
