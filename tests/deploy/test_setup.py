@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import stat
 from collections.abc import Iterator
@@ -44,12 +45,12 @@ class Machine:
         )
 
     def seen(self) -> dict[str, tuple[int, int, int, bytes]]:
-        """All that lies there: owner, mode, time of change, content."""
+        """All that lies there: owner, mode, time of change, content. SQLite comes and goes."""
         return {
             str(path): (
                 path.lstat().st_uid,
                 path.lstat().st_mode,
-                path.lstat().st_mtime_ns,
+                path.lstat().st_mtime_ns if path.is_file() else 0,
                 path.read_bytes() if path.is_file() else b"",
             )
             for folder in (self.yard.folder, self.root)
@@ -70,7 +71,7 @@ def machine(yard: Yard) -> Iterator[Machine]:
 
 
 def done(said: str) -> list[str]:
-    return [line.split(" ...")[0].strip() for line in said.splitlines() if line.endswith(" DONE")]
+    return re.findall(r"^  (.+?) \.+ DONE$", said, re.MULTILINE)
 
 
 def left(said: str) -> list[str]:
