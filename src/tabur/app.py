@@ -32,6 +32,10 @@ if TYPE_CHECKING:
 
     from tabur.dispatch.recording import FakeQueue
     from tabur.operations.scaling import QueueScale
+    from tabur.scheduler.loop import Chore, Scheduler
+    from tabur.scheduler.making import Maker
+    from tabur.scheduler.schedule import Schedule
+    from tabur.scheduler.stored import StoredSchedules
 
 R = TypeVar("R")
 J = TypeVar("J", bound=type[Job[Any]])
@@ -55,6 +59,9 @@ class Tabur:
             self._route, self._scope, code=self.settings.version
         )
         self._sessions = Sessions(lambda: self._stores.get("database"))
+        self._schedule: Schedule | None = None
+        self.spec: str | None = None
+        """Where commands find this object, such as `shop.main:jobs`, once one has looked for it."""
         self._sending: Sender = _Switch(lambda: self._dispatcher, self._sessions)
 
     @classmethod
@@ -92,6 +99,89 @@ class Tabur:
         cls.__tabur_definition__ = definition
         cls.__tabur_dispatcher__ = self._sending
         return cls
+
+    @property
+    def schedule(self) -> Schedule:
+        """Where schedules are declared: `@jobs.schedule.daily_at("2:00")` above a job or function,
+        `jobs.schedule.job(sync(shop=1)).every_five_minutes()`."""
+        if self._schedule is None:
+            from tabur.scheduler.outside import Outside
+            from tabur.scheduler.schedule import Schedule
+
+            outside = Outside(self.settings, lambda: self.spec)
+            self._schedule = Schedule(outside, timezone=self.settings.timezone)
+            self.registry.also(self._schedule.jobs)
+        return self._schedule
+
+    @property
+    def schedules(self) -> StoredSchedules:
+        """Schedules in the store: made, edited, paused and deleted at run time."""
+        from tabur.scheduler.stored import StoredSchedules
+
+        return StoredSchedules(
+            connection=self._store_name(None),
+            connections=lambda: self.connections,
+            driver_of=self.driver_of,
+            maker_of=self.maker,
+            timezone=self.settings.timezone,
+        )
+
+    def scheduler(self, *, say: Callable[[str], None], chores: Sequence[Chore] = ()) -> Scheduler:
+        """A scheduler of all connections, not begun. `say`: where it tells what it starts;
+        `chores`: what it does beside. Raises ConfigError for schedules that are not complete."""
+        from tabur.scheduler.loop import Scheduler, new_name
+        from tabur.scheduler.ticker import Ticker
+
+        for each in self.schedule.declared().values():
+            if self._store_name(each.connection) not in self.connections:
+                raise ConfigError(
+                    f"The schedule {each.name!r} is for the connection {each.connection!r}, which "
+                    f"this app does not say that it uses: QUEUE_CONNECTIONS={each.connection}."
+                )
+        name = new_name()
+        tickers = []
+        for connection in self.connections:
+            declared = {
+                each.name: each
+                for each in self.schedule.declared().values()
+                if self._store_name(each.connection) == connection
+                and (not each.environments or self.settings.env in each.environments)
+            }
+            tickers.append(
+                Ticker(
+                    self.driver_of(connection),
+                    declared,
+                    self.maker(connection),
+                    name=name,
+                    say=say,
+                    drain=self._run_inline if connection == "sync" else None,
+                )
+            )
+        return Scheduler(tickers, say=say, chores=chores, version=self.settings.version)
+
+    def chores(self) -> list[Chore]:
+        """What a scheduler does beside its ticks."""
+        from tabur.scheduler.loop import Chore
+        from tabur.scheduler.retention import prune_ticks
+
+        def prune() -> None:
+            for driver in self.drivers:
+                prune_ticks(driver, self.settings)
+
+        return [Chore("Removing old ticks", 3600.0, prune)]
+
+    def maker(self, connection: str | None) -> Maker:
+        """Makes the jobs of schedules on a connection, None: the default one."""
+        from tabur.scheduler.making import Maker
+
+        name = self._store_name(connection)
+        queue, code = self.settings.queue_on(name), self.settings.version
+        return Maker(self.registry, self._sending, queue=queue, code=code)
+
+    def _store_name(self, connection: str | None) -> str:
+        """The connection whose store a job of this one is kept in."""
+        name = connection or self.connection
+        return self.settings.failover[0] if name == "failover" else name
 
     # dispatching and looking
 

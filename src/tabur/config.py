@@ -59,6 +59,17 @@ class Settings:
     keep_completed: timedelta = timedelta(days=7)
     """How long completed and cancelled jobs stay readable; never less than an hour, so that a
     repeated dispatch or settle is still recognised. Failed jobs stay until they are removed."""
+    keep_ticks: timedelta = timedelta(days=30)
+    """How long it stays readable what became of the ticks of schedules."""
+    timezone: str = "UTC"
+    """Of schedules that name none."""
+    mail_host: str = "127.0.0.1"
+    mail_port: int = 25
+    mail_username: str | None = None
+    mail_password: str | None = field(default=None, repr=False)
+    mail_from: str = ""
+    mail_encryption: str = ""
+    """`starttls` (Laravel's `tls`), `ssl`, or nothing: TLS where the server offers it."""
     retry_after: float | None = None
     """Laravel's; accepted without effect, which `tabur about` says. So is `block_for`."""
     block_for: float | None = None
@@ -88,6 +99,7 @@ class Settings:
             object.__setattr__(self, "redis_url", _checked_redis_url(self.redis_url))
         if self.keep_completed < timedelta(hours=1):
             raise ConfigError("keep_completed must be at least an hour.")
+        object.__setattr__(self, "mail_port", _port(self.mail_port))
         for name in ("beat", "lost"):
             object.__setattr__(self, name, _seconds(getattr(self, name), name))
         if self.lost < 4 * self.beat:
@@ -153,6 +165,14 @@ _VARIABLES = {
     "TABUR_VERSION": "version",
     "TABUR_BEAT": "beat",
     "TABUR_LOST": "lost",
+    "TABUR_TIMEZONE": "timezone",
+    "MAIL_HOST": "mail_host",
+    "MAIL_PORT": "mail_port",
+    "MAIL_USERNAME": "mail_username",
+    "MAIL_PASSWORD": "mail_password",
+    "MAIL_FROM_ADDRESS": "mail_from",
+    "MAIL_FROM": "mail_from",
+    "MAIL_ENCRYPTION": "mail_encryption",
 }
 
 
@@ -181,6 +201,16 @@ def _seconds(given: Any, setting: str) -> float:
     if not 0.05 <= seconds <= 3600:
         raise ConfigError(f"{setting}={given!r}: seconds from 0.05 to 3600 are needed.")
     return seconds
+
+
+def _port(given: Any) -> int:
+    try:
+        port = int(given)
+    except (TypeError, ValueError):
+        port = 0
+    if not 1 <= port <= 65_535:
+        raise ConfigError(f"MAIL_PORT={given!r}: a number from 1 to 65,535 is needed.")
+    return port
 
 
 def _check_connection(name: Any, setting: str) -> None:

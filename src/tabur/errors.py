@@ -10,6 +10,8 @@ TaburError
 ├── JobNotFinished         a result was asked for too early
 ├── JobFailed              a result was asked for and the job has failed
 ├── JobCancelled           its owner called the job back
+├── ScheduleNotFound       no schedule is called so
+├── ScheduleConflict       its name is taken, or somebody else has changed it just then
 ├── ClaimLost              another worker has the job now: the transaction was rolled back
 ├── DispatchWouldBlock     a dispatch that would wait for the caller's own open transaction
 └── StoreError
@@ -101,6 +103,24 @@ class JobCancelled(TaburError):
     def __init__(self, job_id: str) -> None:
         super().__init__(f"Job {job_id} was cancelled.")
         self.job_id = job_id
+
+
+class ScheduleNotFound(TaburError):
+    permanent = True
+
+    def __init__(self, name: str, close: list[str] | None = None) -> None:
+        meant = f" Did you mean {' or '.join(map(repr, close))}?" if close else ""
+        super().__init__(
+            f"No schedule is called {name!r}.{meant} (tabur schedule:list shows all; those of the "
+            "code are there once a scheduler has run.)"
+        )
+        self.name = name
+
+
+class ScheduleConflict(TaburError):
+    def __init__(self, name: str, what: str) -> None:
+        super().__init__(f"The schedule {name!r} {what}.")
+        self.name = name
 
 
 class ClaimLost(TaburError):

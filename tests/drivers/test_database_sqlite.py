@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tabur.drivers.database.driver import DatabaseDriver
-from tabur.model.records import NewJob
 from tabur.testing.conformance import (
     ACROSS_PROCESSES,
     FENCING,
@@ -19,7 +17,7 @@ from tabur.testing.conformance import (
     Obligation,
     check,
 )
-from tests.drivers.elsewhere import dispatch_in_another_process
+from tests.drivers.elsewhere import advancing_elsewhere, dispatching_elsewhere
 
 
 @pytest.fixture
@@ -30,11 +28,6 @@ def url(tmp_path: Path) -> str:
 @pytest.fixture
 def make_driver(url: str) -> MakeDriver:
     return lambda clock: DatabaseDriver(url, clock=clock)
-
-
-@pytest.fixture
-def dispatch_elsewhere(url: str) -> Callable[[NewJob], None]:
-    return lambda job: dispatch_in_another_process(url, job)
 
 
 @pytest.mark.parametrize("obligation", OBLIGATIONS, ids=lambda each: each.__name__)
@@ -51,9 +44,14 @@ def test_in_a_jobs_own_transaction(obligation: Obligation, make_driver: MakeDriv
 def test_between_processes(
     obligation: Obligation,
     make_driver: MakeDriver,
-    dispatch_elsewhere: Callable[[NewJob], None],
+    url: str,
 ) -> None:
-    check(obligation, make_driver, dispatch_elsewhere=dispatch_elsewhere)
+    check(
+        obligation,
+        make_driver,
+        dispatch_elsewhere=dispatching_elsewhere(url),
+        advance_elsewhere=advancing_elsewhere(url),
+    )
 
 
 def test_a_new_file_that_another_process_is_writing_is_waited_for(tmp_path: Path, url: str) -> None:

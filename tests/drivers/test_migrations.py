@@ -19,7 +19,13 @@ from tabur.model.records import ErrorInfo
 from tabur.model.states import State
 from tabur.testing.conformance import Subject, move
 
-STEPS = ["0001_job_tables", "0002_signals", "0003_control"]
+STEPS = ["0001_job_tables", "0002_signals", "0003_control", "0004_scheduling"]
+BACK_TO_3 = (
+    "DROP TABLE job_schedules",
+    "DROP TABLE job_ticks",
+    "DROP TABLE job_notes",
+    "DELETE FROM tabur_schema WHERE version = 4",
+)
 on_mysql = pytest.mark.parametrize("url", ["mysql"], indirect=True)
 
 
@@ -56,7 +62,7 @@ def test_a_second_time_there_is_nothing_to_do(url: str) -> None:
             driver.check()
         assert driver.migrate() == STEPS
         assert driver.migrate() == []
-    assert column(url, "SELECT version FROM tabur_schema ORDER BY version") == [1, 2, 3]
+    assert column(url, "SELECT version FROM tabur_schema ORDER BY version") == [1, 2, 3, 4]
     works(url)
 
 
@@ -74,6 +80,7 @@ def test_tables_of_version_2_are_brought_up_while_their_workers_work(url: str) -
             "DROP TABLE job_pauses",
             "DROP TABLE job_cursors",
             "DELETE FROM job_signals WHERE name = 'moment'",
+            *BACK_TO_3,
             "DELETE FROM tabur_schema WHERE version = 3",
             register.format("before"),
         )

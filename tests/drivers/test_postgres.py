@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import psycopg
 import pytest
 
@@ -23,7 +21,7 @@ from tabur.testing.conformance import (
     Obligation,
     check,
 )
-from tests.drivers.elsewhere import dispatch_in_another_process
+from tests.drivers.elsewhere import advancing_elsewhere, dispatching_elsewhere
 
 
 @pytest.fixture
@@ -40,11 +38,6 @@ def make_driver(url: str) -> MakeDriver:
     return lambda clock: DatabaseDriver(url, clock=clock)
 
 
-@pytest.fixture
-def dispatch_elsewhere(url: str) -> Callable[[NewJob], None]:
-    return lambda job: dispatch_in_another_process(url, job)
-
-
 @pytest.mark.parametrize("obligation", OBLIGATIONS, ids=lambda each: each.__name__)
 def test_the_database_driver(obligation: Obligation, make_driver: MakeDriver) -> None:
     check(obligation, make_driver)
@@ -59,9 +52,14 @@ def test_in_a_jobs_own_transaction(obligation: Obligation, make_driver: MakeDriv
 def test_between_processes(
     obligation: Obligation,
     make_driver: MakeDriver,
-    dispatch_elsewhere: Callable[[NewJob], None],
+    url: str,
 ) -> None:
-    check(obligation, make_driver, dispatch_elsewhere=dispatch_elsewhere)
+    check(
+        obligation,
+        make_driver,
+        dispatch_elsewhere=dispatching_elsewhere(url),
+        advance_elsewhere=advancing_elsewhere(url),
+    )
 
 
 def test_about_names_who_keeps_dead_rows_from_being_removed(

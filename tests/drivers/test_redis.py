@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from base64 import b64encode
-from collections.abc import Callable
 from uuid import uuid4
 
-import msgspec
 import pytest
 
 from servers.redis import RedisServer
 from tabur.drivers.contract import Filter
 from tabur.drivers.redis import inspection
 from tabur.drivers.redis.driver import RedisDriver
-from tabur.model.records import NewJob
 from tabur.testing.conformance import (
     ACROSS_PROCESSES,
     OBLIGATIONS,
@@ -24,15 +18,7 @@ from tabur.testing.conformance import (
     Subject,
     check,
 )
-
-IN_ANOTHER_PROCESS = """
-import base64, sys, msgspec
-from tabur.drivers.redis.driver import RedisDriver
-from tabur.model.records import NewJob
-driver = RedisDriver(sys.argv[1], prefix=sys.argv[2])
-driver.dispatching.dispatch([msgspec.msgpack.decode(base64.b64decode(sys.argv[3]), type=NewJob)])
-driver.close()
-"""
+from tests.drivers.elsewhere import advancing_elsewhere, dispatching_elsewhere
 
 
 @pytest.fixture
@@ -45,16 +31,6 @@ def make_driver(redis_server: RedisServer, prefix: str) -> MakeDriver:
     return lambda clock: RedisDriver(redis_server.url(), prefix=prefix, clock=clock)
 
 
-@pytest.fixture
-def dispatch_elsewhere(redis_server: RedisServer, prefix: str) -> Callable[[NewJob], None]:
-    def dispatch(job: NewJob) -> None:
-        encoded = b64encode(msgspec.msgpack.encode(job)).decode()
-        command = [sys.executable, "-c", IN_ANOTHER_PROCESS, redis_server.url(), prefix, encoded]
-        subprocess.run(command, check=True)
-
-    return dispatch
-
-
 @pytest.mark.parametrize("obligation", OBLIGATIONS, ids=lambda each: each.__name__)
 def test_the_redis_driver(obligation: Obligation, make_driver: MakeDriver) -> None:
     check(obligation, make_driver)
@@ -64,9 +40,16 @@ def test_the_redis_driver(obligation: Obligation, make_driver: MakeDriver) -> No
 def test_between_processes(
     obligation: Obligation,
     make_driver: MakeDriver,
-    dispatch_elsewhere: Callable[[NewJob], None],
+    redis_server: RedisServer,
+    prefix: str,
 ) -> None:
-    check(obligation, make_driver, dispatch_elsewhere=dispatch_elsewhere)
+    url = redis_server.url()
+    check(
+        obligation,
+        make_driver,
+        dispatch_elsewhere=dispatching_elsewhere(url, prefix=prefix),
+        advance_elsewhere=advancing_elsewhere(url, prefix=prefix),
+    )
 
 
 LOOKING = [each for each in OBLIGATIONS if each.__module__.endswith((".inspecting", ".moving"))]

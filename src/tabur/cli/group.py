@@ -47,6 +47,25 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "queue:clear": ("queues:clear", "Cancel all that waits on a queue."),
         "queue:move": ("move:move", "Move what waits to another connection."),
     },
+    "Schedules": {
+        "schedule:work": ("scheduling:work", "Watch the schedules, and dispatch what is due."),
+        "schedule:run": ("scheduling:run", "Dispatch what is due in this minute, for crontab."),
+        "schedule:list": ("schedules:list_schedules", "List all schedules."),
+        "schedule:next": (
+            "schedules:next_ticks",
+            "Show when a schedule is due next, in words too.",
+        ),
+        "schedule:history": ("schedules:history", "Show what became of ticks, and why."),
+        "schedule:test": ("schedules:test", "Run a schedule's job here and now."),
+        "schedule:pause": ("schedules:pause", "Let a schedule not be due."),
+        "schedule:resume": ("schedules:resume", "End a pause."),
+        "schedule:delete": ("schedules:delete", "Remove a schedule that was made at run time."),
+        "schedule:interrupt": (
+            "scheduling:interrupt",
+            "Let the schedulers end, after a deployment.",
+        ),
+        "schedule:clear-cache": ("schedules:clear_cache", "Accepted: nothing is cached."),
+    },
     "Failed jobs": {
         "queue:failed": ("failed:failed", "List the failed jobs."),
         "queue:failed:show": ("failed:show", "Show every attempt of a job, with its errors."),

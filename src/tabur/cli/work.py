@@ -24,6 +24,7 @@ from tabur.worker.balancing.balancing import slots_by_queue
 from tabur.worker.load import find_app
 from tabur.worker.options import WorkOptions
 from tabur.worker.stacks import dump_stacks_on_signal
+from tabur.worker.supervision.companion import Companion
 from tabur.worker.supervision.folder import About, RunFolder
 from tabur.worker.supervision.supervisor import Supervisor
 
@@ -86,6 +87,7 @@ RELAY = 1.0
     show_default=True,
     help="Leave jobs that this app does not know to other workers for so long; then they fail.",
 )
+@click.option("--schedule", is_flag=True, help="Watch the schedules too, as schedule:work does.")
 @click.option("--name", help="A name for this worker, in its first line.")
 @click.option("--daemon", is_flag=True, help="Accepted, without effect: it always is one.")
 @click.option("--force", is_flag=True, help="Accepted, without effect: no maintenance mode here.")
@@ -123,6 +125,7 @@ def run(session: Session, connection: str | None, given: dict[str, Any]) -> NoRe
         store=str(told["store"]),
         version=app.settings.version,
         slots=slots_by_queue(app.registry, options, default=app.settings.queue_on(driver.name)),
+        companion=_scheduler(spec) if given["schedule"] else None,
     )
     obey(supervisor)
     if options.output == "lines":
@@ -151,6 +154,11 @@ def obey(supervisor: Supervisor) -> None:
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), handler)
     dump_stacks_on_signal(supervisor.dump)
+
+
+def _scheduler(spec: str) -> Companion:
+    command = (sys.executable, "-m", "tabur", "schedule:work", "--beside", "--whisper")
+    return Companion((*command, f"--app={spec}"), what="The scheduler", say=_say)
 
 
 def _folder(app: Tabur, spec: str, driver: Driver, options: WorkOptions) -> RunFolder:

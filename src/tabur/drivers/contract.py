@@ -1,6 +1,6 @@
 """What every store promises: the roles of a driver, and the obligations of each verb.
 
-A driver is one object with nine roles. All verbs may be called from any thread. A verb either
+A driver is one object with eight roles. All verbs may be called from any thread. A verb either
 does all it says, in one transaction, or nothing. A verb whose answer does not come raises
 StoreUnavailable; then it is unknown whether it was done, and calling it again is safe. Where
 nothing was sent, since no connection could be made, it raises the kind named StoreUnreachable.
@@ -265,14 +265,20 @@ class Inspection(Protocol):
 
 
 class Schedules(Protocol):
-    """When what is due again and again. Any number of schedulers may use it at once; none leads."""
+    """When what is due again and again. Any number of schedulers may use it at once; none leads.
+
+    A name that not every store can keep (empty, above 200 characters, with NUL or half of a pair of
+    surrogates) raises ConfigError. Names differ by each of their characters. What changes something
+    is never repeated by the driver itself: no answer tells of one's own first try.
+    """
 
     def put(self, schedules: Sequence[ScheduleRecord], *, origin: Origin | None = None) -> int:
-        """Make schedules, or change those whose stored revision is one below the given: definition,
-        expression, time zone, next_run_at, is_active. One with any other revision (or a name that
-        is taken, for revision 1) is passed over. With `origin`, those of that origin which are not
-        among `schedules` are removed in the same transaction, their history stays. Answers how
-        many were made or changed."""
+        """Make schedules, or change those whose stored revision is one below the given: all but
+        last_run_at and last_job, which only ticks change. One with any other revision (or a name
+        that is taken, for revision 1) is passed over. With `origin`, those of that origin which are
+        not among `schedules` are removed in the same transaction, their history stays. Answers how
+        many were made or changed. Raises ConfigError for what not every store can keep, and then
+        changes nothing."""
 
     def due(self, *, limit: int) -> DueSchedules:
         """Active schedules whose next_run_at has come by the store's clock, the longest due first.
@@ -284,7 +290,10 @@ class Schedules(Protocol):
         last_run_at and last_job where a tick was dispatched. All of one move or nothing of it;
         False where another one was first, or it was changed, paused or deleted meanwhile. A tick
         that is known already is not decided again, and its job is not dispatched: no schedule made
-        anew under an old name repeats what ran. Repeated, it answers False and changes nothing."""
+        anew under an old name repeats what ran. Repeated, it answers False and changes nothing.
+
+        Reasons are made storable, and cut after 500 characters. One that cannot be kept (a job's
+        name with NUL) fails no other: all others are made, and then ConfigError names it."""
 
     def find(self, name: str) -> ScheduleRecord | None: ...
 
@@ -295,10 +304,11 @@ class Schedules(Protocol):
         """Remove a schedule; its history stays. False where there is none."""
 
     def ticks(
-        self, schedule: str | None, *, limit: int, before: int | None = None
+        self, schedule: str | None, *, limit: int, before: int | None = None, below: str = ""
     ) -> Sequence[Tick]:
-        """What became of ticks, of one schedule or of all, the latest moment first, starting below
-        the moment `before`."""
+        """What became of ticks, of one schedule or of all, the latest moment first (and of one
+        moment by name, backwards), starting below the moment `before`; or, amid those of that
+        moment, below the schedule `below`: where a page has ended the next one begins."""
 
     def prune(self, *, before: int, limit: int) -> int:
         """Remove at most `limit` ticks that were due before a moment, oldest first. Answers how
@@ -307,14 +317,16 @@ class Schedules(Protocol):
 
 class Notes(Protocol):
     """Small things to remember. Who changes one says which revision it has seen, so that of two who
-    change it at once one is told that it came too late."""
+    change it at once one is told that it came too late. For names holds what holds for those of
+    schedules; an empty prefix is that of all. Nor is a write repeated by the driver itself."""
 
     def read(self, prefix: str) -> Sequence[Note]:
         """Those whose name begins with `prefix`, by name."""
 
     def write(self, name: str, value: bytes, *, revision: int) -> bool:
-        """Keep `value` (at most 64 KiB) if the note stands at `revision` (0: there is none); its
-        revision is one more then. False otherwise."""
+        """Keep `value` (at most 64 KiB, else ConfigError) if the note stands at `revision` (0:
+        there is none); its revision is one more then. False otherwise. (Where the answer was lost,
+        `read` tells whether it was kept.)"""
 
     def erase(self, name: str, *, revision: int) -> bool:
         """Remove it if it stands at `revision`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from tabur.errors import ConfigError, UnknownJob
 from tabur.jobs.definition import JobDefinition
@@ -12,6 +12,7 @@ class Registry:
     def __init__(self) -> None:
         self._by_name: dict[str, JobDefinition] = {}
         self._definitions: list[JobDefinition] = []
+        self._others: Callable[[], Iterable[JobDefinition]] = tuple
 
     def add(self, definition: JobDefinition) -> None:
         """Raises ConfigError where the name or an alias is taken."""
@@ -30,7 +31,16 @@ class Registry:
         try:
             return self._by_name[name]
         except KeyError:
+            for each in self._others():
+                if each.name == name:
+                    return each
             raise UnknownJob(name) from None
 
+    def also(self, others: Callable[[], Iterable[JobDefinition]]) -> None:
+        """Where to look for jobs that are complete only when all has been declared: those that
+        schedules make."""
+        self._others = others
+
     def __iter__(self) -> Iterator[JobDefinition]:
-        return iter(self._definitions)
+        yield from self._definitions
+        yield from self._others()

@@ -10,8 +10,20 @@ from __future__ import annotations
 from enum import StrEnum
 
 import msgspec
+from msgspec.structs import replace
 
+from tabur.errors import ConfigError
 from tabur.model.records import NewJob
+from tabur.model.text import shown, storable
+
+#: Characters of a name, of a schedule or a note; of an expression; of a time zone.
+LONGEST_NAME, LONGEST_EXPRESSION, LONGEST_ZONE = 200, 500, 100
+#: Characters of a tick's reason, and of who decided it; what is longer is cut.
+LONGEST_REASON, LONGEST_SCHEDULER = 500, 200
+#: The last moment that every store can keep, microseconds: in the year 2255.
+LATEST = 2**53
+#: Bytes of a note.
+LONGEST_NOTE = 65_536
 
 
 class Origin(StrEnum):
@@ -82,6 +94,7 @@ class Advance(msgspec.Struct, frozen=True):
     ticks: tuple[Tick, ...]
     next_run_at: int | None
     jobs: tuple[NewJob, ...] = ()
+    """Those that the ticks name; another one is passed over."""
     waiting: int | None = None
 
 
@@ -98,3 +111,66 @@ class Note(msgspec.Struct, frozen=True):
     name: str
     value: bytes
     revision: int
+
+
+def check_name(name: str) -> None:
+    """Raises ConfigError for what cannot be a name: it is empty, too long, or no text that each
+    store can keep."""
+    _check_text(name, "A name", LONGEST_NAME)
+    if not name:
+        raise ConfigError("A name is empty: write at least one character.")
+
+
+def check_record(record: ScheduleRecord) -> None:
+    """Raises ConfigError for what not every store can keep."""
+    check_name(record.name)
+    of = f"of the schedule {record.name!r}"
+    _check_text(record.cron_expression, f"The expression {of}", LONGEST_EXPRESSION)
+    _check_text(record.timezone, f"The time zone {of}", LONGEST_ZONE)
+    for moment in (record.next_run_at, record.last_run_at, record.waiting):
+        _check_moment(moment, of)
+
+
+def checked(move: Advance) -> Advance:
+    """`move` with texts that each store can keep: a tick is not lost for its reason. Raises
+    ConfigError for what cannot be mended."""
+    of = f"of the schedule {shown(move.schedule)}"
+    ticks: dict[int, Tick] = {}
+    for tick in move.ticks:
+        if tick.schedule != move.schedule:
+            raise ConfigError(f"A tick {of} names {shown(tick.schedule)}: move each by itself.")
+        reason = _fitting(tick.reason, LONGEST_REASON)
+        scheduler = _fitting(tick.scheduler, LONGEST_SCHEDULER)
+        ticks.setdefault(tick.due_at, replace(tick, reason=reason, scheduler=scheduler))
+    for moment in (move.next_run_at, move.waiting, *ticks):
+        _check_moment(moment, of)
+    return replace(move, ticks=tuple(ticks.values()))
+
+
+def check_note(value: bytes) -> None:
+    """Raises ConfigError for what is too large."""
+    if len(value) > LONGEST_NOTE:
+        raise ConfigError(f"A note has {len(value):,} bytes, and may have {LONGEST_NOTE:,}.")
+
+
+def _check_text(text: str, what: str, longest: int) -> None:
+    if len(text) > longest:
+        raise ConfigError(
+            f"{what} has {len(text)} characters, and may have {longest}: {shown(text)}"
+        )
+    if "\0" in text or any("\ud800" <= each <= "\udfff" for each in text):
+        raise ConfigError(
+            f"{what} holds a character that stores cannot keep (NUL, or half of a pair of "
+            f"surrogates): {shown(text)}"
+        )
+
+
+def _check_moment(moment: int | None, of: str) -> None:
+    if moment is not None and not 0 <= moment < LATEST:
+        raise ConfigError(
+            f"A moment {of} is {shown(moment)}: it counts microseconds since 1970, until 2255."
+        )
+
+
+def _fitting(text: str, width: int) -> str:
+    return storable(text, limit=4 * width)[:width]

@@ -37,6 +37,8 @@ def load_app(spec: str) -> Any:
     if not hasattr(found, "runtime") or not hasattr(found, "registry"):
         shown = "nothing" if found is None else f"a {type(found).__name__}"
         raise ConfigError(f"--app {spec!r}: {name!r} is {shown}, not a Tabur object.")
+    if isinstance(getattr(found, "spec", None), str | None):
+        found.spec = spec  # for what it starts itself: a scheduled command
     return found
 
 

@@ -15,6 +15,8 @@ from tabur.drivers.contract import (
     Dispatching,
     Inspection,
     Listener,
+    Notes,
+    Schedules,
     Transfer,
     Workers,
 )
@@ -24,7 +26,9 @@ from tabur.drivers.database.control import DatabaseControl
 from tabur.drivers.database.dispatching import DatabaseDispatching
 from tabur.drivers.database.fencing import DatabaseFencing
 from tabur.drivers.database.inspection import DatabaseInspection
+from tabur.drivers.database.notes import DatabaseNotes
 from tabur.drivers.database.rows import Rows
+from tabur.drivers.database.schedules import DatabaseSchedules
 from tabur.drivers.database.store import Store
 from tabur.drivers.database.transfer import DatabaseTransfer
 from tabur.drivers.database.workers import DatabaseWorkers
@@ -56,6 +60,8 @@ class DatabaseDriver:
         self.workers: Workers = DatabaseWorkers(self._store)
         self.control: Control = DatabaseControl(self._store)
         self.inspection: Inspection = DatabaseInspection(self._store)
+        self.schedules: Schedules = DatabaseSchedules(self._store, rows)
+        self.notes: Notes = DatabaseNotes(self._store)
         self._fencing = DatabaseFencing(self._store, rows)
 
     def dispatch_in(self, connection: Connection, jobs: Sequence[NewJob]) -> None:

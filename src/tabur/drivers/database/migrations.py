@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 from uuid import uuid4
 
@@ -58,8 +58,14 @@ def version(store: Store) -> int:
 
 
 def _job_tables(store: Store, _: Any) -> Sequence[str]:
+    first = [each for each in schema.metadata.sorted_tables if each not in schema.SCHEDULING]
+    statements = _with_indexes(store, first)
+    return [*statements, *store.after_tables(), *store.views(schema.views(store.words))]
+
+
+def _with_indexes(store: Store, tables: Iterable[Any]) -> Sequence[str]:
     statements = []
-    for table in schema.metadata.sorted_tables:
+    for table in tables:
         statements.append(_create(store.dialect, table))
         statements += [
             str(
@@ -70,7 +76,7 @@ def _job_tables(store: Store, _: Any) -> Sequence[str]:
             for index in sorted(table.indexes, key=lambda each: str(each.name))
             if store.dialect.name in index.info["on"]
         ]
-    return [*statements, *store.after_tables(), *store.views(schema.views(store.words))]
+    return statements
 
 
 def _signals(store: Store, _: Any) -> Sequence[str]:
@@ -97,6 +103,11 @@ def _control(store: Store, cursor: Any) -> Sequence[str]:
     ]
 
 
+def _scheduling(store: Store, _: Any) -> Sequence[str]:
+    """Schedules, their ticks, and notes."""
+    return _with_indexes(store, schema.SCHEDULING)
+
+
 def _column_unless_there(dialect: Dialect, column: Any, cursor: Any) -> Sequence[str]:
     """(Not every engine knows ADD COLUMN IF NOT EXISTS.)"""
     if cursor is None:
@@ -112,6 +123,7 @@ _STEPS: dict[int, tuple[str, Step]] = {
     1: ("job_tables", _job_tables),
     2: ("signals", _signals),
     3: ("control", _control),
+    4: ("scheduling", _scheduling),
 }
 
 

@@ -5,6 +5,8 @@
   while it is unfinished. A million scheduled jobs weigh nothing on the table that claims read.
 - `job_outcomes`: one row per ended attempt, appended.
 
+Beside them `job_schedules`, with a row in `job_ticks` for each tick that was decided.
+
 A job's state is where its row stands: in `job_ready`, in `job_waiting`, or, in neither, the ending
 of its last outcome. Moments are microseconds since the epoch, UTC; ids and tokens 16 bytes.
 """
@@ -32,8 +34,15 @@ from sqlalchemy import (
 from sqlalchemy.dialects import mysql
 
 from tabur.drivers.database.store import Words
+from tabur.model.schedules import (
+    LONGEST_EXPRESSION,
+    LONGEST_NAME,
+    LONGEST_REASON,
+    LONGEST_SCHEDULER,
+    LONGEST_ZONE,
+)
 
-VERSION = 3
+VERSION = 4
 
 metadata = MetaData()
 
@@ -42,6 +51,13 @@ _Key = LargeBinary(16).with_variant(mysql.BINARY(16), *_MYSQL)
 _Bytes = LargeBinary().with_variant(mysql.MEDIUMBLOB(), *_MYSQL)
 _LongText = Text().with_variant(mysql.MEDIUMTEXT(), *_MYSQL)
 _Moment = BigInteger
+
+
+def _name(length: int) -> Any:
+    """A text in whose order pages are read: by character, on every engine."""
+    return String(length).with_variant(String(length, collation="C"), "postgresql")
+
+
 #: Names differ by case, by accent and by a space at their end, as Python's do. MariaDB and MySQL
 #: have no such collation in common: each reads its own out of the comments.
 _OPTIONS: dict[str, Any] = {
@@ -51,6 +67,7 @@ _OPTIONS: dict[str, Any] = {
 }
 _SQLITE, _POSTGRES = ("sqlite",), ("postgresql",)
 _PARTIAL = (*_SQLITE, *_POSTGRES)
+_ALL = (*_PARTIAL, *_MYSQL)
 #: Rows come and go by the thousand a second: vacuum by what has died, not by a share of the table.
 _CHURNING: dict[str, Any] = {
     "postgresql_with": {
@@ -254,6 +271,56 @@ cursors = Table(
     sqlite_with_rowid=False,
     **_OPTIONS,
 )
+
+schedules = Table(
+    "job_schedules",
+    metadata,
+    Column("name", _name(LONGEST_NAME), primary_key=True),
+    Column("origin", String(10), nullable=False),
+    Column("definition", _Bytes, nullable=False),
+    Column("cron_expression", String(LONGEST_EXPRESSION), nullable=False),
+    Column("timezone", String(LONGEST_ZONE), nullable=False),
+    Column("next_run_at", _Moment),
+    Column("last_run_at", _Moment),
+    Column("is_active", SmallInteger, nullable=False),
+    # A tick that has come and waits until the job before it has ended.
+    Column("waiting", _Moment),
+    Column("last_job", _Key),
+    Column("revision", BigInteger, nullable=False),
+    **_OPTIONS,
+)
+_due = (schedules.c.next_run_at, schedules.c.name)
+_index("job_schedules_due", *_due, only=schedules.c.is_active == text("1"), on=_PARTIAL)
+_index("job_schedules_due", schedules.c.is_active, *_due, on=_MYSQL)
+_index("job_schedules_origin", schedules.c.origin, schedules.c.name, on=_ALL)
+
+ticks = Table(
+    "job_ticks",
+    metadata,
+    Column("schedule", _name(LONGEST_NAME), nullable=False),
+    Column("due_at", _Moment, nullable=False),
+    Column("decision", String(20), nullable=False),
+    Column("decided_at", _Moment, nullable=False),
+    Column("reason", String(LONGEST_REASON), nullable=False),
+    Column("job", _Key),
+    Column("scheduler", String(LONGEST_SCHEDULER), nullable=False),
+    PrimaryKeyConstraint("schedule", "due_at"),
+    sqlite_with_rowid=False,
+    **_OPTIONS,
+)
+_index("job_ticks_due", ticks.c.due_at, ticks.c.schedule, on=_ALL)
+
+notes = Table(
+    "job_notes",
+    metadata,
+    Column("name", _name(LONGEST_NAME), primary_key=True),
+    Column("value", _Bytes, nullable=False),
+    Column("revision", BigInteger, nullable=False),
+    **_OPTIONS,
+)
+
+#: What came with version 4.
+SCHEDULING = (schedules, ticks, notes)
 
 versions = Table(
     "tabur_schema",

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from tabur.drivers.memory.dispatching import MemoryDispatching
 from tabur.drivers.memory.store import MemoryStore
+from tabur.errors import ConfigError
 from tabur.model.schedules import (
     Advance,
     Decision,
@@ -16,6 +17,10 @@ from tabur.model.schedules import (
     Origin,
     ScheduleRecord,
     Tick,
+    check_name,
+    check_note,
+    check_record,
+    checked,
 )
 
 
@@ -27,6 +32,8 @@ class MemorySchedules:
         self._ticks: dict[tuple[str, int], Tick] = {}
 
     def put(self, schedules: Sequence[ScheduleRecord], *, origin: Origin | None = None) -> int:
+        for each in schedules:
+            check_record(each)
         changed = 0
         with self._store.lock:
             for given in schedules:
@@ -58,8 +65,16 @@ class MemorySchedules:
             return DueSchedules(now, tuple(due[:limit]), later)
 
     def advance(self, moves: Sequence[Advance]) -> Sequence[bool]:
+        answers, refused = [], []
         with self._store.lock:
-            return [self._advance(move) for move in moves]
+            for move in moves:
+                try:
+                    answers.append(self._advance(checked(move)))
+                except ConfigError as error:
+                    refused.append(error)
+        if refused:
+            raise refused[0]
+        return answers
 
     def _advance(self, move: Advance) -> bool:
         stored = self._schedules.get(move.schedule)
@@ -84,28 +99,36 @@ class MemorySchedules:
         return True
 
     def find(self, name: str) -> ScheduleRecord | None:
+        check_name(name)
         with self._store.lock:
             return self._schedules.get(name)
 
     def list(self, *, limit: int, after: str = "") -> Sequence[ScheduleRecord]:
+        if after:
+            check_name(after)
         with self._store.lock:
             names = sorted(name for name in self._schedules if name > after)
             return [self._schedules[name] for name in names[:limit]]
 
     def delete(self, name: str) -> bool:
+        check_name(name)
         with self._store.lock:
             return self._schedules.pop(name, None) is not None
 
     def ticks(
-        self, schedule: str | None, *, limit: int, before: int | None = None
+        self, schedule: str | None, *, limit: int, before: int | None = None, below: str = ""
     ) -> Sequence[Tick]:
+        for name in (schedule, below or None):
+            if name is not None:
+                check_name(name)
         with self._store.lock:
+            places = sorted((at, name) for name, at in self._ticks)
             found = [
-                tick
-                for tick in self._ticks.values()
-                if schedule in (None, tick.schedule) and (before is None or tick.due_at < before)
+                self._ticks[name, at]
+                for at, name in reversed(places)
+                if schedule in (None, name) and (before is None or (at, name) < (before, below))
             ]
-        return sorted(found, key=lambda tick: (-tick.due_at, tick.schedule))[:limit]
+        return found[:limit]
 
     def prune(self, *, before: int, limit: int) -> int:
         with self._store.lock:
@@ -121,10 +144,14 @@ class MemoryNotes:
         self._notes: dict[str, Note] = {}
 
     def read(self, prefix: str) -> Sequence[Note]:
+        if prefix:
+            check_name(prefix)
         with self._store.lock:
             return [note for name, note in sorted(self._notes.items()) if name.startswith(prefix)]
 
     def write(self, name: str, value: bytes, *, revision: int) -> bool:
+        check_name(name)
+        check_note(value)
         with self._store.lock:
             if not self._stands_at(name, revision):
                 return False
@@ -132,6 +159,7 @@ class MemoryNotes:
             return True
 
     def erase(self, name: str, *, revision: int) -> bool:
+        check_name(name)
         with self._store.lock:
             return self._stands_at(name, revision) and self._notes.pop(name, None) is not None
 

@@ -37,6 +37,8 @@ class OutboxDriver:
         self.transfer = driver.transfer
         self.workers = driver.workers
         self.control = driver.control
+        self.schedules = driver.schedules
+        self.notes = driver.notes
         self.inspection: Inspection = _Inspection(driver.inspection, outbox)
 
     def dispatch_in(self, connection: Connection, jobs: Sequence[NewJob]) -> None:

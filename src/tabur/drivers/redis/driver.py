@@ -12,6 +12,8 @@ from tabur.drivers.contract import (
     Dispatching,
     Inspection,
     Listener,
+    Notes,
+    Schedules,
     Transfer,
     Workers,
 )
@@ -23,6 +25,8 @@ from tabur.drivers.redis.durability import make_durability
 from tabur.drivers.redis.inspection import RedisInspection
 from tabur.drivers.redis.link import Link, Word
 from tabur.drivers.redis.listener import RedisListener
+from tabur.drivers.redis.notes import RedisNotes
+from tabur.drivers.redis.schedules import RedisSchedules
 from tabur.drivers.redis.scripts import Keys
 from tabur.drivers.redis.transfer import RedisTransfer
 from tabur.drivers.redis.workers import RedisWorkers
@@ -63,6 +67,8 @@ class RedisDriver:
         self.workers: Workers = RedisWorkers(link, keys)
         self.control: Control = RedisControl(link, keys, now)
         self.inspection: Inspection = inspection
+        self.schedules: Schedules = RedisSchedules(link, keys, now)
+        self.notes: Notes = RedisNotes(link, keys)
 
     def now(self) -> int:
         return self._clock()

@@ -20,6 +20,12 @@ _NAMES = (
     *("claims", "marked", "sizes", "places"),
     *("completed", "failed", "cancelled", "wake"),
 )
+#: As lua/scheduling.lua has them, always the last of KEYS; and those of lua/noting.lua.
+_SCHEDULING = (
+    *("schedules", "schedule_names", "schedules_due", "schedules_code", "schedules_table"),
+    *("ticks", "ticks_due", "ticks_of"),
+)
+_NOTING = ("notes", "note_names")
 _PREFIX = re.compile(r"[A-Za-z0-9_.:-]{1,60}")
 
 
@@ -49,6 +55,12 @@ class Keys:
 
     def declared(self) -> tuple[str, ...]:
         return tuple(self[name] for name in _NAMES)
+
+    def of_schedules(self) -> tuple[str, ...]:
+        return tuple(self[name] for name in _SCHEDULING)
+
+    def of_notes(self) -> tuple[str, ...]:
+        return tuple(self[name] for name in _NOTING)
 
 
 _MOVES = ("keys", "counts", "lanes", "values")
@@ -81,3 +93,14 @@ SIGNALS = Script("control", "signals")
 PAUSE = Script("control", "pause")
 RESUME = Script("control", "resume")
 ADVANCE = Script("control", "advance")
+
+SCHEDULE_PUT = Script("scheduling", "schedule_put")
+SCHEDULE_DUE = Script("scheduling", "schedule_due")
+SCHEDULE_ADVANCE = Script("keys", "counts", "lanes", "add", "scheduling", "schedule_advance")
+SCHEDULE_LIST = Script("scheduling", "schedule_list")
+SCHEDULE_DELETE = Script("scheduling", "schedule_delete")
+TICKS = Script("scheduling", "ticks")
+TICKS_PRUNE = Script("scheduling", "ticks_prune")
+NOTE_READ = Script("noting", "note_read")
+NOTE_WRITE = Script("noting", "note_write")
+NOTE_ERASE = Script("noting", "note_erase")

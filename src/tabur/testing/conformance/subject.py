@@ -9,6 +9,7 @@ from tabur.drivers.contract import Driver, Exchange, Exchanged, ProgressWrite
 from tabur.model.ids import new_id, new_token
 from tabur.model.outcome import Ending, Settled, Transition
 from tabur.model.records import ClaimedJob, Crash, ErrorInfo, JobRecord, NewJob, Progress
+from tabur.model.schedules import Advance, Decision, Origin, ScheduleRecord, Tick
 from tabur.model.states import Isolation, State
 
 CRASH = Crash(ErrorInfo("JobCrashed", "Its process died under it."))
@@ -34,21 +35,25 @@ class Clock:
 
 AnyJob = NewJob | ClaimedJob
 MakeDriver = Callable[[Clock], Driver]
+AdvanceElsewhere = Callable[[Sequence[Advance]], Sequence[bool]]
 
 
 class Subject:
-    """`dispatch_elsewhere` dispatches from another process, where the store can be shared."""
+    """`dispatch_elsewhere` dispatches from another process, where the store can be shared, and
+    `advance_elsewhere` makes moves there, one after the other."""
 
     def __init__(
         self,
         make_driver: MakeDriver,
         *,
         dispatch_elsewhere: Callable[[NewJob], None] | None = None,
+        advance_elsewhere: AdvanceElsewhere | None = None,
     ) -> None:
         self.clock = Clock()
         self.driver = make_driver(self.clock)
         self.driver.migrate()
         self.dispatch_elsewhere = dispatch_elsewhere
+        self.advance_elsewhere = advance_elsewhere
 
     # bringing in
 
@@ -118,6 +123,58 @@ class Subject:
 
     def report(self, claimed: ClaimedJob, progress: Progress) -> None:
         self.turn(progress=[ProgressWrite(claimed.id, claimed.token, progress)])
+
+    # scheduling
+
+    def schedule(self, name: str = "nightly", **given: Any) -> ScheduleRecord:
+        """A schedule that is due now, put; `given` replaces its fields."""
+        record = ScheduleRecord(**(self._plain_schedule(name) | given))
+        assert self.driver.schedules.put([record]) == 1
+        return record
+
+    def _plain_schedule(self, name: str) -> dict[str, Any]:
+        return {
+            "name": name,
+            "origin": Origin.TABLE,
+            "definition": b"{}",
+            "cron_expression": "* * * * *",
+            "timezone": "UTC",
+            "next_run_at": self.clock(),
+        }
+
+    def tick(self, schedule: ScheduleRecord, **given: Any) -> Tick:
+        """The tick at which it is due, dispatched; `given` replaces its fields."""
+        plain: dict[str, Any] = {
+            "schedule": schedule.name,
+            "due_at": schedule.next_run_at,
+            "decision": Decision.DISPATCHED,
+            "decided_at": self.clock(),
+            "job": new_id(),
+            "scheduler": "s1",
+        }
+        return Tick(**(plain | given))
+
+    def advancing(self, schedule: ScheduleRecord, *ticks: Tick, **given: Any) -> Advance:
+        """The move that an ordinary tick makes, or `ticks`, with their jobs; a minute on."""
+        assert schedule.next_run_at is not None
+        ticks = ticks or (self.tick(schedule),)
+        plain: dict[str, Any] = {
+            "schedule": schedule.name,
+            "revision": schedule.revision,
+            "seen": schedule.next_run_at,
+            "ticks": ticks,
+            "next_run_at": schedule.next_run_at + 60_000_000,
+            "jobs": tuple(self.new(id=tick.job) for tick in ticks if tick.job is not None),
+        }
+        return Advance(**(plain | given))
+
+    def advance(self, *moves: Advance) -> list[bool]:
+        return list(self.driver.schedules.advance(moves))
+
+    def stored(self, name: str = "nightly") -> ScheduleRecord:
+        record = self.driver.schedules.find(name)
+        assert record is not None
+        return record
 
     # looking
 

@@ -17,15 +17,18 @@ from tabur.testing.conformance import (
     following,
     inspecting,
     moving,
+    noting,
     payloads,
     releasing,
     reporting,
+    scheduling,
     settling,
+    ticking,
     transferring,
     waking,
     working,
 )
-from tabur.testing.conformance.subject import MakeDriver, Subject
+from tabur.testing.conformance.subject import AdvanceElsewhere, MakeDriver, Subject
 
 Obligation = Callable[[Subject], None]
 
@@ -52,12 +55,16 @@ OBLIGATIONS = _obligations(
     working,
     controlling,
     transferring,
+    scheduling,
+    ticking,
+    noting,
     waking,
     payloads,
     concurrency,
 )
 
-#: What a driver owes besides where several processes share its store; needs `dispatch_elsewhere`.
+#: What a driver owes besides where several processes share its store; needs `dispatch_elsewhere`
+#: and `advance_elsewhere`.
 ACROSS_PROCESSES = _obligations(across_processes)
 
 
@@ -70,10 +77,13 @@ def check(
     make_driver: MakeDriver,
     *,
     dispatch_elsewhere: Callable[[NewJob], None] | None = None,
+    advance_elsewhere: AdvanceElsewhere | None = None,
 ) -> None:
     """Run one obligation on a fresh driver. `make_driver` gets the clock to use; its store must be
     empty."""
-    subject = Subject(make_driver, dispatch_elsewhere=dispatch_elsewhere)
+    subject = Subject(
+        make_driver, dispatch_elsewhere=dispatch_elsewhere, advance_elsewhere=advance_elsewhere
+    )
     try:
         obligation(subject)
     finally:

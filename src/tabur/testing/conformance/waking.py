@@ -36,6 +36,11 @@ def a_large_dispatch_wakes_who_waits(store: Subject) -> None:
     _wakes(store, lambda: store.put_many(2_500))
 
 
+def a_tick_wakes_who_waits(store: Subject) -> None:
+    move = store.advancing(store.schedule())
+    _wakes(store, lambda: store.advance(move))
+
+
 def a_retry_by_an_operator_wakes_who_waits(store: Subject) -> None:
     claimed = store.finished(State.FAILED)
     _wakes(store, lambda: store.driver.dispatching.retry([claimed.id]))

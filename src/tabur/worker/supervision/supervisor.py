@@ -33,6 +33,7 @@ from tabur.worker.protocol import (
     said,
 )
 from tabur.worker.supervision.children import Child, Life
+from tabur.worker.supervision.companion import Companion
 from tabur.worker.supervision.folder import RunFolder
 from tabur.worker.supervision.groups import Group
 from tabur.worker.supervision.moments import Moments
@@ -62,7 +63,7 @@ class Supervisor:
     some job wants a process of its own (`warm`), what to do once an hour (`prune`), and where to
     `say` what happens. `store` names the store among all that this host may know, `version` is that
     of the app's code; `slots` says for each queue that is balanced how many of its jobs one process
-    runs at once.
+    runs at once; `companion` is kept running beside them.
     """
 
     def __init__(
@@ -78,6 +79,7 @@ class Supervisor:
         store: str,
         version: str = "",
         slots: Mapping[str, int] | None = None,
+        companion: Companion | None = None,
     ) -> None:
         self._spec = spec
         self._driver = driver
@@ -86,6 +88,7 @@ class Supervisor:
         self._say = say
         self._folder = folder
         self._version = version
+        self._companion = companion
         self._host = socket.gethostname()
         self._id = new_worker_id(self._host)
         self._groups = [Group(queues, wanted) for queues, wanted in options.groups.items()]
@@ -137,6 +140,8 @@ class Supervisor:
         finally:
             for child in self._children:
                 child.kill()
+            if self._companion is not None:
+                self._companion.stop()
             self._upkeep.stop()
             if self._balancing is not None:
                 self._balancing.lookout.stop()
@@ -192,7 +197,12 @@ class Supervisor:
         if now - self._measured >= self._options.beat:
             self._measured = now
             self._upkeep.paces = self._measure(now)
-        reap_orphans({child.pid for child in self._children})
+        own = {child.pid for child in self._children}
+        if self._companion is not None:
+            if not self._signals:
+                self._companion.look(now)
+            own.add(self._companion.pid)
+        reap_orphans(own)
         self._folder.board.looked(now)
         self._folder.board.turned(self._upkeep.last_beat)
         self._folder.board.does(

@@ -1,0 +1,2 @@
+-- ARGV: name. Answers whether it was there.
+return remove(ARGV[1])

@@ -1,0 +1,1 @@
+"""Speaking with what is outside: mail and HTTP, by the standard library."""

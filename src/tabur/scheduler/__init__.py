@@ -1,0 +1,1 @@
+"""Jobs that are due again and again: how they are declared, decided and looked after."""
