@@ -8,12 +8,17 @@ import pwd
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
+from typing import TypeVar
 
-from tests.worker.workshop import CEILING, until
+from tests.worker import workshop
+
+T = TypeVar("T")
+#: Seconds: a ceiling, as there; each command here is a Python of its own that has to start.
+CEILING = 3 * workshop.CEILING
 
 APP = """
 import os
@@ -160,7 +165,7 @@ class Yard:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=3 * CEILING,
+            timeout=CEILING,
             check=False,
             user=self.uid if drop else None,
             group=self.gid if drop else None,
@@ -189,6 +194,11 @@ class Yard:
             return lines if len(lines) >= count else []
 
         return until(enough, f"{count} × {beginning!r} in {self.ledger()}", ceiling=ceiling)
+
+
+def until(condition: Callable[[], T], what: str = "", *, ceiling: float = CEILING) -> T:
+    """Look until `condition` answers something true; answers that."""
+    return workshop.until(condition, what, ceiling=ceiling)
 
 
 @contextmanager
