@@ -13,9 +13,10 @@ import psutil
 import pytest
 
 from servers.find import binary
-from tests.deploy.yard import Yard
-from tests.worker.workshop import CEILING, until
+from tests.deploy.yard import CEILING, Yard, until
 
+#: Workers are started, killed and stopped here, by processes that start a Python each.
+pytestmark = pytest.mark.timeout(400)
 MAIN = """
 [unix_http_server]
 file={folder}/ctl
@@ -142,3 +143,44 @@ def test_after_a_restart_they_come_back(yard: Yard, supervisord: Supervisord) ->
     until(lambda: len(fresh := supervisord.pids()) == 2 and not fresh & before)
     yard.dispatch("quick(n=1)")
     yard.noted("quick 1")
+
+
+TICKING = """
+
+@jobs.schedule.every_two_seconds()
+@jobs.job(queue="mail")
+def tick() -> None:
+    note("tick", os.getuid())
+"""
+
+
+def test_what_setup_installs_works_and_ticks(yard: Yard, require: Callable[..., None]) -> None:
+    """From nothing: one command as root, and supervisord has all it needs."""
+    require("supervisord", "supervisorctl")
+    if not yard.is_root:
+        pytest.skip("only root installs services")
+    main = yard.folder / "shop/main.py"
+    yard.write("shop/main.py", main.read_text("utf-8") + TICKING)
+    with tempfile.TemporaryDirectory(prefix="tabur-") as name:
+        folder = Path(name)
+        for made in ("etc/supervisor/conf.d", "usr/bin", "conf.d"):
+            (folder / made).mkdir(parents=True)
+        (folder / "usr/bin/supervisord").touch()
+        yard.tabur("setup", "--yes", f"--user={yard.user}", f"--root={folder}", as_root=True)
+        installed = (folder / "etc/supervisor/conf.d/shop.conf").read_text("utf-8")
+        moved = installed.replace("/var/log/supervisor/", f"{folder}/")  # not into the machine's
+        (folder / "conf.d/shop.conf").write_text(moved, "utf-8")
+        supervisord = Supervisord(yard, folder)
+        try:
+            yard.noted("tick", 2)
+            (killed,) = supervisord.pids("shop-scheduler")
+            os.kill(killed, signal.SIGKILL)
+            until(lambda: supervisord.pids("shop-scheduler") - {killed})
+            yard.noted("tick", len(yard.ledger("tick")) + 2)
+            assert supervisord.ask("stop", "all").count(": stopped\n") == 2
+        finally:
+            supervisord.close()
+        assert set(yard.ledger("tick")) == {f"tick {yard.uid}"}
+        said = (folder / "shop-scheduler_00.log").read_text("utf-8")
+        assert "tick" in said
+        assert said.endswith(" Stopped.\n"), "SIGTERM was heard"

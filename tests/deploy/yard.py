@@ -8,11 +8,17 @@ import pwd
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
+from typing import TypeVar
 
-from tests.worker.workshop import CEILING, until
+from tests.worker import workshop
+
+T = TypeVar("T")
+#: Seconds: a ceiling, as there; each command here is a Python of its own that has to start.
+CEILING = 3 * workshop.CEILING
 
 APP = """
 import os
@@ -126,21 +132,36 @@ class Yard:
         if self.is_root:
             os.chown(path, self.uid, self.gid)
 
-    def tabur(self, *words: str, code: int = 0, as_root: bool = False) -> str:
+    def tabur(self, *words: str, code: int = 0, as_root: bool = False, **environment: str) -> str:
         """The command, run by the user in the folder; what it prints."""
         return self._run(
-            [self.executable, "--app=shop.main:jobs", *words], code=code, as_root=as_root
+            [self.executable, "--app=shop.main:jobs", *words],
+            code=code,
+            as_root=as_root,
+            environment=environment,
         )
 
     def python(self, code: str) -> str:
         return self._run([self._python, "-c", code])
 
-    def _run(self, words: list[str | Path], *, code: int = 0, as_root: bool = False) -> str:
+    def _run(
+        self,
+        words: list[str | Path],
+        *,
+        code: int = 0,
+        as_root: bool = False,
+        environment: Mapping[str, str] = MappingProxyType({}),
+    ) -> str:
         drop = self.is_root and not as_root
         done = subprocess.run(
             words,
             cwd=self.folder,
-            env=self.environment | {"PYTHONPATH": os.pathsep.join(self.path)},
+            env={
+                **self.environment,
+                "PYTHONPATH": os.pathsep.join(self.path),
+                "PYTHONDONTWRITEBYTECODE": "1",
+                **environment,
+            },
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -173,6 +194,11 @@ class Yard:
             return lines if len(lines) >= count else []
 
         return until(enough, f"{count} × {beginning!r} in {self.ledger()}", ceiling=ceiling)
+
+
+def until(condition: Callable[[], T], what: str = "", *, ceiling: float = CEILING) -> T:
+    """Look until `condition` answers something true; answers that."""
+    return workshop.until(condition, what, ceiling=ceiling)
 
 
 @contextmanager

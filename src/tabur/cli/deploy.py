@@ -161,8 +161,6 @@ def make_plan(
 ) -> Plan:
     """`given` holds what the commands' options say. Raises ConfigError, UsageError."""
     name = given["name"] or app_name(spec, Path(directory))
-    if not name.replace("-", "").isalnum() or not name.isascii():
-        raise click.UsageError(f"--name={name!r}: letters, digits and dashes are needed.")
     options = tuple(given.get("options", ()))
     return Plan(
         name=name,

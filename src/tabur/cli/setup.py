@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
+import msgspec
 
 from tabur.cli.deploy import check_env_file, make_plan
 from tabur.cli.group import Command, Session
@@ -17,9 +19,10 @@ from tabur.cli.printing import dotted, info
 from tabur.deploy.account import Account
 from tabur.deploy.envfile import read
 from tabur.deploy.machine import NAMES, Manager, is_here, manager
-from tabur.deploy.setup import KEY, Setup, State, Step
+from tabur.deploy.plan import this_executable
+from tabur.deploy.setup import KEY, Facts, Setup, State, Step
 from tabur.deploy.users import ROOT, numbers_of, worker_user
-from tabur.errors import ConfigError
+from tabur.errors import ConfigError, TaburError
 from tabur.worker.load import find_app
 
 _COLOURS = {
@@ -108,18 +111,18 @@ def _steps(
 ) -> Iterator[Step]:
     file = Path(session.env_file or machine.folder / ".env").absolute()
     yield from machine.environment(file, os.environ)
-    _load(file)
-    app = open_at(spec)
-    plan = make_plan(
-        app,
-        spec,
-        user=machine.account.name,
+    _load(machine.read(file))
+    facts = _ask(session, spec, machine, given)
+    # Whom services belong to, and what they start, is for nobody else to say.
+    plan = replace(
+        facts.plan,
         directory=str(machine.folder),
-        session=session,
-        given=given | {"executable": None, "log": None},
+        executable=this_executable(),
+        user=machine.account.name,
+        env_file=str(file) if file.exists() else None,
     )
     tabur = [*plan.executable, "--app", spec, *(["--env-file", str(file)] if file.exists() else [])]
-    yield from machine.folders(app.settings, plan)
+    yield from machine.folders(facts)
     yield from machine.tables(tabur)
     yield from machine.stores(tabur)
     names = [name for name in NAMES if name == chosen or is_here(name, machine.root)]
@@ -142,11 +145,46 @@ def _steps(
     yield from _install(machine, taken, yes=yes)
 
 
+def _ask(session: Session, spec: str, machine: Setup, given: dict[str, Any]) -> Facts:
+    """What the app says of itself, in a process of the user's. Raises ClickException."""
+
+    def answer() -> bytes:
+        try:
+            app = open_at(spec)
+            plan = make_plan(
+                app,
+                spec,
+                user=machine.account.name,
+                directory=str(machine.folder),
+                session=session,
+                given=given | {"executable": None, "log": None},
+            )
+        except click.ClickException as error:
+            return msgspec.json.encode(error.format_message())
+        except TaburError as error:
+            return msgspec.json.encode(str(error))
+        settings = app.settings
+        return msgspec.json.encode(
+            Facts(plan, settings.database_url, str(settings.run), str(settings.attachments))
+        )
+
+    said = machine.account.ask(answer, machine.folder)
+    try:
+        found = msgspec.json.decode(
+            said or b'"It ended while the app was loaded."', type=Facts | str
+        )
+    except msgspec.ValidationError as error:
+        raise click.ClickException(f"The app says what cannot be: {error}") from None
+    if isinstance(found, str):
+        raise click.ClickException(found)
+    return found
+
+
 def _install(machine: Setup, taken: Manager, *, yes: bool) -> Iterator[Step]:
     if yes:
         yield from machine.install(taken)
-    elif machine.is_installed(taken):
-        yield Step(f"services of {taken.name}", State.ALREADY)
+    elif there := list(machine.installed(taken)):
+        yield from there
     else:
         yield Step(
             f"services of {taken.name}",
@@ -180,12 +218,9 @@ def _account(given: str | None, folder: Path) -> Account:
     return Account(user, *numbers)
 
 
-def _load(file: Path) -> None:
-    """What services will see. In a dry run a key that is still to be made stands in for it."""
-    if os.geteuid() == 0:
-        sys.dont_write_bytecode = True  # the app's folder is not root's
-    values = read(file.read_text("utf-8")) if file.exists() else {}
-    for name, value in values.items():
+def _load(text: str) -> None:
+    """What services will see. In a dry run, something for a key that is still to be made."""
+    for name, value in read(text).items():
         os.environ.setdefault(name, value)
     os.environ.setdefault(KEY, "of-a-dry-run")
 

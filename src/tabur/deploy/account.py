@@ -1,11 +1,12 @@
-"""The user that workers belong to, on this machine: what it may read and write, and commands run in
-its name."""
+"""The user that workers belong to, on this machine. Root writes and runs the app in its name, for
+that user's links may lead anywhere, and its code may do anything."""
 
 from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +23,23 @@ class Account:
     def is_me(self) -> bool:
         return self.uid == os.geteuid()
 
+    @contextmanager
+    def acting(self) -> Iterator[None]:
+        """What is done to files within is what this user may do."""
+        if self.is_me:
+            yield
+            return
+        before = os.geteuid(), os.getegid(), os.getgroups()
+        os.setgroups(self._groups())
+        os.setegid(self.gid)
+        os.seteuid(self.uid)
+        try:
+            yield
+        finally:
+            os.seteuid(before[0])
+            os.setegid(before[1])
+            os.setgroups(before[2])
+
     def may(self, path: Path, what: int) -> bool:
         """Whether the user may read, or write, by owner, group and mode; root may all."""
         seen = path.stat()
@@ -31,12 +49,12 @@ class Account:
         return bool(seen.st_mode >> shift & what)
 
     def give(self, path: Path) -> None:
-        """Let it have the path. Raises OSError where this process may not."""
-        if path.stat().st_uid != self.uid:
-            os.chown(path, self.uid, self.gid)
+        """Let it have the path itself, not what a link leads to. Raises OSError."""
+        if not self.is_me:
+            os.chown(path, self.uid, self.gid, follow_symlinks=False)
 
     def run(self, words: Sequence[str], folder: Path) -> subprocess.CompletedProcess[str]:
-        """In its name, without rights of ours. Raises OSError where it may not even start that."""
+        """A command in its name. Raises OSError where it may not even start that."""
         other = not self.is_me
         return subprocess.run(
             words,
@@ -48,8 +66,35 @@ class Account:
             user=self.uid if other else None,
             group=self.gid if other else None,
             extra_groups=self._groups() if other else None,
-            env=os.environ | ({"USER": self.name, "HOME": str(folder)} if other else {}),
+            env=self._environment(folder),
         )
+
+    def ask(self, question: Callable[[], bytes], folder: Path) -> bytes:
+        """The answer, found in its name: in a process of its own unless it is ours. Nothing is
+        answered where that process ends early. `question` raises nothing."""
+        if self.is_me:
+            return question()
+        reader, writer = os.pipe()
+        child = os.fork()
+        if child == 0:
+            try:
+                os.setgroups(self._groups())
+                os.setgid(self.gid)
+                os.setuid(self.uid)
+                os.environ.update(self._environment(folder))
+                with os.fdopen(writer, "wb") as out:
+                    out.write(question())
+            finally:
+                os._exit(0)
+        os.close(writer)
+        with os.fdopen(reader, "rb") as answers:
+            answer = answers.read()
+        os.waitpid(child, 0)
+        return answer
+
+    def _environment(self, folder: Path) -> dict[str, str]:
+        own = {} if self.is_me else {"USER": self.name, "HOME": str(folder)}
+        return dict(os.environ) | own
 
     def _groups(self) -> list[int]:
         import grp

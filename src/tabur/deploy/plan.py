@@ -86,7 +86,12 @@ class Plan:
             "--app": self.app,
             "--executable": "".join(self.executable),
         }
-        named["an option"] = "".join(each for one in self.programs for each in one.words)
+        programs = self.programs
+        named["an option"] = "".join(word for each in programs for word in each.words)
+        named["a title"] = "".join(each.title for each in programs)
+        for name in (self.name, *(each.name for each in programs)):
+            if not re.fullmatch(r"[A-Za-z0-9-]+", name):  # it becomes the name of a file
+                raise ConfigError(f"--name={name!r}: letters, digits and dashes are needed.")
         for what, value in named.items():
             if value is not None and not value.isprintable():
                 raise ConfigError(

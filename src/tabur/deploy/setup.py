@@ -15,14 +15,15 @@ from enum import StrEnum
 from functools import partial
 from pathlib import Path
 
-from tabur.config import VARIABLES, Settings
+from tabur.config import VARIABLES
 from tabur.deploy import envfile
 from tabur.deploy.account import READ, WRITE, Account
 from tabur.deploy.machine import Manager
-from tabur.deploy.plan import Plan
-from tabur.errors import ConfigError
+from tabur.deploy.plan import File, Plan
+from tabur.errors import ConfigError, refuse
 
 KEY = "TABUR_KEY"
+_DIFFERS = "It is not what would be written now, and is left as it is. --force renews it."
 
 
 class State(StrEnum):
@@ -43,6 +44,17 @@ class Step:
 
 
 @dataclass(frozen=True)
+class Facts:
+    """What the app says of itself: told by a process of the user's, so nothing here is believed
+    beyond what that user may do."""
+
+    plan: Plan
+    database_url: str
+    run: str
+    attachments: str
+
+
+@dataclass(frozen=True)
 class Setup:
     """`root`: of the file system that services are installed into. `dry`: nothing is done."""
 
@@ -54,7 +66,7 @@ class Setup:
 
     def environment(self, file: Path, values: Mapping[str, str]) -> Iterator[Step]:
         """The file has a key and what this shell sets, for services are not started from it."""
-        text = file.read_text("utf-8") if file.exists() else ""
+        text = self.read(file)
         there = {name for name, value in envfile.read(text).items() if value}
         wanted = {name: values[name] for name in VARIABLES if values.get(name)}
         wanted.setdefault(KEY, secrets.token_urlsafe(32))
@@ -67,34 +79,28 @@ class Setup:
         names = ", ".join(each.partition("=")[0] for each in lines)
         if lines:
             added = "\n".join([*_break_after(text), *lines, ""])
-            yield self._do(f"{file.name}: {names}", partial(_append, file, added))
+            yield self._do(f"{file.name}: {names}", partial(_append, file, added), file)
         else:
             yield Step(f"{file.name} has its settings", State.ALREADY)
         if file.exists():
             yield from self._private(file)
 
-    def folders(self, settings: Settings, plan: Plan) -> Iterator[Step]:
+    def folders(self, facts: Facts) -> Iterator[Step]:
         """Where workers write: theirs, and nobody else's."""
-        var = self.folder / "var"
-        log = Path(plan.log) if plan.log else var / "log"
-        sqlite = _sqlite_file(settings.database_url)
-        wanted = [
-            var,
-            log,
-            settings.run,
-            settings.attachments,
-            *([sqlite.parent] if sqlite else []),
-        ]
+        sqlite = _sqlite_file(facts.database_url)
+        wanted = [Path("var"), Path("var/log"), Path(facts.run), Path(facts.attachments)]
+        if sqlite is not None:
+            wanted.append(sqlite.parent)
         for each in dict.fromkeys(self.folder / path for path in wanted):
-            if not each.is_dir():
-                yield self._do(f"folder {self._shown(each)}", partial(self._make, each))
+            if each.is_dir():
+                yield self._writable(each)
             else:
-                yield from self._writable(each)
+                yield self._do(f"folder {self._shown(each)}", partial(_make, each), each)
         if sqlite is not None:
             for end in ("", "-wal", "-shm"):
                 file = (self.folder / sqlite).with_name(sqlite.name + end)
                 if file.exists() and not self.account.may(file, WRITE):
-                    yield from self._writable(file)
+                    yield self._writable(file)
 
     def tables(self, tabur: list[str]) -> Iterator[Step]:
         """Made in the user's name, which shows that it can start the app and reach its stores."""
@@ -139,13 +145,10 @@ class Setup:
             yield self._file(self.folder / "deploy" / each.name, each.text)
 
     def install(self, manager: Manager) -> Iterator[Step]:
-        """Where the manager looks; then it is told. What lies in `deploy/` counts: somebody may
-        have changed it."""
+        """Where the manager looks; then it is told."""
         changed = False
         for each in manager.files:
-            target = self.root / each.place.lstrip("/")
-            own = self.folder / "deploy" / each.name
-            step = self._file(target, own.read_text("utf-8") if own.exists() else each.text)
+            step = self._file(self._target(each), each.text, as_root=True)
             changed |= step.state in (State.DONE, State.WOULD)
             yield step
         if not changed:
@@ -159,9 +162,13 @@ class Setup:
             else:
                 yield _told(words)
 
-    def is_installed(self, manager: Manager) -> bool:
-        places = [self.root / each.place.lstrip("/") for each in manager.files]
-        return all(place.exists() for place in places)
+    def installed(self, manager: Manager) -> Iterator[Step]:
+        """What somebody has installed, looked at; nothing where that has not been done."""
+        if all(self._target(each).exists() for each in manager.files):
+            for each in manager.files:
+                there = _read(self._target(each))
+                todo = "" if there == each.text else _DIFFERS
+                yield Step(str(self._target(each)), State.ALREADY, todo)
 
     def by_hand(self, manager: Manager) -> str:
         """The commands that `install` would have run."""
@@ -174,50 +181,78 @@ class Setup:
 
     # the steps themselves
 
-    def _do(self, what: str, do: Callable[[], None]) -> Step:
+    def read(self, file: Path) -> str:
+        """As the user may; empty where it is not there. Raises ConfigError."""
+        try:
+            with self.account.acting():
+                return _read(file) or ""
+        except (OSError, UnicodeDecodeError) as error:
+            return refuse(f"{file} cannot be read by {self.account.name}: {error}")
+
+    def _do(self, what: str, do: Callable[[], None], path: Path) -> Step:
+        """In the user's name; as root only where all folders above are root's, so that nobody else
+        could have laid a link, and then it is given to the user."""
         if self.dry:
             return Step(what, State.WOULD)
         try:
-            do()
+            try:
+                with self.account.acting():
+                    do()
+            except PermissionError:
+                there = [each for each in path.parents if os.path.lexists(each)]
+                if os.geteuid() != 0 or any(each.lstat().st_uid != 0 for each in there):
+                    raise
+                do()
+                for each in (path, *path.parents[: -len(there)]):
+                    self.account.give(each)
         except OSError as error:
-            return Step(what, State.FAILED, f"{error.strerror}: {error.filename}")
+            return Step(what, State.FAILED, f"{error.strerror}: {error.filename or path}")
         return Step(what, State.DONE)
 
     def _private(self, file: Path) -> Iterator[Step]:
         """It holds secrets: others read it no more, and the user has to."""
         mode = file.stat().st_mode & 0o7777
         if mode & 0o007:
-            yield self._do(f"{file.name}: for others unreadable", lambda: file.chmod(mode & ~0o007))
+            what = f"{file.name}: unreadable for others"
+            yield self._do(what, partial(file.chmod, mode & ~0o007), file)
         if not self.account.may(file, READ):
-            yield self._do(
-                f"{file.name}: readable for {self.account.name}", lambda: self.account.give(file)
-            )
+            yield self._give(f"{file.name}: readable for {self.account.name}", file)
 
-    def _writable(self, path: Path) -> Iterator[Step]:
+    def _writable(self, path: Path) -> Step:
         what = f"{self._shown(path)} writable for {self.account.name}"
         if self.account.may(path, WRITE):
-            yield Step(what, State.ALREADY)
-        elif os.geteuid() == 0:
-            yield self._do(what, lambda: self.account.give(path))
-        else:
+            return Step(what, State.ALREADY)
+        return self._give(what, path)
+
+    def _give(self, what: str, path: Path) -> Step:
+        if self.dry:
+            return Step(what, State.WOULD)
+        try:
+            os.chown(path, self.account.uid, self.account.gid, follow_symlinks=False)
+        except OSError:
             todo = shlex.join(["sudo", "chown", self.account.name, str(path)])
-            yield Step(what, State.FAILED, todo)
+            return Step(what, State.FAILED, todo)
+        return Step(what, State.DONE)
 
-    def _make(self, folder: Path) -> None:
-        missing = [folder, *(each for each in folder.parents if not each.exists())]
-        for each in reversed(missing):
-            each.mkdir(0o750, exist_ok=True)
-            self.account.give(each)
-
-    def _file(self, target: Path, text: str) -> Step:
+    def _file(self, target: Path, text: str, *, as_root: bool = False) -> Step:
         what = self._shown(target)
-        there = target.read_text("utf-8") if target.exists() else None
+        there = _read(target) if as_root else self.read(target)
         if there == text:
             return Step(what, State.ALREADY)
-        if there is not None and not self.force:
-            todo = "It is not what would be written now, and is left as it is. --force renews it."
-            return Step(what, State.ALREADY, todo)
-        return self._do(what, lambda: _write(target, text))
+        if there and not self.force:
+            return Step(what, State.ALREADY, _DIFFERS)
+        if not as_root:
+            return self._do(what, partial(_write, target, text), target)
+        if self.dry:
+            return Step(what, State.WOULD)
+        try:
+            _write(target, text)
+        except OSError as error:
+            return Step(what, State.FAILED, f"{error.strerror}: {target}")
+        return Step(what, State.DONE)
+
+    def _target(self, file: File) -> Path:
+        return self.root / file.place.lstrip("/")
 
     def _as_user(self, words: list[str]) -> subprocess.CompletedProcess[str] | Step:
         try:
@@ -246,6 +281,17 @@ def _append(file: Path, text: str) -> None:
     descriptor = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as opened:
         opened.write(text)
+
+
+def _make(folder: Path) -> None:
+    """With all above it, and for nobody else."""
+    for each in (*reversed(folder.parents), folder):
+        if not each.exists():
+            each.mkdir(0o750)
+
+
+def _read(file: Path) -> str | None:
+    return file.read_text("utf-8") if file.exists() else None
 
 
 def _write(target: Path, text: str) -> None:
