@@ -47,9 +47,12 @@ class Schedule(Frequencies):
     def command(self, line: str, arguments: Sequence[object] = ()) -> Entry:
         """A command of `tabur` in a process of its own: `command("queue:prune-failed --hours=48")`.
         Raises ConfigError."""
+        given: Any = line
+        if not isinstance(given, str):
+            raise ConfigError(f"command({shown(line)}): the words of a command are needed.")
         try:
             words = (*shlex.split(line), *map(str, arguments))
-        except (ValueError, AttributeError) as error:
+        except ValueError as error:
             raise ConfigError(f"command({shown(line)}): {error}") from None
         if not words or words[0].startswith("-"):
             raise ConfigError(f"command({shown(line)}): it begins with the name of a command.")

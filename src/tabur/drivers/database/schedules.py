@@ -68,7 +68,9 @@ class DatabaseSchedules:
     def advance(self, moves: Sequence[Advance]) -> Sequence[bool]:
         try:
             return self._together([checked(move) for move in moves])
-        except (ConfigError, *self._store.DataErrors):
+        except ConfigError:
+            return self._one_by_one(moves)
+        except self._store.DataErrors:
             return self._one_by_one(moves)
 
     def find(self, name: str) -> ScheduleRecord | None:
@@ -161,20 +163,24 @@ class DatabaseSchedules:
         self, tx: Transaction, moves: Sequence[Advance], insert: Insert, now: int
     ) -> Sequence[bool]:
         answers = [False] * len(moves)
-        jobs: list[list[NewJob]] = [[] for _ in moves]
+        named: set[bytes | None] = set()
         # Locked in one order, whoever comes with them in which.
         for n in sorted(range(len(moves)), key=lambda n: moves[n].schedule):
-            answers[n] = self._move(tx.cursor, moves[n], jobs[n])
-        to_insert = [job for some in jobs for job in some]
-        if to_insert:
-            tx.woken = insert(tx.cursor, to_insert, now)
+            decided = self._move(tx.cursor, moves[n])
+            if decided is not None:
+                answers[n] = True
+                named.update(decided)
+        made = [move for move, answer in zip(moves, answers, strict=True) if answer]
+        jobs = [job for move in made for job in move.jobs if job.id in named]
+        if jobs:
+            tx.woken = insert(tx.cursor, jobs, now)
         return answers
 
-    def _move(self, cursor: Any, move: Advance, jobs: list[NewJob]) -> bool:
-        """Move one on; what is to be dispatched goes to `jobs`."""
+    def _move(self, cursor: Any, move: Advance) -> set[bytes | None] | None:
+        """Move one on. Answers the jobs of its new ticks; None where it stands otherwise."""
         stands = self._sql.stands.one(cursor, move.schedule, move.revision, move.seen)
         if stands is None:
-            return False
+            return None
         last_run_at, last_job = stands
         new = [tick for tick in move.ticks if self._sql.put_tick.run(cursor, *_tick_row(tick)) == 1]
         for tick in new:
@@ -183,9 +189,7 @@ class DatabaseSchedules:
         self._sql.move.run(
             cursor, move.next_run_at, last_run_at, move.waiting, last_job, move.schedule
         )
-        named = {tick.job for tick in new}
-        jobs += [job for job in move.jobs if job.id in named]
-        return True
+        return {tick.job for tick in new}
 
 
 _COLUMNS = names(schedules)

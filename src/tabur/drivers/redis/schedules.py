@@ -47,9 +47,10 @@ class RedisSchedules:
             check_record(each)
         names = [each.name for each in schedules]
         *parts, last = _parts([_packed_schedule(each) for each in schedules])
-        changed = sum(self._write(scripts.SCHEDULE_PUT, "", 0, *words) for words in parts)
+        changed: int = sum(self._write(scripts.SCHEDULE_PUT, "", 0, *words) for words in parts)
         gone: list[Word] = ["", 0] if origin is None else [_ORIGIN[origin], len(names), *names]
-        return changed + int(self._write(scripts.SCHEDULE_PUT, *gone, *last))
+        changed += self._write(scripts.SCHEDULE_PUT, *gone, *last)
+        return changed
 
     def due(self, *, limit: int) -> DueSchedules:
         now, found, later = self._run(scripts.SCHEDULE_DUE, self._now(), limit)
@@ -101,7 +102,7 @@ class RedisSchedules:
                 check_name(name)
         bound = _MOMENT.pack(LATEST if before is None else min(max(before, 0), LATEST))
         if schedule is None:
-            which = ("all", b"(" + bound + below.encode(), "-")
+            which = ("all", b"(" + bound + below.encode(), b"-")
         else:
             # Of that moment itself there is one, which comes before `below` or not.
             edge = b"[" if schedule < below else b"("
