@@ -66,7 +66,7 @@ def post_office(**given: Any) -> Iterator[PostOffice]:
 
 def login(server: SMTP, session: Session, envelope: Envelope, mechanism: str, data: Any) -> Any:
     given = cast(LoginPassword, data)
-    return AuthResult(success=given.password == PASSWORD.encode())
+    return AuthResult(success=given.password == PASSWORD.encode(), handled=False)
 
 
 @dataclass(frozen=True)
@@ -82,12 +82,13 @@ class Request:
 
 @dataclass
 class Receiver:
-    """An HTTP server. `answers`: the status for a path, 200 where none is said; `hangs`: paths that
-    are never answered until `release`."""
+    """An HTTP server. `answers`: the status for a path, 200 where none is said; `refuses_from`: 500
+    from which request of a path on; `hangs`: paths that are not answered until `released`."""
 
     url: str
     requests: list[Request] = field(default_factory=list)
     answers: dict[str, int] = field(default_factory=dict)
+    refuses_from: dict[str, int] = field(default_factory=dict)
     hangs: set[str] = field(default_factory=set)
     released: threading.Event = field(default_factory=threading.Event)
 
@@ -108,8 +109,11 @@ def receiver(context: ssl.SSLContext | None = None) -> Iterator[Receiver]:
             if self.path in kept.hangs:
                 kept.released.wait(60)
                 return
-            self.send_response(kept.answers.get(self.path, 200))
-            if 300 <= kept.answers.get(self.path, 200) < 400:
+            status = kept.answers.get(self.path, 200)
+            if len(kept.at(self.path)) >= kept.refuses_from.get(self.path, 10**9):
+                status = 500
+            self.send_response(status)
+            if 300 <= status < 400:
                 self.send_header("Location", "/elsewhere")
             self.send_header("Content-Length", "0")
             self.end_headers()

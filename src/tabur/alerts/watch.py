@@ -216,17 +216,17 @@ class _Turn:
         return is_muted(self._mutes, each.rule, each.queue, self._now)
 
     def go_through(self, readings: Iterable[Reading], *, shared: bool) -> None:
-        known = self._memory.alerts()
-        for reading in readings:
-            found = {each.key: each for each in evaluate(self._plan.rules, reading)}
-            looked_at = {
-                key: each for key, each in known.items() if each.value.scope == reading.scope
-            }
-            for key in {**looked_at, **found}:
-                self._one(self._memory.alert(key), found.get(key))
-        for each in known.values():
+        known: dict[str, Alert] = {}
+        for key, each in self._memory.alerts().items():
             if self._is_abandoned(each.value, shared=shared):
                 self._memory.keep(each, None)
+            else:
+                known[key] = each.value
+        for reading in readings:
+            found = {each.key: each for each in evaluate(self._plan.rules, reading)}
+            looked_at = [key for key, alert in known.items() if alert.scope == reading.scope]
+            for key in dict.fromkeys([*looked_at, *found]):
+                self._one(self._memory.alert(key), found.get(key))
 
     def _is_abandoned(self, alert: Alert, *, shared: bool) -> bool:
         if shared and all(rule.name != alert.rule for rule in self._plan.rules):

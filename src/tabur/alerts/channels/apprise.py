@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from tabur.alerts.channels import NotSent
@@ -35,18 +37,39 @@ class AppriseChannel:
             if error.name != "apprise":
                 raise
             raise NotSent("It needs apprise. Run: pip install 'tabur[alerts]'") from None
-        _hush()
-        service = apprise.Apprise()
-        if not service.add(self._url):
-            raise NotSent("The address is none that apprise knows: look at its list of services.")
         title, text = together(messages, language=self.language)
         kind = "success" if all(each.told == "resolved" for each in messages) else "warning"
-        if not service.notify(body=text, title=title, notify_type=kind):
-            raise NotSent("The service did not take it; apprise has logged why.")
+        with _discreet.while_sending():
+            service = apprise.Apprise()
+            if not service.add(self._url):
+                raise NotSent("The address is none that apprise knows: see its list of services.")
+            if not service.notify(body=text, title=title, notify_type=kind):
+                raise NotSent("The service did not take it; apprise has logged why.")
 
 
-def _hush() -> None:
-    """At DEBUG it logs whole addresses, passwords among them."""
-    log = logging.getLogger("apprise")
-    if log.getEffectiveLevel() < logging.INFO:
-        log.setLevel(logging.INFO)
+class _Discreet(logging.Filter):
+    """At DEBUG, apprise and urllib3 log whole addresses, with passwords and tokens in them, and
+    from threads of apprise's own: while an alert is sent they are not to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lock = threading.Lock()
+        self._sending = 0
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return record.levelno >= logging.INFO or not self._sending
+
+    @contextmanager
+    def while_sending(self) -> Iterator[None]:
+        for name in ("apprise", "urllib3.connectionpool"):
+            logging.getLogger(name).addFilter(self)  # once, however often it is added
+        with self._lock:
+            self._sending += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._sending -= 1
+
+
+_discreet = _Discreet()
