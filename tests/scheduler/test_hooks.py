@@ -34,9 +34,9 @@ class Mailbox:
         self._controller.start()
         self.port = self._controller.port
 
-    async def handle_RCPT(
+    async def handle_RCPT(  # noqa: N802  # aiosmtpd's
         self, server: Any, session: Any, envelope: Any, to: str, options: Any
-    ) -> str:  # aiosmtpd's
+    ) -> str:
         if self.refuses:
             return self.refuses
         envelope.rcpt_tos.append(to)
@@ -352,9 +352,9 @@ def failed(run):
     note("failed", run.schedule, run.error.split(":")[0])
 
 
-jobs.schedule.exec("sleep 97531 & echo begun; sleep 97532").name("hangs").daily().timeout(1).on_failure(
-    failed
-).send_output_to(os.environ["LEDGER"] + ".out").email_output_on_failure("owner@example.com")
+hangs = jobs.schedule.exec("sleep 97531 & echo begun; sleep 97532").name("hangs").daily()
+hangs.timeout(1).on_failure(failed).send_output_to(os.environ["LEDGER"] + ".out")
+hangs.email_output_on_failure("owner@example.com")
 jobs.schedule.command("migrate").daily().name("migrates").on_success(
     lambda run: note("migrated", "Nothing to migrate" in run.output)
 )
@@ -424,9 +424,8 @@ def test_one_whose_process_dies_fails_too(shop: Workshop) -> None:
     """`kill -9 $PPID`: the process that runs the job, thrice."""
     dispatched(shop, "dies")
     shop.work()
-    assert shop.ledger("failed") == [
-        "failed dies Its process died 3 times while it ran (killed, out of memory, or a crash in native code); it is not tried again by itself."
-    ]
+    (told,) = shop.ledger("failed")
+    assert told.startswith("failed dies Its process died 3 times while it ran")
 
 
 def test_called_back_it_ends_with_all_that_it_started(shop: Workshop) -> None:
