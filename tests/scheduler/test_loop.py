@@ -129,4 +129,4 @@ def test_old_ticks_are_removed_by_a_chore() -> None:
     assert len(bench.ticks()) == 5
     bench.clock.advance(30 * 86_400 - 150)
     chore.run()
-    assert len(bench.ticks()) == 2
+    assert len(bench.ticks()) == 3
