@@ -165,13 +165,8 @@ class Tabur:
     def chores(self) -> list[Chore]:
         """What a scheduler does beside its ticks."""
         from tabur.scheduler.loop import Chore
-        from tabur.scheduler.retention import prune_ticks
 
-        def prune() -> None:
-            for driver in self.drivers:
-                prune_ticks(driver, self.settings)
-
-        chores = [Chore("Removing old ticks", 3600.0, prune)]
+        chores: list[Chore] = []
         if self.has_alerts:
             from tabur.alerts.chore import EVERY, alert_chore
 
