@@ -216,6 +216,14 @@ class JobProcess:
     def _gone(self, run: Run) -> Outcome:
         self.kill()
         code = self._process.returncode or 0
+        if run.ctx.backing.has_completed(run.job.id, run.job.token):
+            _log.warning(
+                "%s %s completed in its own transaction; then its process ended (%s)",
+                run.job.name,
+                run.ctx.job_id,
+                said(code),
+            )
+            return Outcome(EndedHow.COMPLETED, run.started_at, now_us(), settled=True)
         if run.is_ending:
             return interrupted(run)
         if not self._loaded:
