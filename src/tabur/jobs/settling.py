@@ -63,9 +63,12 @@ class Backing:
     def has_completed(self, job_id: bytes, token: bytes) -> bool:
         """Whether a job whose process is gone has completed in a transaction of its own. Waits for
         a commit that is on its way; False where the store cannot be asked."""
+        if self._open is None:
+            return False
         with suppress(StoreError):
-            driver = None if self._open is None else self._open()
-            return isinstance(driver, Fencing) and driver.is_settled(job_id, token)
+            driver = self._open()
+            if isinstance(driver, Fencing):
+                return driver.is_settled(job_id, token)
         return False
 
     def has_moved_on(self, job_id: bytes, token: bytes) -> bool:
