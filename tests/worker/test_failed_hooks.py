@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from time import monotonic
 
 import pytest
 
@@ -137,6 +138,29 @@ def test_one_that_has_run_for_too_long_is_waited_for_no_more() -> None:
         assert not hooks
         over.set()
     assert hooks.take() == [], "each is recorded once"
+
+
+def test_who_has_lost_the_claim_does_not_call_it() -> None:
+    jobs = Tabur(connection="memory")
+    called: list[str] = []
+
+    @jobs.register
+    class Told(Job[None]):
+        def handle(self, ctx: JobContext) -> None: ...
+
+        def failed(self, ctx: JobContext, error: BaseException) -> None:
+            called.append(ctx.job_id)
+
+    held, lost = Told().dispatch(), Told().dispatch()
+    ends = [_failed_for_good(jobs), _failed_for_good(jobs)]
+    jobs.driver.claiming.release_token(ends[1][1].token)  # it was found lost
+    with ThreadPoolExecutor(1) as executor:
+        hooks = Hooks(jobs.runtime.scope, clock=monotonic, wake=lambda: None, executor=executor)
+        for finished, move in ends:
+            hooks.add(finished, move)
+        hooks.begin()
+    assert called == [held.id], f"and not that of {lost.id}"
+    assert hooks.take() == ends, "the store refuses the settle of the other"
 
 
 def _failed_for_good(jobs: Tabur) -> tuple[Finished, Transition]:
