@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 import sys
 from functools import partial
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tabur import State
@@ -195,3 +197,42 @@ def test_a_fork_would_be_noted(shop: Workshop, forks: Path) -> None:
         check=True,
     )
     assert len(forked(forks)) == 1
+
+
+@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="needs Linux")
+def test_where_no_process_can_be_started_its_jobs_are_left_to_others_until_one_can(
+    shop: Workshop,
+) -> None:
+    worker = shop.worker()
+    shop.module.hangs_alone.dispatch()
+    shop.noted("hangs_alone")  # in the process that was started ahead
+    (child,) = (psutil.Process(each.pid) for each in shop.children())
+    enough = resource.prlimit(child.pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(child.pid, resource.RLIMIT_NOFILE, (child.num_fds() + 1, enough[1]))
+    until(lambda: "No process for jobs can be started" in worker.output)
+    alone, beside = shop.module.reports_alone.dispatch(), shop.module.quick.dispatch()
+    reaches(beside, State.COMPLETED)
+    reaches(alone, State.SCHEDULED)
+    resource.prlimit(child.pid, resource.RLIMIT_NOFILE, enough)
+    reaches(alone, State.COMPLETED)
+    assert alone.status().attempt == 1
+    worker.stop()
+    worker.ended()
+
+
+def test_a_process_that_was_killed_while_it_had_nothing_to_do_is_charged_to_no_job(
+    shop: Workshop,
+) -> None:
+    worker = shop.worker("--concurrency=1")
+    first = shop.module.reports_alone.dispatch()
+    reaches(first, State.COMPLETED)
+    (child,) = (psutil.Process(each.pid) for each in shop.children())
+    idle = child.children()
+    for each in idle:
+        each.kill()
+    until(lambda: all(each.status() == psutil.STATUS_ZOMBIE for each in idle))
+    second = shop.module.reports_alone.dispatch()
+    reaches(second, State.COMPLETED)
+    worker.stop()
+    worker.ended()
+    assert "CRASHED" not in worker.output

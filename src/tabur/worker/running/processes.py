@@ -11,12 +11,12 @@ import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from time import monotonic, sleep
 
 from tabur.errors import PayloadError, TaburError
 from tabur.jobs.context import Reporter
-from tabur.model.clock import now_us
+from tabur.model.clock import now_us, to_us
 from tabur.model.codec import describe
 from tabur.model.outcome import Ended as EndedHow
 from tabur.model.outcome import Outcome
@@ -43,7 +43,7 @@ _log = logging.getLogger("tabur.worker")
 KILL_AFTER = 1.0
 #: Seconds that a process has to load the app, beside the job's own time.
 LOADING = 60.0
-#: Seconds before another one is tried, when a process could not load the app.
+#: Seconds before another one is tried, when a process could not be started, or not load the app.
 START_PAUSE = 2.0
 #: Runs after which a process is replaced, so that a leak in a job stays small.
 RECYCLE_AFTER = 200
@@ -116,8 +116,9 @@ class ProcessSlots:
             if process is None or process.worn:
                 if process is not None:
                     self._drop(process)
-                process = JobProcess(self._spec)
-                self._processes.add(process)
+                process = self._new()
+                if process is None:
+                    continue
             with self._lock:
                 self._idle += 1
             run = self._waiting.get()
@@ -125,11 +126,30 @@ class ProcessSlots:
                 self._idle -= 1
             if run is None:
                 break
+            if process.worn:  # it was killed while it had nothing to do: no job is to blame
+                self._waiting.put(run)
+                continue
             outcome = process.perform(run, self._reporter)
             if not self._closing:
                 self._done(run, outcome)
         if process is not None:
             self._drop(process)
+
+    def _new(self) -> JobProcess | None:
+        """None where the machine has no room for one: no memory, no file left. Then what waits for
+        it is handed back, and another is tried later."""
+        try:
+            process = JobProcess(self._spec)
+        except OSError as error:
+            _log.error("No process for jobs can be started, trying again: %s", error)
+            with contextlib.suppress(Empty):
+                run = self._waiting.get(timeout=START_PAUSE)
+                if run is not None:
+                    pause = to_us(START_PAUSE)
+                    self._done(run, Outcome(EndedHow.HANDED_BACK, None, now_us(), delay=pause))
+            return None
+        self._processes.add(process)
+        return process
 
     def _drop(self, process: JobProcess) -> None:
         process.kill()
@@ -159,7 +179,7 @@ class JobProcess:
 
     @property
     def worn(self) -> bool:
-        return self._dead or self._runs >= RECYCLE_AFTER
+        return self._dead or self._runs >= RECYCLE_AFTER or self._process.poll() is not None
 
     def perform(self, run: Run, reporter: Reporter) -> Outcome:
         """Run one job; its timeout counts from here, or from when the process has loaded the app.
