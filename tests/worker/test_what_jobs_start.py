@@ -13,6 +13,14 @@ import psutil
 import pytest
 
 from tabur import State
+from tabur.drivers.contract import Exchange
+from tabur.model.ids import new_token
+from tabur.model.outcome import Ended
+from tabur.model.states import Isolation
+from tabur.worker.options import WorkOptions
+from tabur.worker.running.processes import JobProcess
+from tabur.worker.running.reports import StoreReporter
+from tabur.worker.running.run import prepare
 from tests.worker.workshop import Worker, Workshop, reaches, until
 
 MORE = """
@@ -236,3 +244,21 @@ def test_a_process_that_was_killed_while_it_had_nothing_to_do_is_charged_to_no_j
     worker.stop()
     worker.ended()
     assert "CRASHED" not in worker.output
+
+
+def test_who_is_told_to_end_too_late_takes_no_other_job_along(shop: Workshop) -> None:
+    """The time of a job was over at the very moment at which it ended."""
+    shop.module.reports_alone.dispatch()
+    runtime = shop.jobs.runtime
+    turn = Exchange("w1", token=new_token(), queues=("default",), slots={Isolation.PROCESS: 1})
+    (job,) = runtime.driver.claiming.exchange(turn).claimed
+    reporter = StoreReporter(runtime, "w1")
+    run = prepare(job, runtime.registry, WorkOptions(), reporter, None)
+    process = JobProcess(f"{shop.name}:jobs")
+    try:
+        assert process.perform(run, reporter).ended is Ended.COMPLETED
+        process.end(run)
+        assert not process.worn
+        assert process.perform(run, reporter).ended is Ended.COMPLETED
+    finally:
+        process.close()

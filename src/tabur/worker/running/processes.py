@@ -79,7 +79,7 @@ class ProcessSlots:
     def end(self, run: Run) -> None:
         process: JobProcess | None = run.handle
         if process is not None:
-            process.end()
+            process.end(run)
 
     def call_back(self, run: Run) -> None:
         process: JobProcess | None = run.handle
@@ -152,7 +152,7 @@ class ProcessSlots:
         return process
 
     def _drop(self, process: JobProcess) -> None:
-        process.kill()
+        process.close()
         self._processes.discard(process)
 
 
@@ -171,6 +171,8 @@ class JobProcess:
         assert self._process.stdout is not None
         self.channel = Channel(self._process.stdout, self._process.stdin)
         self._runs = 0
+        self._run: Run | None = None
+        self._guard = threading.Lock()
         self._dead = False
         self._loaded = False
         with contextlib.suppress(OSError):
@@ -189,6 +191,7 @@ class JobProcess:
         if run.timeout:
             run.deadline = monotonic() + run.timeout + (0.0 if self._loaded else LOADING)
         run.handle = self
+        self._run = run
         try:
             backing = reporter.backing
             start = Start(run.job, run.timeout, backing.worker, backing.connection)
@@ -210,12 +213,17 @@ class JobProcess:
         except OSError:
             pass  # its end of the pipe is closed: it is gone
         finally:
-            run.handle = None
+            with self._guard:
+                run.handle = self._run = None
         return self._gone(run)
 
-    def end(self) -> None:
-        """Ask it to end, then kill it with all that it has started. It runs no other job."""
-        self._dead = True
+    def end(self, run: Run) -> None:
+        """Ask it to end, then kill it with all that it has started. It runs no other job: where
+        `run` has just ended, the next one would be told to end in its place."""
+        with self._guard:
+            if self._run is not run:
+                return
+            self._dead = True
         _signal_group(self._process, "SIGTERM")
         threading.Timer(KILL_AFTER, self.kill).start()
 
@@ -232,6 +240,12 @@ class JobProcess:
             self._process.wait(5)
         with contextlib.suppress(OSError):
             self.channel.close()
+
+    def close(self) -> None:
+        """For who speaks with it: nobody may be reading its answer."""
+        self.kill()
+        assert self._process.stdout is not None
+        self._process.stdout.close()
 
     def _gone(self, run: Run) -> Outcome:
         self.kill()
