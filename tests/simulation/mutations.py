@@ -267,7 +267,7 @@ MUTATIONS = [
     Mutation(
         "a child whose first turn hangs is left",
         "tabur.worker.supervision.supervisor:judged",
-        "board.turned_at or working_since or now",
+        "board.turned_at or board.since or now",
         "board.turned_at or now",
     ),
     Mutation(

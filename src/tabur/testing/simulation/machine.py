@@ -136,6 +136,7 @@ def _names(machine: Machine) -> Mapping[str, Mapping[str, Any]]:
         Event=partial(Event, timeline), Thread=partial(StartedThread, timeline)
     )
     return {
+        "board": {"monotonic": machine.monotonic},
         "supervision.supervisor": {
             "LOOK": LOOK,
             "Notifier": partial(Notifier, {}),

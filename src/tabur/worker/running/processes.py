@@ -20,6 +20,7 @@ from tabur.model.clock import now_us, to_us
 from tabur.model.codec import describe
 from tabur.model.outcome import Ended as EndedHow
 from tabur.model.outcome import Outcome
+from tabur.worker.load import LOADING
 from tabur.worker.protocol import said
 from tabur.worker.running.channel import (
     Attach,
@@ -41,8 +42,6 @@ _log = logging.getLogger("tabur.worker")
 
 #: Seconds between SIGTERM and SIGKILL for a job that is over its time.
 KILL_AFTER = 1.0
-#: Seconds that a process has to load the app, beside the job's own time.
-LOADING = 60.0
 #: Seconds before another one is tried, when a process could not be started, or not load the app.
 START_PAUSE = 2.0
 #: Runs after which a process is replaced, so that a leak in a job stays small.
@@ -200,6 +199,7 @@ class JobProcess:
                 match message:
                     case Ready():
                         self._loaded = True
+                        run.started_at = now_us()
                         if run.timeout:
                             run.deadline = monotonic() + run.timeout
                     case Reported(progress):
@@ -258,19 +258,27 @@ class JobProcess:
                 said(code),
             )
             return Outcome(EndedHow.COMPLETED, run.started_at, now_us(), settled=True)
+        if not self._loaded:
+            # The app could not be loaded: that is no fault of this job, which has not begun.
+            if not run.cut_off:
+                self._say_why_not_loaded(run, code)
+                sleep(START_PAUSE)
+            return Outcome(EndedHow.HANDED_BACK, None, now_us())
         if run.is_ending:
             return interrupted(run)
-        if not self._loaded:
-            # The app could not be loaded: that is no fault of this job, and it is not charged.
+        run.error = JobCrashed(f"Its process ended while it ran ({said(code)}).")
+        return Outcome(EndedHow.CRASHED, run.started_at, now_us(), error=describe(run.error))
+
+    @staticmethod
+    def _say_why_not_loaded(run: Run, code: int) -> None:
+        if run.timed_out:
+            _log.error("A process for jobs has not loaded the app within %.0f s", LOADING)
+        else:
             _log.error(
                 "A process for jobs ended before it had loaded the app (%s): its error stands "
                 "above. New code on disk? Restart the workers: tabur queue:restart",
                 said(code),
             )
-            sleep(START_PAUSE)
-            return Outcome(EndedHow.HANDED_BACK, run.started_at, now_us())
-        run.error = JobCrashed(f"Its process ended while it ran ({said(code)}).")
-        return Outcome(EndedHow.CRASHED, run.started_at, now_us(), error=describe(run.error))
 
 
 def _attach(run: Run, message: Attach, reporter: Reporter) -> Attached:
