@@ -269,6 +269,7 @@ MUTATIONS = [
         "tabur.worker.supervision.supervisor:judged",
         "board.turned_at or board.since or now",
         "board.turned_at or now",
+        within=RARE,
     ),
     Mutation(
         "a child goes on without its supervisor",
