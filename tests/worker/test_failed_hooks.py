@@ -10,13 +10,14 @@ from time import monotonic
 
 import pytest
 
-from tabur import Job, JobContext, State, Tabur
+from tabur import Job, JobContext, JobHandle, State, Tabur
 from tabur.drivers.contract import Exchange
-from tabur.model.ids import new_token
+from tabur.model.ids import id_bytes, new_token
 from tabur.model.outcome import Ended, Outcome, Transition
+from tabur.model.records import Crash, ErrorInfo
 from tabur.model.states import Isolation
 from tabur.worker.running.finish import Finished, refused
-from tabur.worker.running.hooks import PATIENCE, Hooks
+from tabur.worker.running.hooks import PATIENCE, UNTIL_SILENCE, Hooks
 from tabur.worker.running.reports import StoreReporter
 from tabur.worker.running.run import Refused
 from tests.worker.workshop import Workshop, make_workshop, reaches, until
@@ -96,19 +97,19 @@ def test_those_that_hang_keep_no_other_failure_from_being_recorded(shop: Worksho
 def test_one_that_ends_its_process_is_not_called_for_ever_and_harms_no_neighbour(
     shop: Workshop,
 ) -> None:
-    deadly = shop.module.DiesInFailed().dispatch()
+    deadly, beside = (
+        shop.module.DiesInFailed().dispatch(),
+        shop.module.neighbour.dispatch(seconds=1),
+    )
+    _crash(shop, {deadly: UNTIL_SILENCE - 1, beside: 1})
     worker = shop.worker()
-    shop.noted("failed()")
-    beside = shop.module.neighbour.dispatch(seconds=1)
-    reaches(deadly, State.FAILED, ceiling=100)
+    reaches(deadly, State.FAILED)
     reaches(beside, State.COMPLETED)
     worker.stop()
     worker.ended()
-    error = deadly.status().error
-    assert error is not None
-    assert error.type == "JobCrashed"
-    assert len(shop.ledger("failed()")) == 6
-    assert beside.status().attempt == 1
+    assert shop.ledger("failed()") == ["failed()"], "the last time"
+    assert _endings(shop, deadly) == ["crashed"] * UNTIL_SILENCE + ["failed"]
+    assert _endings(shop, beside) == ["crashed", "completed"], "it ran alone, and was not to blame"
 
 
 def test_one_that_has_run_for_too_long_is_waited_for_no_more() -> None:
@@ -161,6 +162,21 @@ def test_who_has_lost_the_claim_does_not_call_it() -> None:
         hooks.begin()
     assert called == [held.id], f"and not that of {lost.id}"
     assert hooks.take() == ends, "the store refuses the settle of the other"
+
+
+def _crash(shop: Workshop, times: dict[JobHandle[None], int]) -> None:
+    """As if workers had died under these jobs so often."""
+    claiming = shop.jobs.driver.claiming
+    for n in range(max(times.values())):
+        slots = dict.fromkeys(Isolation, 9)
+        claiming.exchange(Exchange("w1", token=new_token(), queues=("default",), slots=slots))
+        blamed = frozenset(id_bytes(each.id) for each, count in times.items() if n < count)
+        claiming.release_worker("w1", crash=Crash(ErrorInfo("JobCrashed", "killed"), blamed))
+
+
+def _endings(shop: Workshop, handle: JobHandle[None]) -> list[str]:
+    attempts = shop.jobs.driver.inspection.attempts(id_bytes(handle.id))
+    return [each.ending for each in attempts]
 
 
 def _failed_for_good(jobs: Tabur) -> tuple[Finished, Transition]:
