@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
 from sqlalchemy import create_engine, delete, update
 
 from servers.mariadb import MariaDBServer
@@ -10,11 +9,11 @@ from tabur.drivers.database.driver import DatabaseDriver
 from tabur.drivers.database.schema import metadata, signals, versions
 from tabur.testing.conformance import Clock
 from tabur.testing.state_machine import state_machine
-from tests.effort import effort
+from tests.effort import ceiling, effort
 
 
 # Where it fails, finding the shortest story takes its time.
-@pytest.mark.timeout(300)
+@ceiling()
 def test_mariadb(mariadb_server: MariaDBServer) -> None:
     url = mariadb_server.create_database("state_machine")
     engine = create_engine(url)

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import pytest
-
 from tabur.drivers.memory.driver import MemoryDriver
 from tabur.testing.state_machine import state_machine
-from tests.effort import effort
+from tests.effort import ceiling, effort
 
 # Where it fails, finding the shortest story takes its time.
-TestMemory = pytest.mark.timeout(300)(
-    state_machine(lambda clock: MemoryDriver(clock=clock)).TestCase
-)
+TestMemory = ceiling()(state_machine(lambda clock: MemoryDriver(clock=clock)).TestCase)
 TestMemory.settings = effort(60, steps=50)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import psycopg
-import pytest
 
 from servers.postgres import PostgresServer
 from tabur.drivers.database.driver import DatabaseDriver
 from tabur.testing.conformance import Clock
 from tabur.testing.state_machine import state_machine
-from tests.effort import effort
+from tests.effort import ceiling, effort
 
 TABLES = (
     "job_records, job_ready, job_waiting, job_outcomes, job_progress, job_attachments, job_pauses"
@@ -17,7 +16,7 @@ TABLES = (
 
 
 # Where it fails, finding the shortest story takes its time.
-@pytest.mark.timeout(300)
+@ceiling()
 def test_postgres(postgres_server: PostgresServer) -> None:
     url = postgres_server.create_database("state_machine")
 

@@ -11,7 +11,7 @@ from servers.redis import RedisServer
 from tabur.drivers.redis.driver import RedisDriver
 from tabur.testing.conformance import Clock
 from tabur.testing.state_machine import DriverMachine
-from tests.effort import effort
+from tests.effort import ceiling, effort
 
 
 class RedisMachine(DriverMachine):
@@ -21,7 +21,7 @@ class RedisMachine(DriverMachine):
 
     @staticmethod
     def make_driver(clock: Clock) -> RedisDriver:
-        return RedisDriver(RedisMachine.url, prefix=uuid4().hex, clock=clock)
+        return RedisDriver(RedisMachine.url, prefix=uuid4().hex, clock=clock, timeout=60)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -31,6 +31,5 @@ def _the_server(redis_server: RedisServer) -> Iterator[None]:
     redis_server.ask("FLUSHALL")
 
 
-# Where it fails, finding the shortest story takes its time.
-TestRedis = pytest.mark.timeout(300)(RedisMachine.TestCase)
+TestRedis = ceiling()(RedisMachine.TestCase)
 TestRedis.settings = effort(15)

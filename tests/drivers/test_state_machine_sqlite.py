@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from tempfile import TemporaryDirectory
 
-import pytest
-
 from tabur.drivers.database.driver import DatabaseDriver
 from tabur.testing.conformance import Clock
 from tabur.testing.state_machine import state_machine
-from tests.effort import effort
+from tests.effort import ceiling, effort
 
 
 class OnFreshFile(DatabaseDriver):
@@ -25,5 +23,5 @@ class OnFreshFile(DatabaseDriver):
 
 
 # Where it fails, finding the shortest story takes its time.
-TestSqlite = pytest.mark.timeout(300)(state_machine(OnFreshFile).TestCase)
+TestSqlite = ceiling()(state_machine(OnFreshFile).TestCase)
 TestSqlite.settings = effort(20)

@@ -106,14 +106,14 @@ MUTATIONS = [
     ),
     Mutation(
         "nobody looks for claims that the store counts as ours",
-        "tabur.worker.running.pump:Pump._release_what_is_strange",
-        "now < self._last_own + OWN_EVERY",
+        "tabur.worker.running.unheard:Unheard.look",
+        "now < self._last + EVERY",
         "True",
     ),
     Mutation(
         "a job whose failed() runs is taken for a claim nobody knows",
-        "tabur.worker.running.pump:Pump._release_what_is_strange",
-        " | {*self._hooks_running.values()}",
+        "tabur.worker.running.pump:Pump._tokens",
+        " | self.hooks.tokens",
         "",
     ),
     Mutation(
@@ -124,13 +124,13 @@ MUTATIONS = [
     ),
     Mutation(
         "failed() is not called",
-        "tabur.worker.running.pump:Pump._hook",
+        "tabur.worker.running.pump:Pump._conclude",
         "move.ending is Ending.FAILED",
         "False",
     ),
     Mutation(
         "a retry is due by the host's clock",
-        "tabur.worker.running.pump:_StoreTime.__call__",
+        "tabur.worker.running.store_time:StoreTime.__call__",
         "self._us(self._clock()) + self._ahead",
         "now_us()",
     ),
@@ -261,7 +261,7 @@ MUTATIONS = [
     Mutation(
         "a child whose first turn hangs is left",
         "tabur.worker.supervision.supervisor:judged",
-        "board.turned_at or working_since or now",
+        "board.turned_at or board.since or now",
         "board.turned_at or now",
         within=RARE,
     ),

@@ -11,6 +11,7 @@ from tests.worker.workshop import Workshop, make_workshop
 
 JOBS = """
 import asyncio
+import ctypes
 import os
 import signal
 import threading
@@ -151,6 +152,12 @@ async def slow_light() -> None:
 def hangs_alone() -> None:
     note("hangs_alone", os.getpid())
     time.sleep(60)
+
+
+@jobs.job(timeout=300)
+def freezes_alone() -> None:
+    note("freezes_alone", os.getpid())
+    ctypes.PyDLL(None).sleep(600)  # in C, and the lock stays held
 
 
 @jobs.job(timeout=0.4)

@@ -9,6 +9,7 @@ from time import monotonic
 import pytest
 
 from tabur.worker.board import Board, Doing, Seen, read_board
+from tabur.worker.load import LOADING
 from tabur.worker.options import WorkOptions
 from tabur.worker.supervision.verdict import DEAF, EXIT_TIME, FROZEN, OVERDUE, Verdict, judged
 
@@ -92,10 +93,11 @@ def verdict(
     deadline: float = inf,
     last_beat: float = NOW,
     kill_by: float | None = None,
-    working_since: float | None = NOW - 10_000,
+    since: float = NOW - 10_000,
+    doing: Doing = Doing.WORKING,
     awake_since: float = NOW - 10_000,
 ) -> Verdict | None:
-    board = Seen(looked, turned, ends_by, 0.0, 0, 0, Doing.WORKING, 1)
+    board = Seen(looked, turned, ends_by, 0.0, 0, 0, doing, 1, since=since)
     return judged(
         board,
         lambda before: frozenset({A, B} if deadline <= before else ()),
@@ -104,7 +106,6 @@ def verdict(
         now=NOW,
         last_beat=last_beat,
         kill_by=kill_by,
-        working_since=working_since,
         awake_since=awake_since,
     )
 
@@ -134,8 +135,14 @@ def test_who_hears_nothing_from_a_store_that_answers_others_is_replaced() -> Non
     long_ago = NOW - DEAF - 1
     assert verdict(turned=long_ago) is not None
     assert verdict(turned=long_ago, last_beat=NOW - DEAF) is None  # it answers nobody
-    assert verdict(turned=0.0, working_since=None) is None  # it has not begun
     assert verdict(turned=0.0) is not None  # its first turn is the one that hangs
+
+
+def test_who_loads_a_large_app_has_asked_the_store_nothing_and_has_time_for_it() -> None:
+    long_ago = NOW - LOADING + 1
+    assert verdict(doing=Doing.STARTING, turned=0.0, looked=long_ago, since=0.0) is None
+    found = verdict(doing=Doing.STARTING, turned=0.0, looked=long_ago - 2, since=0.0)
+    assert found == Verdict("it has been loading the app for 300 s")
 
 
 def test_what_was_not_done_while_the_machine_stood_still_is_not_held_against_anybody() -> None:

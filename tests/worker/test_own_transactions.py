@@ -25,7 +25,7 @@ from pathlib import Path
 from sqlalchemy import create_engine, text
 from sqlalchemy.orm import Session
 
-from tabur import JobContext, Tabur
+from tabur import Job, JobContext, Tabur
 from tabur.errors import DispatchWouldBlock
 
 jobs = Tabur.from_env()
@@ -89,6 +89,35 @@ def killed_after(ctx: JobContext, item: str) -> None:
     with ctx.transaction() as session:
         session.execute(ORDER, {"item": item})
     die()
+
+
+@jobs.register
+class KilledForTheThirdTime(Job[None], isolation="process"):
+    item: str
+
+    def handle(self, ctx: JobContext) -> None:
+        if first_time("first") or first_time("second"):
+            die()
+        with ctx.transaction() as session:
+            session.execute(ORDER, {"item": self.item})
+        die()
+
+    def failed(self, ctx: JobContext, error: BaseException) -> None:
+        first_time("failed")
+
+
+@jobs.register
+class TooLongAfterIt(Job[None], timeout=0.5):
+    item: str
+
+    def handle(self, ctx: JobContext) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        with ctx.transaction() as session:
+            session.execute(ORDER, {"item": self.item})
+        time.sleep(60)
+
+    def failed(self, ctx: JobContext, error: BaseException) -> None:
+        first_time("failed")
 
 
 @jobs.job(isolation="process")
@@ -245,6 +274,20 @@ def test_killed_alone(store: Store) -> None:
         assert handle.status().state is State.COMPLETED
     assert store.endings(inside) == store.endings(between) == ["crashed", "completed"]
     assert store.endings(after) == ["completed"]
+
+
+@on_two
+@pytest.mark.parametrize("kind", ["KilledForTheThirdTime", "TooLongAfterIt"])
+def test_what_has_completed_has_not_failed_whatever_became_of_its_process(
+    store: Store, kind: str
+) -> None:
+    handle = getattr(store.jobs, kind)(item=kind).dispatch()
+    worker = store.shop.work()
+    assert store.items() == [kind]
+    assert handle.status().state is State.COMPLETED
+    assert store.endings(handle)[-1] == "completed"
+    assert not (store.shop.folder / "failed").exists(), "failed() was called"
+    assert (worker.output.count(" DONE"), worker.output.count(" FAIL")) == (1, 0)
 
 
 @on_two

@@ -15,8 +15,9 @@ import msgspec
 import pytest
 
 from tabur.worker.board import Board, Doing
+from tabur.worker.load import LOADING
 from tabur.worker.supervision.folder import About, RunFolder
-from tabur.worker.supervision.probe import LOADING, HostSeen, SupervisorSeen, probe
+from tabur.worker.supervision.probe import HostSeen, SupervisorSeen, probe
 
 WITHIN = 60.0
 LATE = WITHIN + 5

@@ -18,7 +18,7 @@ from tabur.model.outcome import Outcome
 from tabur.model.states import Isolation
 from tabur.worker.board import Board
 from tabur.worker.options import WorkOptions
-from tabur.worker.running import pump as pumping
+from tabur.worker.running import unheard
 from tabur.worker.running.pump import Pump
 from tabur.worker.running.reports import StoreReporter
 from tabur.worker.running.run import Run
@@ -48,7 +48,7 @@ def pumping_in_a_thread(jobs: Tabur) -> Iterator[None]:
 def test_a_claim_that_never_arrived_is_released_while_its_worker_lives(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(pumping, "OWN_EVERY", 0.05)
+    monkeypatch.setattr(unheard, "EVERY", 0.05)
     jobs = Tabur(connection="memory")
     started = threading.Event()
 

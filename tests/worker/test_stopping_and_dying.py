@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 
 import psutil
@@ -110,6 +111,19 @@ def test_what_a_killed_supervisor_leaves_stops_by_itself(shop: Workshop) -> None
     worker.process.wait()
     until(lambda: not psutil.pid_exists(child.pid))
     until(lambda: not psutil.pid_exists(pid))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only there a process can be tied to another")
+def test_a_process_that_a_job_froze_ends_with_its_child_though_nobody_is_left_to_kill_it(
+    shop: Workshop,
+) -> None:
+    shop.module.freezes_alone.dispatch()
+    worker = shop.worker()
+    pid = int(shop.noted("freezes_alone")[0].split()[1])
+    (child,) = shop.children()
+    worker.process.kill()
+    os.kill(child.pid, signal.SIGKILL)
+    until(lambda: not psutil.pid_exists(pid), "it is gone", ceiling=20)
 
 
 def test_a_job_that_kills_its_process_is_poison_after_three_and_harms_no_neighbour(

@@ -12,7 +12,7 @@ NOW = 1000.0
 LATE, NEIGHBOUR = b"l" * 16, b"n" * 16
 
 
-def board(*, looked_at: float = NOW, turned_at: float = NOW) -> Seen:
+def board(*, looked_at: float = NOW, turned_at: float = NOW, since: float = 1.0) -> Seen:
     return Seen(
         looked_at=looked_at,
         turned_at=turned_at,
@@ -22,6 +22,7 @@ def board(*, looked_at: float = NOW, turned_at: float = NOW) -> Seen:
         ended=0,
         doing=Doing.WORKING,
         running=2,
+        since=since,
     )
 
 
@@ -31,7 +32,6 @@ def verdict(seen: Seen, *, late_since: float = NOW, **given: Any) -> Verdict | N
         "now": NOW,
         "last_beat": NOW,
         "kill_by": None,
-        "working_since": 0.0,
         "awake_since": 0.0,
     }
     return judged(
@@ -75,7 +75,6 @@ def test_a_child_that_its_store_does_not_answer_while_it_answers_others_is_kille
 
 
 def test_a_child_may_be_deaf_from_its_first_turn_on() -> None:
-    never = board(turned_at=0.0)
-    assert verdict(never, working_since=NOW - DEAF - 0.1) is not None
-    assert verdict(never, working_since=NOW - DEAF) is None
-    assert verdict(never, working_since=None) is None, "it has not been told to work yet"
+    assert verdict(board(turned_at=0.0, since=NOW - DEAF - 0.1)) is not None
+    assert verdict(board(turned_at=0.0, since=NOW - DEAF)) is None
+    assert verdict(board(turned_at=0.0, since=0.0)) is None, "it has not been told to work yet"

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 import sys
 from functools import partial
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tabur import State
+from tabur.drivers.contract import Exchange
+from tabur.model.ids import new_token
+from tabur.model.outcome import Ended
+from tabur.model.states import Isolation
+from tabur.worker.options import WorkOptions
+from tabur.worker.running.processes import JobProcess
+from tabur.worker.running.reports import StoreReporter
+from tabur.worker.running.run import prepare
 from tests.worker.workshop import Worker, Workshop, reaches, until
 
 MORE = """
@@ -195,3 +205,60 @@ def test_a_fork_would_be_noted(shop: Workshop, forks: Path) -> None:
         check=True,
     )
     assert len(forked(forks)) == 1
+
+
+@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="needs Linux")
+def test_where_no_process_can_be_started_its_jobs_are_left_to_others_until_one_can(
+    shop: Workshop,
+) -> None:
+    worker = shop.worker()
+    shop.module.hangs_alone.dispatch()
+    shop.noted("hangs_alone")  # in the process that was started ahead
+    (child,) = (psutil.Process(each.pid) for each in shop.children())
+    enough = resource.prlimit(child.pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(child.pid, resource.RLIMIT_NOFILE, (child.num_fds() + 1, enough[1]))
+    until(lambda: "No process for jobs can be started" in worker.output)
+    alone, beside = shop.module.reports_alone.dispatch(), shop.module.quick.dispatch()
+    reaches(beside, State.COMPLETED)
+    reaches(alone, State.SCHEDULED)
+    resource.prlimit(child.pid, resource.RLIMIT_NOFILE, enough)
+    reaches(alone, State.COMPLETED)
+    assert alone.status().attempt == 1
+    worker.stop()
+    worker.ended()
+
+
+def test_a_process_that_was_killed_while_it_had_nothing_to_do_is_charged_to_no_job(
+    shop: Workshop,
+) -> None:
+    worker = shop.worker("--concurrency=1")
+    first = shop.module.reports_alone.dispatch()
+    reaches(first, State.COMPLETED)
+    (child,) = (psutil.Process(each.pid) for each in shop.children())
+    idle = child.children()
+    for each in idle:
+        each.kill()
+    until(lambda: all(each.status() == psutil.STATUS_ZOMBIE for each in idle))
+    second = shop.module.reports_alone.dispatch()
+    reaches(second, State.COMPLETED)
+    worker.stop()
+    worker.ended()
+    assert "CRASHED" not in worker.output
+
+
+def test_who_is_told_to_end_too_late_takes_no_other_job_along(shop: Workshop) -> None:
+    """The time of a job was over at the very moment at which it ended."""
+    shop.module.reports_alone.dispatch()
+    runtime = shop.jobs.runtime
+    turn = Exchange("w1", token=new_token(), queues=("default",), slots={Isolation.PROCESS: 1})
+    (job,) = runtime.driver.claiming.exchange(turn).claimed
+    reporter = StoreReporter(runtime, "w1")
+    run = prepare(job, runtime.registry, WorkOptions(), reporter, None)
+    process = JobProcess(f"{shop.name}:jobs")
+    try:
+        assert process.perform(run, reporter).ended is Ended.COMPLETED
+        process.end(run)
+        assert not process.worn
+        assert process.perform(run, reporter).ended is Ended.COMPLETED
+    finally:
+        process.close()

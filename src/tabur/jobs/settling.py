@@ -60,6 +60,17 @@ class Backing:
         history goes by the store's."""
         return 0 if self._open is None else apart(self._open().now())
 
+    def has_completed(self, job_id: bytes, token: bytes) -> bool:
+        """Whether a job whose process is gone has completed in a transaction of its own. Waits for
+        a commit that is on its way; False where the store cannot be asked."""
+        if self._open is None:
+            return False
+        with suppress(StoreError):
+            driver = self._open()
+            if isinstance(driver, Fencing):
+                return driver.is_settled(job_id, token)
+        return False
+
     def has_moved_on(self, job_id: bytes, token: bytes) -> bool:
         """Whether it is certain that a claim is not this worker's any more."""
         if self._open is None or not self.worker:

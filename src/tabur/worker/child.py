@@ -14,6 +14,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Mapping
+from math import inf
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from time import monotonic
@@ -24,6 +25,7 @@ import msgspec
 from tabur.errors import TaburError
 from tabur.jobs.logs import install_logging
 from tabur.model.clock import to_us
+from tabur.model.ids import id_text
 from tabur.model.states import Isolation
 from tabur.worker.board import Board, Doing
 from tabur.worker.load import load_app
@@ -38,6 +40,7 @@ from tabur.worker.protocol import (
     What,
 )
 from tabur.worker.running.channel import Hello as AheadOfJobs
+from tabur.worker.running.hooks import PATIENCE
 from tabur.worker.running.lines import observer
 from tabur.worker.running.processes import ProcessSlots
 from tabur.worker.running.pump import Pump, run_kind
@@ -46,6 +49,8 @@ from tabur.worker.running.run import interrupted
 from tabur.worker.running.slots import LoopSlots, Slots, ThreadSlots
 from tabur.worker.stacks import dump_stacks_on_signal
 from tabur.worker.supervision.folder import board_above
+
+_log = logging.getLogger("tabur.worker")
 
 #: Seconds between two looks at deadlines while jobs run, and between two at memory and time.
 LOOK = 0.1
@@ -200,10 +205,11 @@ class Child:
     def _say_what_runs(self) -> None:
         if self._options.output != "lines":
             return
-        runs = list(self._pump.running.values())
+        runs = [run.job for run in self._pump.running.values()]
+        runs += [call.job for call in self._pump.hooks.first()]
         if not runs:
             return
-        named = ", ".join(f"{run.job.name} {run.ctx.job_id}" for run in runs[:NAMED])
+        named = ", ".join(f"{job.name} {id_text(job.id)}" for job in runs[:NAMED])
         more = f" and {len(runs) - NAMED} more" if len(runs) > NAMED else ""
         jobs = "job" if len(runs) == 1 else "jobs"
         _write(
@@ -221,21 +227,34 @@ class Child:
                 self._slots[run_kind(run)].end(run)
             elif now > deadline + OBEY and run_kind(run) is not Isolation.PROCESS:
                 self._give_up(run)
+        self._give_up_hooks(now)
 
     def _give_up(self, run: Any) -> None:
         """It does not end: settle it, and replace this process; its next attempt starts when this
         process is gone for certain."""
-        logging.getLogger("tabur.worker").error(
+        _log.error(
             "%s %s does not end %.1f s after its timeout; this process is replaced",
             run.job.name,
             run.ctx.job_id,
             OBEY,
         )
         run.deadline = None
-        self._code = EXIT_STUCK
         again = to_us(self._options.grace + 2 * PART)
         self._pump.done(run, interrupted(run, retry_after=again))
+        self._code = EXIT_STUCK
         self._stop("timed out")
+
+    def _give_up_hooks(self, now: float) -> None:
+        """The same of what hangs in `failed()`."""
+        for finished in self._pump.hooks.give_up(now):
+            _log.error(
+                "failed() of %s %s has not ended after %.0f s; this process is replaced",
+                finished.job.name,
+                finished.ctx.job_id,
+                PATIENCE,
+            )
+            self._code = EXIT_STUCK
+            self._stop("timed out")
 
     def _look_at_limits(self, now: float) -> None:
         if self._ends_at is not None and now > self._ends_at:
@@ -262,6 +281,7 @@ class Child:
         for run in list(self._pump.running.values()):
             run.cut_off = True
             self._slots[run_kind(run)].end(run)
+        self._pump.hooks.give_up(inf)
         if self._worker.ident is not None:
             self._worker.join(PART)
 

@@ -7,6 +7,7 @@ messages. What jobs print goes to standard error: standard output carries the me
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import os
 import signal
 import sys
@@ -41,6 +42,9 @@ from tabur.worker.running.channel import (
 from tabur.worker.running.run import Refused, completed, prepare, stopped
 from tabur.worker.runtime import Runtime
 from tabur.worker.stacks import dump_stacks_on_signal
+
+#: Of prctl(2).
+_SET_PDEATHSIG = 1
 
 
 class _ParentReporter:
@@ -77,6 +81,7 @@ class Terminated(BaseException):
 
 
 def main() -> None:
+    _die_with_parent()
     signal.signal(signal.SIGINT, _pass_over)
     signal.signal(signal.SIGTERM, _terminate)
     dump_stacks_on_signal()
@@ -97,6 +102,14 @@ def main() -> None:
         reporter.backing = Backing(runtime.open, runtime.sessions, start.worker)
         outcome = _work(runtime, start, reporter)
         _tell(channel, Ended(outcome))
+
+
+def _die_with_parent() -> None:
+    """By the kernel, where it can: a call into C that lets no other thread run would never hear
+    that the parent is gone, and go on for ever. (It is the thread that started this process which
+    counts as its parent; that one lives as long as the child.)"""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _tell(channel: Channel, message: Ready | Ended) -> None:

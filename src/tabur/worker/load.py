@@ -11,6 +11,9 @@ from typing import Any
 from tabur.config import project_table
 from tabur.errors import ConfigError
 
+#: Seconds that a process may take to load the app: one that holds a large model needs minutes.
+LOADING = 300.0
+
 
 def load_app(spec: str) -> Any:
     """The Tabur object that `package.module:name` leads to. Raises ConfigError saying what is wrong

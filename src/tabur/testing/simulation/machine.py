@@ -136,6 +136,7 @@ def _names(machine: Machine) -> Mapping[str, Mapping[str, Any]]:
         Event=partial(Event, timeline), Thread=partial(StartedThread, timeline)
     )
     return {
+        "board": {"monotonic": machine.monotonic},
         "supervision.supervisor": {
             "LOOK": LOOK,
             "Notifier": partial(Notifier, {}),
@@ -173,10 +174,10 @@ def _names(machine: Machine) -> Mapping[str, Mapping[str, Any]]:
         },
         "running.pump": {
             "new_token": machine.new_token,
-            "now_us": machine.now_us,
             "sleep": machine.sleep,
             "threading": threading,
         },
+        "running.store_time": {"now_us": machine.now_us},
         "running.finish": {"now_us": machine.now_us, "random": machine.random},
         "running.run": {"now_us": machine.now_us},
     }

@@ -50,6 +50,11 @@ class Finished:
         self.definition = definition
         self.error = error
 
+    @property
+    def is_to_be_told(self) -> bool:
+        """Whether the job has a `failed()`."""
+        return self.definition is not None and self.definition.failed is not None
+
     def transition(self, worker: str, now: int, reporter: StoreReporter) -> Transition:
         """What settles it; whatever stands in its record, the worker goes on."""
         try:

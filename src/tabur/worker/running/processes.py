@@ -11,15 +11,16 @@ import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from time import monotonic, sleep
 
 from tabur.errors import PayloadError, TaburError
 from tabur.jobs.context import Reporter
-from tabur.model.clock import now_us
+from tabur.model.clock import now_us, to_us
 from tabur.model.codec import describe
 from tabur.model.outcome import Ended as EndedHow
 from tabur.model.outcome import Outcome
+from tabur.worker.load import LOADING
 from tabur.worker.protocol import said
 from tabur.worker.running.channel import (
     Attach,
@@ -41,9 +42,7 @@ _log = logging.getLogger("tabur.worker")
 
 #: Seconds between SIGTERM and SIGKILL for a job that is over its time.
 KILL_AFTER = 1.0
-#: Seconds that a process has to load the app, beside the job's own time.
-LOADING = 60.0
-#: Seconds before another one is tried, when a process could not load the app.
+#: Seconds before another one is tried, when a process could not be started, or not load the app.
 START_PAUSE = 2.0
 #: Runs after which a process is replaced, so that a leak in a job stays small.
 RECYCLE_AFTER = 200
@@ -79,7 +78,7 @@ class ProcessSlots:
     def end(self, run: Run) -> None:
         process: JobProcess | None = run.handle
         if process is not None:
-            process.end()
+            process.end(run)
 
     def call_back(self, run: Run) -> None:
         process: JobProcess | None = run.handle
@@ -116,8 +115,9 @@ class ProcessSlots:
             if process is None or process.worn:
                 if process is not None:
                     self._drop(process)
-                process = JobProcess(self._hello)
-                self._processes.add(process)
+                process = self._new()
+                if process is None:
+                    continue
             with self._lock:
                 self._idle += 1
             run = self._waiting.get()
@@ -125,14 +125,33 @@ class ProcessSlots:
                 self._idle -= 1
             if run is None:
                 break
+            if process.worn:  # it was killed while it had nothing to do: no job is to blame
+                self._waiting.put(run)
+                continue
             outcome = process.perform(run, self._reporter)
             if not self._closing:
                 self._done(run, outcome)
         if process is not None:
             self._drop(process)
 
+    def _new(self) -> JobProcess | None:
+        """None where the machine has no room for one: no memory, no file left. Then what waits for
+        it is handed back, and another is tried later."""
+        try:
+            process = JobProcess(self._hello)
+        except OSError as error:
+            _log.error("No process for jobs can be started, trying again: %s", error)
+            with contextlib.suppress(Empty):
+                run = self._waiting.get(timeout=START_PAUSE)
+                if run is not None:
+                    pause = to_us(START_PAUSE)
+                    self._done(run, Outcome(EndedHow.HANDED_BACK, None, now_us(), delay=pause))
+            return None
+        self._processes.add(process)
+        return process
+
     def _drop(self, process: JobProcess) -> None:
-        process.kill()
+        process.close()
         self._processes.discard(process)
 
 
@@ -151,6 +170,8 @@ class JobProcess:
         assert self._process.stdout is not None
         self.channel = Channel(self._process.stdout, self._process.stdin)
         self._runs = 0
+        self._run: Run | None = None
+        self._guard = threading.Lock()
         self._dead = False
         self._loaded = False
         with contextlib.suppress(OSError):
@@ -159,7 +180,7 @@ class JobProcess:
 
     @property
     def worn(self) -> bool:
-        return self._dead or self._runs >= RECYCLE_AFTER
+        return self._dead or self._runs >= RECYCLE_AFTER or self._process.poll() is not None
 
     def perform(self, run: Run, reporter: Reporter) -> Outcome:
         """Run one job; its timeout counts from here, or from when the process has loaded the app.
@@ -169,6 +190,7 @@ class JobProcess:
         if run.timeout:
             run.deadline = monotonic() + run.timeout + (0.0 if self._loaded else LOADING)
         run.handle = self
+        self._run = run
         try:
             backing = reporter.backing
             start = Start(run.job, run.timeout, backing.worker, backing.connection)
@@ -177,6 +199,7 @@ class JobProcess:
                 match message:
                     case Ready():
                         self._loaded = True
+                        run.started_at = now_us()
                         if run.timeout:
                             run.deadline = monotonic() + run.timeout
                     case Reported(progress):
@@ -190,12 +213,17 @@ class JobProcess:
         except OSError:
             pass  # its end of the pipe is closed: it is gone
         finally:
-            run.handle = None
+            with self._guard:
+                run.handle = self._run = None
         return self._gone(run)
 
-    def end(self) -> None:
-        """Ask it to end, then kill it with all that it has started. It runs no other job."""
-        self._dead = True
+    def end(self, run: Run) -> None:
+        """Ask it to end, then kill it with all that it has started. It runs no other job: where
+        `run` has just ended, the next one would be told to end in its place."""
+        with self._guard:
+            if self._run is not run:
+                return
+            self._dead = True
         _signal_group(self._process, "SIGTERM")
         threading.Timer(KILL_AFTER, self.kill).start()
 
@@ -213,22 +241,44 @@ class JobProcess:
         with contextlib.suppress(OSError):
             self.channel.close()
 
+    def close(self) -> None:
+        """For who speaks with it: nobody may be reading its answer."""
+        self.kill()
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+
     def _gone(self, run: Run) -> Outcome:
         self.kill()
         code = self._process.returncode or 0
+        if run.ctx.backing.has_completed(run.job.id, run.job.token):
+            _log.warning(
+                "%s %s completed in its own transaction; then its process ended (%s)",
+                run.job.name,
+                run.ctx.job_id,
+                said(code),
+            )
+            return Outcome(EndedHow.COMPLETED, run.started_at, now_us(), settled=True)
+        if not self._loaded:
+            # The app could not be loaded: that is no fault of this job, which has not begun.
+            if not run.cut_off:
+                self._say_why_not_loaded(run, code)
+                sleep(START_PAUSE)
+            return Outcome(EndedHow.HANDED_BACK, None, now_us())
         if run.is_ending:
             return interrupted(run)
-        if not self._loaded:
-            # The app could not be loaded: that is no fault of this job, and it is not charged.
+        run.error = JobCrashed(f"Its process ended while it ran ({said(code)}).")
+        return Outcome(EndedHow.CRASHED, run.started_at, now_us(), error=describe(run.error))
+
+    @staticmethod
+    def _say_why_not_loaded(run: Run, code: int) -> None:
+        if run.timed_out:
+            _log.error("A process for jobs has not loaded the app within %.0f s", LOADING)
+        else:
             _log.error(
                 "A process for jobs ended before it had loaded the app (%s): its error stands "
                 "above. New code on disk? Restart the workers: tabur queue:restart",
                 said(code),
             )
-            sleep(START_PAUSE)
-            return Outcome(EndedHow.HANDED_BACK, run.started_at, now_us())
-        run.error = JobCrashed(f"Its process ended while it ran ({said(code)}).")
-        return Outcome(EndedHow.CRASHED, run.started_at, now_us(), error=describe(run.error))
 
 
 def _attach(run: Run, message: Attach, reporter: Reporter) -> Attached:

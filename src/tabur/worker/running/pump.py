@@ -10,7 +10,7 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor
 from time import monotonic, sleep
 from typing import Protocol
 
@@ -18,17 +18,20 @@ from msgspec.structs import replace
 
 from tabur.drivers.contract import Exchange, Exchanged, ProgressWrite
 from tabur.errors import StoreUnavailable
-from tabur.model.clock import SECOND, apart, now_us
+from tabur.model.clock import SECOND, apart
 from tabur.model.ids import new_token
 from tabur.model.outcome import Ending, Outcome, Settled, Transition
 from tabur.model.records import ALL_QUEUES, ClaimedJob
 from tabur.model.states import Isolation
 from tabur.worker.board import Board
 from tabur.worker.options import WorkOptions
-from tabur.worker.running.finish import Finished, call_failed, ended, handed_back, refused
+from tabur.worker.running.finish import Finished, ended, handed_back, refused
+from tabur.worker.running.hooks import Call, Hooks
 from tabur.worker.running.reports import StoreReporter
 from tabur.worker.running.run import Refused, Run, prepare
 from tabur.worker.running.slots import Slots
+from tabur.worker.running.store_time import StoreTime, by_store
+from tabur.worker.running.unheard import Unheard
 from tabur.worker.running.unknown import Patience
 from tabur.worker.runtime import Runtime
 
@@ -37,8 +40,6 @@ _log = logging.getLogger("tabur.worker")
 #: Seconds between two writes of progress, and between two looks at who is to be cancelled.
 PROGRESS_EVERY = 1.0
 WATCH_EVERY = 1.0
-#: Seconds between two looks for claims that the store counts as ours and we know nothing of.
-OWN_EVERY = 30.0
 #: Seconds that a first end waits for others, while there is more to claim.
 LINGER = 0.002
 #: Seconds between tries when the store cannot be reached: first and longest.
@@ -86,11 +87,12 @@ class Pump:
         self.running: dict[bytes, Run] = {}
         """What runs now, by id; written by this thread, read by the watch."""
         self._ended: deque[tuple[Run, Outcome]] = deque()
-        self._hooked: deque[tuple[Finished, Transition]] = deque()
-        self._hooks = hooks or ThreadPoolExecutor(2, "tabur-failed")
-        self._hooks_running: dict[bytes, bytes] = {}
-        """Tokens by job, of what has failed for good, while its `failed()` runs."""
-        self._store_time = _StoreTime(clock)
+        self._decided: _Ends = []
+        """What the next turn is to settle."""
+        self.hooks = Hooks(
+            runtime.scope, clock=clock, wake=self._listener.interrupt, executor=hooks
+        )
+        self._store_time = StoreTime(clock)
         self._patience = Patience(options.unknown_for, clock)
         self._asking: tuple[Exchange, _Ends] | None = None
         """A turn that the store has not answered yet."""
@@ -111,9 +113,8 @@ class Pump:
         self._busy = 0
         now = clock()
         self._last_progress = self._last_watch = -WATCH_EVERY
-        self._last_own = self._last_found = now
-        self._strange: set[bytes] = set()
-        """Tokens that the store counted as ours at the last look, and that we did not know."""
+        self._last_found = now
+        self._unheard = Unheard(runtime.driver.claiming, worker, clock)
         self.stop_reason: str | None = None
 
     # from other threads
@@ -150,7 +151,7 @@ class Pump:
                 self._wait(pause)
         finally:
             self._listener.close()
-            self._hooks.shutdown(wait=False)
+            self.hooks.close()
 
     def begin(self, slots: Mapping[Isolation, Slots]) -> None:
         self._slots = slots
@@ -183,11 +184,11 @@ class Pump:
             self._nothing_left(claimed=bool(answer.claimed))
         if not answer.claimed:
             self._show()
-        self._release_what_is_strange()
+        self._unheard.look(self._tokens)
         return self._until_next()
 
     def _unfinished(self) -> bool:
-        return bool(self.running or self._ended or self._hooked or self._hooks_running)
+        return bool(self.running or self._ended or self._decided or self.hooks)
 
     def _wait(self, pause: float) -> None:
         """Until something has ended or something may be claimed.
@@ -200,7 +201,8 @@ class Pump:
         self._threshold = max(1, len(self.running) // 4)
         self._enough.clear()
         self._listening = True
-        if not (self._ended or self._hooked or (self._stopping and not self._unfinished())):
+        waiting = self._ended or self._decided or self.hooks.have_ended
+        if not (waiting or (self._stopping and not self._unfinished())):
             self._listener.wait(pause)
         self._listening = False
         if self._backlog and 0 < len(self._ended) < self._threshold:
@@ -255,9 +257,7 @@ class Pump:
         return () if ALL_QUEUES in leave else [each for each in queues if each not in leave]
 
     def _take_ends(self) -> _Ends:
-        """What has ended since the last turn, as transitions; a job with a `failed()` to call goes
-        through another thread first."""
-        ends: _Ends = []
+        """What has ended since the last turn, as transitions."""
         now = self._store_time()
         for _ in range(len(self._ended)):
             run, outcome = self._ended.popleft()
@@ -265,27 +265,21 @@ class Pump:
                 continue  # it was given up before
             self._ended_count += 1
             self._busy += outcome.ended_at - (outcome.started_at or outcome.ended_at)
-            finished = ended(run, _by_store(outcome, apart(now)))
+            finished = ended(run, by_store(outcome, apart(now)))
             move = finished.transition(self._worker, now, self._reporter)
-            if move.ending is Ending.FAILED:
-                self._call_failed(finished, move)
-            else:
-                ends.append((finished, move))
-        while self._hooked:
-            finished, move = self._hooked.popleft()
-            del self._hooks_running[move.id]
-            ends.append((finished, move))
+            self._conclude(finished, move)
+        ends = [*self._decided, *self.hooks.take()]
+        self._decided.clear()
         return ends
 
-    def _call_failed(self, finished: Finished, move: Transition) -> None:
-        self._hooks_running[move.id] = move.token
-        self._hooks.submit(self._hook, finished, move)
-
-    def _hook(self, finished: Finished, move: Transition) -> None:
-        if move.ending is Ending.FAILED:
-            call_failed(finished, self._runtime.scope)
-        self._hooked.append((finished, move))
-        self._listener.interrupt()
+    def _conclude(self, finished: Finished, move: Transition) -> None:
+        """It is settled with the next turn; what has failed for good hears of it first."""
+        if move.ending is Ending.FAILED and finished.is_to_be_told:
+            self.hooks.add(finished, move)
+            self._show_what_runs()  # before it begins: it may end the process
+            self.hooks.begin()
+        else:
+            self._decided.append((finished, move))
 
     def _free(self) -> dict[Isolation, int]:
         used = dict.fromkeys(self._slots, 0)
@@ -363,47 +357,36 @@ class Pump:
         """A job that cannot start takes the same path, from its end."""
         finished = refused(job, self._patience.judged(job, why), self._reporter)
         move = finished.transition(self._worker, self._store_time(), self._reporter)
-        self._call_failed(finished, move)
+        self._conclude(finished, move)
 
     def _hand_back(self, claimed: Sequence[ClaimedJob]) -> None:
         """What came while we were told to stop: others may start it at once."""
         for job in claimed:
             finished = handed_back(job, self._reporter)
             move = finished.transition(self._worker, self._store_time(), self._reporter)
-            self._hooks_running[move.id] = move.token
-            self._hooked.append((finished, move))
+            self._conclude(finished, move)
 
     def _show(self) -> None:
         """What others may see of us."""
+        self._board.turned(self._clock())
+        self._board.counts(started=self._started, ended=self._ended_count, busy=self._busy / SECOND)
+        self._show_what_runs()
+
+    def _show_what_runs(self) -> None:
         now = self._clock()
-        shared: list[Run] = []
-        alone: list[Run] = []
+        shared: list[Run | Call] = [*self.hooks.first()]
+        alone: list[Run | Call] = []
         for run in self.running.values():
             (alone if run_kind(run) is Isolation.PROCESS else shared).append(run)
         runs = [*shared, *alone]
-        self._board.turned(now)
-        self._board.counts(started=self._started, ended=self._ended_count, busy=self._busy / SECOND)
         self._board.runs(
             [run.job.id for run in runs], [run.ends_at(now) for run in runs], shared=len(shared)
         )
 
-    def _release_what_is_strange(self) -> None:
-        """What is ours by the store's account, twice in a row, and not by our own: the claim's
-        answer never came, and nobody else may have it while we live."""
-        now = self._clock()
-        if now < self._last_own + OWN_EVERY:
-            return
-        self._last_own = now
-        claiming = self._runtime.driver.claiming
-        known = {run.job.token for run in self.running.values()} | {*self._hooks_running.values()}
-        try:
-            strange = {token for _, token in claiming.held(self._worker)} - known
-            for token in sorted(strange & self._strange):
-                released = claiming.release_token(token)
-                _log.warning("Released %d jobs of a claim whose answer was lost", released)
-        except StoreUnavailable:
-            return  # the next turn tells of it
-        self._strange = strange
+    def _tokens(self) -> set[bytes]:
+        """Of all claims that we know of."""
+        running = {run.job.token for run in self.running.values()}
+        return running | self.hooks.tokens | {move.token for _, move in self._decided}
 
     def _call_back(self, job_ids: frozenset[bytes]) -> None:
         for job_id in job_ids:
@@ -421,38 +404,6 @@ class Pump:
             self.stop("once")
         elif 0 < options.stop_when_empty_for <= now - self._last_found:
             self.stop(f"empty for {options.stop_when_empty_for:g} s")
-
-
-def _by_store(outcome: Outcome, ahead: int) -> Outcome:
-    """An outcome whose moments are of this host's clock, by the store's, which is ahead by so many
-    microseconds: history, and how long it is kept, go by one clock."""
-    if not ahead:
-        return outcome
-    began = None if outcome.started_at is None else outcome.started_at + ahead
-    return replace(outcome, started_at=began, ended_at=outcome.ended_at + ahead)
-
-
-class _StoreTime:
-    """The store's clock as its last answer told it, carried on by our own monotonic one. This
-    host's own time is never compared with it.
-
-    It may be ahead by as long as that answer took, and is never behind: a job waits no shorter
-    than it was told to.
-    """
-
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self._clock = clock
-        self._ahead = now_us() - self._us(clock())
-
-    def __call__(self) -> int:
-        return self._us(self._clock()) + self._ahead
-
-    def told(self, now: int, asked: float) -> None:
-        """`asked`: when, by the monotonic clock, the question was sent."""
-        self._ahead = now - self._us(asked)
-
-    def _us(self, moment: float) -> int:
-        return int(moment * SECOND)
 
 
 def run_kind(run: Run) -> Isolation:

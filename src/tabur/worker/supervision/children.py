@@ -49,8 +49,6 @@ class Child:
         """It is one too many: it finishes what runs, and no other takes its place."""
         self.buried_at = 0.0
         self.told: Order | None = None
-        self.working_since: float | None = None
-        """When it was told to work."""
         self.crash: Crash | None = None
         self.code = 0
         self.started = monotonic()
@@ -112,8 +110,6 @@ class Child:
         """Once each: an order that it has got already is not repeated."""
         if self.told != order and (self.told is None or self.told.what is not What.NOW):
             self.told = order
-            if order.what is What.WORK and self.working_since is None:
-                self.working_since = monotonic()
             self._send(msgspec.json.encode(order))
 
     def poll(self) -> int | None:

@@ -15,10 +15,8 @@ from time import monotonic
 import msgspec
 
 from tabur.worker.board import Doing, Seen
+from tabur.worker.load import LOADING
 from tabur.worker.supervision.folder import About, boards, own_board, supervisors
-
-#: Seconds that a process may take to load the app: one that holds a large model needs minutes.
-LOADING = 300.0
 
 
 class ProcessSeen(msgspec.Struct, frozen=True):

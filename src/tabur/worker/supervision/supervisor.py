@@ -289,7 +289,6 @@ class Supervisor:
             now=now,
             last_beat=self._upkeep.last_beat,
             kill_by=child.kill_by,
-            working_since=child.working_since,
             awake_since=self._awake_since,
         )
 

@@ -9,7 +9,8 @@ from math import inf
 import msgspec
 
 from tabur.model.records import Crash, ErrorInfo
-from tabur.worker.board import Seen
+from tabur.worker.board import Doing, Seen
+from tabur.worker.load import LOADING
 from tabur.worker.options import WorkOptions
 
 #: What a child may take to end once its grace is over (seconds).
@@ -37,23 +38,24 @@ def judged(
     now: float,
     last_beat: float,
     kill_by: float | None,
-    working_since: float | None,
     awake_since: float,
 ) -> Verdict | None:
     """None: it lives on. `overdue` answers its jobs that had to be over at a moment, `shared` those
     that run in it and not in a process of their own; moments are seconds of the machine's monotonic
-    clock. `working_since`: when it was told to work; `awake_since`: when its judge last stood
-    still, and it too for all that is known."""
+    clock. `awake_since`: when its judge last stood still, and it too for all that is known."""
     if now > min(kill_by or inf, board.ends_by + EXIT_TIME if board.ends_by else inf):
         return Verdict("it has not ended in time")
     looked_at = max(board.looked_at, awake_since)
+    if board.doing is Doing.STARTING and board.looked_at and now - looked_at > LOADING:
+        return Verdict(f"it has been loading the app for {LOADING:.0f} s")
     if board.looked_at and now - looked_at > FROZEN and (late := overdue(now - OVERDUE)):
         return Verdict(
             f"it is frozen, with {len(late)} of its jobs over their time",
             Crash(ErrorInfo("JobCrashed", _FROZEN), blamed=late & shared()),
         )
     deaf = max(DEAF, 2 * options.lost, 2 * options.rest, 2 * options.sleep)
-    answered = board.turned_at or working_since or now  # its first turn may be the one that hangs
+    # Its first turn may be the one that hangs. Who still loads the app has not asked anything.
+    answered = board.turned_at or board.since or now
     if now - max(answered, awake_since) > deaf and now - last_beat < deaf / 4:
         return Verdict(f"the store has not answered it for {deaf:.0f} s, and answers others")
     return None

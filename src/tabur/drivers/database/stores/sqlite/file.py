@@ -76,10 +76,14 @@ class SqliteFile:
             connection = sqlite3.connect(
                 self.path, timeout=LOCK_TIMEOUT, isolation_level=None, check_same_thread=False
             )
-            # A text edited by hand into bytes that are no UTF-8 fails its own job, not every turn.
-            connection.text_factory = _text
+        except sqlite3.Error as error:
+            raise self._translated(error) from None
+        # A text edited by hand into bytes that are no UTF-8 fails its own job, not every turn.
+        connection.text_factory = _text
+        try:
             self._set_up(connection)
         except sqlite3.Error as error:
+            connection.close()
             raise self._translated(error) from None
         self._open.append(connection)
         return connection
