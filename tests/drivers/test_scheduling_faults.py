@@ -99,22 +99,21 @@ def test_nobody_is_told_that_he_came_too_late_for_his_own_note(
 
 
 @pytest.mark.parametrize("name", [*ENGINES, "redis"])
-def test_a_job_that_cannot_be_stored_keeps_no_other_schedule_waiting(
+def test_a_job_that_cannot_be_stored_is_told_and_nothing_beside_it_is_done(
     open_place: Callable[..., Place], name: str
 ) -> None:
     store = open_place(name).subject
-    good, bad, last = (store.schedule(each) for each in ("good", "bad", "last"))
+    good, bad = store.schedule("good"), store.schedule("bad")
+    tick = store.tick(bad)
     for given in ({"name": "half \ud83d"}, {"priority": 2**70}):
-        moves = [store.advancing(each) for each in (good, bad, last)]
-        tick = moves[1].ticks[0]
-        moves[1] = store.advancing(bad, tick, jobs=(store.new(id=tick.job, **given),))
-        with pytest.raises(ConfigError, match="schedule 'bad' cannot be stored"):
-            store.driver.schedules.advance(moves)
-        jobs = [each.id for each in store.claim()]
-        assert jobs == [moves[0].ticks[0].job, moves[2].ticks[0].job]
-        assert store.stored("bad") == bad
-        assert list(store.driver.schedules.ticks("bad", limit=9)) == []
-        good, last = store.stored("good"), store.stored("last")
+        refused = store.advancing(bad, tick, jobs=(store.new(id=tick.job, **given),))
+        with pytest.raises(ConfigError, match="'bad' cannot be stored"):
+            store.driver.schedules.advance([store.advancing(good), refused])
+    assert (store.stored("good"), store.stored("bad")) == (good, bad)
+    assert list(store.driver.schedules.ticks(None, limit=9)) == []
+    assert store.claim() == []
+    assert store.advance(store.advancing(good)) == [True]
+    assert store.advance(store.advancing(bad)) == [True]
 
 
 def test_a_full_memory_refuses_a_tick_whole_and_it_is_decided_later(
