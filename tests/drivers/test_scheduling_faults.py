@@ -1,4 +1,5 @@
-"""Schedules and notes where something goes wrong: answers are lost, jobs cannot be stored."""
+"""Schedules and notes where something goes wrong: answers are lost, jobs cannot be stored, a memory
+is full."""
 
 from __future__ import annotations
 
@@ -7,6 +8,7 @@ from urllib.parse import urlsplit
 from uuid import uuid4
 
 import pytest
+from msgspec.structs import replace
 
 from tabur.drivers.contract import Driver
 from tabur.drivers.database.driver import DatabaseDriver
@@ -15,6 +17,7 @@ from tabur.errors import ConfigError, StoreUnavailable
 from tabur.model.schedules import Note
 from tabur.testing.conformance import Clock, Subject
 from tests.drivers.conftest import ENGINES
+from tests.drivers.redis_servers import Connect, Start
 from tests.drivers.relay import Relay
 
 SERVERS = ("postgresql", "mysql", "redis")
@@ -96,19 +99,48 @@ def test_nobody_is_told_that_he_came_too_late_for_his_own_note(
 
 
 @pytest.mark.parametrize("name", [*ENGINES, "redis"])
-def test_a_job_that_cannot_be_stored_keeps_no_other_schedule_waiting(
+def test_a_job_that_cannot_be_stored_is_told_and_nothing_beside_it_is_done(
     open_place: Callable[..., Place], name: str
 ) -> None:
     store = open_place(name).subject
-    good, bad, last = (store.schedule(each) for each in ("good", "bad", "last"))
+    good, bad = store.schedule("good"), store.schedule("bad")
+    tick = store.tick(bad)
     for given in ({"name": "half \ud83d"}, {"priority": 2**70}):
-        moves = [store.advancing(each) for each in (good, bad, last)]
-        tick = moves[1].ticks[0]
-        moves[1] = store.advancing(bad, tick, jobs=(store.new(id=tick.job, **given),))
-        with pytest.raises(ConfigError, match="schedule 'bad' cannot be stored"):
-            store.driver.schedules.advance(moves)
-        jobs = [each.id for each in store.claim()]
-        assert jobs == [moves[0].ticks[0].job, moves[2].ticks[0].job]
-        assert store.stored("bad") == bad
-        assert list(store.driver.schedules.ticks("bad", limit=9)) == []
-        good, last = store.stored("good"), store.stored("last")
+        refused = store.advancing(bad, tick, jobs=(store.new(id=tick.job, **given),))
+        with pytest.raises(ConfigError, match="'bad' cannot be stored"):
+            store.driver.schedules.advance([store.advancing(good), refused])
+    assert (store.stored("good"), store.stored("bad")) == (good, bad)
+    assert list(store.driver.schedules.ticks(None, limit=9)) == []
+    assert store.claim() == []
+    assert store.advance(store.advancing(good)) == [True]
+    assert store.advance(store.advancing(bad)) == [True]
+
+
+def test_a_full_memory_refuses_a_tick_whole_and_it_is_decided_later(
+    start: Start, connect: Connect
+) -> None:
+    server = start("--maxmemory", "8mb")
+    store = Subject(lambda clock: connect(server.url(), clock=clock))
+    record = store.schedule()
+    assert store.driver.notes.write("told", b"1", revision=0)
+    with pytest.raises(StoreUnavailable, match="memory is full"):
+        while True:
+            store.put(queue="full", payload=b"x" * 10_000)
+    move = store.advancing(record)
+    changed = replace(record, definition=b"2", revision=2)
+    for act in (
+        lambda: store.advance(move),
+        lambda: store.driver.schedules.put([changed]),
+        lambda: store.driver.notes.write("told", b"2", revision=1),
+    ):
+        with pytest.raises(StoreUnavailable, match="memory is full"):
+            act()
+    assert store.stored() == record
+    assert list(store.driver.schedules.ticks(None, limit=9)) == []
+    assert list(store.driver.notes.read("")) == [Note("told", b"1", 1)]
+    assert store.claim() == []
+
+    server.ask("CONFIG", "SET", "maxmemory", "0")
+    assert store.driver.schedules.due(limit=9).due == (record,)
+    assert store.advance(move) == [True]
+    assert [each.id for each in store.claim()] == [move.ticks[0].job]

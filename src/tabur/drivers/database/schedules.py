@@ -66,12 +66,24 @@ class DatabaseSchedules:
         return DueSchedules(now, tuple(map(_record, due)), later[0] if later else None)
 
     def advance(self, moves: Sequence[Advance]) -> Sequence[bool]:
+        fitting = [checked(move) for move in moves]
+
+        def advance(insert: Insert) -> Sequence[bool]:
+            now = self._store.now()
+            return self._store.transact(
+                lambda tx: self._advance(tx, fitting, insert, now), repeat=False
+            )
+
         try:
-            return self._together([checked(move) for move in moves])
-        except ConfigError:
-            return self._one_by_one(moves)
-        except self._store.DataErrors:
-            return self._one_by_one(moves)
+            try:
+                return advance(self._rows.insert)
+            except self._store.KnownId:
+                return advance(self._rows.insert_unknown)  # rare: only then each id is looked up
+        except self._store.DataErrors as error:
+            raise ConfigError(
+                f"A job of {', '.join(repr(move.schedule) for move in fitting[:9])} cannot be "
+                f"stored in {self._store}: {error}"
+            ) from None
 
     def find(self, name: str) -> ScheduleRecord | None:
         check_name(name)
@@ -126,38 +138,6 @@ class DatabaseSchedules:
             return self._sql.insert.run(cursor, *row) == 1
         changed = [row[_COLUMNS.index(name)] for name in _CHANGED]
         return self._sql.change.run(cursor, *changed, given.name, given.revision - 1) == 1
-
-    def _together(self, moves: Sequence[Advance]) -> Sequence[bool]:
-        def advance(insert: Insert) -> Sequence[bool]:
-            now = self._store.now()
-            return self._store.transact(
-                lambda tx: self._advance(tx, moves, insert, now), repeat=False
-            )
-
-        try:
-            return advance(self._rows.insert)
-        except self._store.KnownId:
-            return advance(self._rows.insert_unknown)  # rare: only then each id is looked up
-
-    def _one_by_one(self, moves: Sequence[Advance]) -> Sequence[bool]:
-        """Raises ConfigError for the first that cannot be kept, once all others are made."""
-        answers: list[bool] = []
-        refused: list[ConfigError] = []
-        for move in moves:
-            try:
-                answers += self._together([checked(move)])
-            except ConfigError as error:
-                refused.append(error)
-            except self._store.DataErrors as error:
-                refused.append(
-                    ConfigError(
-                        f"A job of the schedule {move.schedule!r} cannot be stored in "
-                        f"{self._store}: {error}"
-                    )
-                )
-        if refused:
-            raise refused[0]
-        return answers
 
     def _advance(
         self, tx: Transaction, moves: Sequence[Advance], insert: Insert, now: int

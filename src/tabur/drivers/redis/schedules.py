@@ -57,13 +57,7 @@ class RedisSchedules:
         return DueSchedules(now, tuple(_schedules(found)), int(later) if later else None)
 
     def advance(self, moves: Sequence[Advance]) -> Sequence[bool]:
-        packed: list[list[Word]] = []
-        refused: list[ConfigError] = []
-        for move in moves:
-            try:
-                packed.append(_packed_move(checked(move)))
-            except ConfigError as error:
-                refused.append(error)
+        packed = [_packed_move(checked(move)) for move in moves]
         answers: list[bool] = []
         for moves_at_once, words in _counted(packed):
             made = self._link.run(
@@ -75,8 +69,6 @@ class RedisSchedules:
                 durable=True,
             )
             answers += [answer == 1 for answer in made]
-        if refused:
-            raise refused[0]
         return answers
 
     def find(self, name: str) -> ScheduleRecord | None:
@@ -170,9 +162,7 @@ def _packed_move(move: Advance) -> list[Word]:
         for job in move.jobs:
             words += packed_job(job)
     except (ConfigError, *DataErrors) as error:
-        raise ConfigError(
-            f"A job of the schedule {move.schedule!r} cannot be stored: {error}"
-        ) from None
+        raise ConfigError(f"A job of {move.schedule!r} cannot be stored: {error}") from None
     return words
 
 
