@@ -42,6 +42,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "horizon:terminate": ("horizon:terminate", "Let the workers stop after what they run."),
     },
     "Queues": {
+        "top": ("top:top", "Show live what works, waits, fails and is next."),
         "queue:monitor": ("queues:monitor", "Show how full queues are; fails above a limit."),
         "queue:metrics": ("metrics:metrics", "Show how many processes each queue needs."),
         "queue:pause": ("pausing:pause", "Let workers take nothing from a queue."),
