@@ -16,14 +16,14 @@ from tests.cli.project import Project
 class Terminal:
     """A program in a terminal of its own."""
 
-    def __init__(self, project: Project, *words: str) -> None:
+    def __init__(self, project: Project, *words: str, kind: str = "dumb") -> None:
         ours, theirs = pty.openpty()
         self._fd = ours
         self.seen = ""
         self.process = subprocess.Popen(
             [sys.executable, "-m", "tabur", *words],
             cwd=project.folder,
-            env=os.environ | {"TERM": "dumb", "IPYTHONDIR": str(project.folder / "ipython")},
+            env=os.environ | {"TERM": kind, "IPYTHONDIR": str(project.folder / "ipython")},
             stdin=theirs,
             stdout=theirs,
             stderr=theirs,

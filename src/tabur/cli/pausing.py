@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from tabur.cli.completion import queue_names
 from tabur.cli.group import Command, Session
 from tabur.cli.opening import connection_of, declared_queues, open_app, queue_of
 from tabur.cli.printing import info, told
@@ -37,7 +38,7 @@ class _Span(click.ParamType[timedelta]):
 
 
 @click.command("queue:pause", cls=Command)
-@click.argument("queue", metavar="[CONNECTION:]QUEUE", required=False)
+@click.argument("queue", metavar="[CONNECTION:]QUEUE", required=False, shell_complete=queue_names)
 @click.option("--all", "every", is_flag=True, help="All queues of all connections.")
 @click.option(
     "--for", "lasting", type=_Span(), help="It ends by itself: 90 (seconds), 30m, 2h, 1d."
@@ -59,7 +60,7 @@ def pause(
 
 
 @click.command("queue:resume", cls=Command)
-@click.argument("queue", metavar="[CONNECTION:]QUEUE", required=False)
+@click.argument("queue", metavar="[CONNECTION:]QUEUE", required=False, shell_complete=queue_names)
 @click.option("--all", "every", is_flag=True, help="All that is paused, on all connections.")
 @click.pass_obj
 def resume(session: Session, queue: str | None, every: bool) -> None:
