@@ -63,7 +63,8 @@ def test_no_module_of_an_app_or_a_command_is_loaded_for_it(bare: Project) -> Non
         "import sys; from tabur.cli.group import tabur\n"
         "try: tabur(prog_name='tabur')\n"
         "except SystemExit: pass\n"
-        "print(sorted(m for m in sys.modules if m.startswith('tabur.cli')), 'sqlalchemy' in sys.modules)"
+        "ours = sorted(name for name in sys.modules if name.startswith('tabur.cli'))\n"
+        "print(ours, 'sqlalchemy' in sys.modules)"
     )
     line = {"_TABUR_COMPLETE": "bash_complete", "COMP_WORDS": "tabur queue:", "COMP_CWORD": "1"}
     done = subprocess.run(

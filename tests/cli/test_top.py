@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 from collections import Counter
 from collections.abc import Iterator
@@ -56,7 +57,7 @@ def test_one_frame(project: Project) -> None:
     fill(project)
     shown = project.run("top", "--once").stdout
     lines = [" ".join(line.split()) for line in shown.splitlines()]
-    assert "mail 1 0 0 0 s 12.5 1 OK" in lines
+    assert any(re.fullmatch(r"mail 1 0 0 \d+ s 12\.5 1 OK", line) for line in lines)
     assert "default 0 0 3 - - 0 OK" in lines
     assert any(
         line.startswith(f"{socket.gethostname()} {os.getpid()} mail 12.5 4.0 ms 3 alive")
@@ -68,10 +69,8 @@ def test_one_frame(project: Project) -> None:
     assert "late 0 2 * * * 2 min late" in lines
     assert "nightly 0 2 * * * 2 h" in lines
     project.run("queue:pause", "mail")
-    assert "mail 1 0 0 0 s 12.5 1 pause" in [
-        " ".join(line.split())
-        for line in project.run("top").stdout.splitlines()  # no terminal
-    ]
+    shown = " ".join(project.run("top").stdout.split())  # no terminal: once
+    assert re.search(r"mail 1 0 0 \d+ s 12\.5 1 pause", shown)
     project.run("queue:hold", "--reason=restored")
     assert "Held, no worker takes anything: restored" in project.run("top").stdout
 
@@ -144,7 +143,7 @@ def test_failures_beyond_what_is_looked_at(project: Project, monkeypatch: Any) -
 @pytest.fixture
 def terminal(project: Project) -> Iterator[Terminal]:
     project.dispatch("greet", name="a")
-    terminal = Terminal(project, "top")
+    terminal = Terminal(project, "top", kind="xterm")
     yield terminal
     terminal.close()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import select
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -81,7 +82,9 @@ def _keys() -> Iterator[Callable[[float], str | None]]:
     before = termios.tcgetattr(fd)
 
     def pressed(pause: float) -> str | None:
-        return sys.stdin.read(1) if select.select([fd], [], [], pause)[0] else None
+        # Past the buffer of sys.stdin: a key that waits there would wake no select.
+        there = select.select([fd], [], [], pause)[0]
+        return os.read(fd, 1).decode("ascii", "replace") if there else None
 
     try:
         tty.setcbreak(fd)
