@@ -65,6 +65,9 @@ class Settings:
     """What a worker prints for each job: `lines` for people, `json`, or `quiet`."""
     log_level: str = "info"
     """From which level on it prints what jobs, and Tabur itself, tell Python's logging."""
+    keep_ticks: timedelta = timedelta(days=30)
+    """How long it stays readable what became of each tick of a schedule; never less than a day, so
+    that no schedule made anew under an old name repeats what ran."""
     retry_after: float | None = None
     """Laravel's; accepted without effect, which `tabur about` says. So is `block_for`."""
     block_for: float | None = None
@@ -96,6 +99,8 @@ class Settings:
             raise ConfigError("keep_completed must be at least an hour.")
         _check_word(self.log, "TABUR_LOG", LOGS)
         _check_word(self.log_level, "TABUR_LOG_LEVEL", LOG_LEVELS)
+        if self.keep_ticks < timedelta(days=1):
+            raise ConfigError("keep_ticks must be at least a day.")
         for name in ("beat", "lost"):
             object.__setattr__(self, name, _seconds(getattr(self, name), name))
         if self.lost < 4 * self.beat:

@@ -24,13 +24,25 @@ _PLAIN = "'thread', 0, 0, 0, 0"
 
 
 def fill(url: str, count: int) -> None:
-    """`count` jobs each: pending, deleted, scheduled, finished; and some claimed."""
+    """`count` jobs each: pending, deleted, scheduled, finished; and some claimed. Then as many
+    schedules."""
     engine = create_engine(url)
     with engine.begin() as connection:
         words = _WORDS[engine.dialect.name]
         if engine.dialect.name == "sqlite":
             _count_up(connection, count)
-        for statement in _statements(words, count):
+        for statement in (*_statements(words, count), *_schedules(words, count)):
+            connection.execute(text(statement))
+    engine.dispose()
+
+
+def fill_schedules(url: str, count: int) -> None:
+    """`count` schedules, few of which are due, and as many ticks."""
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        if engine.dialect.name == "sqlite":
+            _count_up(connection, count)
+        for statement in _schedules(_WORDS[engine.dialect.name], count):
             connection.execute(text(statement))
     engine.dispose()
 
@@ -47,24 +59,30 @@ def scheduled(n: int) -> bytes:
 class _Words:
     """How an engine says what is needed here. `numbers`: a table of the numbers up to `{}`."""
 
-    def __init__(self, *, an_id: str, numbers: str, n: str, rank: str = "rank") -> None:
-        self.an_id, self.numbers, self.n, self.rank = an_id, numbers, n, rank
+    def __init__(
+        self, *, an_id: str, a_name: str, numbers: str, n: str, rank: str = "rank"
+    ) -> None:
+        self.an_id, self.a_name = an_id, a_name
+        self.numbers, self.n, self.rank = numbers, n, rank
 
 
 _WORDS = {
     "postgresql": _Words(
         an_id="decode('{}' || lpad(to_hex(n), 30, '0'), 'hex')",
+        a_name="'{}' || lpad(n::text, 8, '0')",
         numbers="generate_series(1, {}) AS s(n)",
         n="n",
     ),
     "mysql": _Words(
         an_id="unhex(concat('{}', lpad(hex(seq), 30, '0')))",
+        a_name="concat('{}', lpad(seq, 8, '0'))",
         numbers="seq_1_to_{}",
         n="seq",
         rank="`rank`",
     ),
     "sqlite": _Words(
         an_id="unhex_('{}' || printf('%030x', n))",
+        a_name="printf('{}%08d', n)",
         numbers="(SELECT n FROM numbers LIMIT {})",
         n="n",
     ),
@@ -110,6 +128,28 @@ def _statements(words: _Words, count: int) -> Iterator[str]:
             f"INSERT INTO job_records (id, name, queue, {words.rank}, isolation, payload, options,"
             f" created_at) SELECT {an_id}, 'send', '{queue}', 0, 'thread', {_EMPTY}, {_EMPTY},"
             f" {MADE_AT} FROM {numbers}"
+        )
+
+
+def _schedules(words: _Words, count: int) -> Iterator[str]:
+    """Nearly all are due much later; of those whose time has come, most rest."""
+    n = words.n
+    many, few = words.numbers.format(count), words.numbers.format(FEW)
+    for name, numbers, next_run_at, active in (
+        ("s", many, f"{DUE_AT} + {n} * 1000", f"CASE WHEN {n} % 10 = 0 THEN 0 ELSE 1 END"),
+        ("resting", many, f"{MADE_AT} - {n} * 1000", "0"),
+        ("due", few, f"{MADE_AT} - {n}", "1"),
+    ):
+        yield (
+            "INSERT INTO job_schedules (name, origin, definition, cron_expression, timezone,"
+            " next_run_at, is_active, revision)"
+            f" SELECT {words.a_name.format(name)}, 'table', {_EMPTY}, '* * * * *', 'UTC',"
+            f" {next_run_at}, {active}, 1 FROM {numbers}"
+        )
+    for name, due_at in ((words.a_name.format("s"), f"{n}"), ("'busy'", f"{n} * 1000")):
+        yield (
+            "INSERT INTO job_ticks (schedule, due_at, decision, decided_at, reason, scheduler)"
+            f" SELECT {name}, {due_at}, 'skipped', {MADE_AT}, 'busy', 's1' FROM {many}"
         )
 
 

@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from msgspec.structs import replace
+
 from tabur.drivers.contract import Filter
+from tabur.model.ids import new_id
 from tabur.model.outcome import Dispatch, Transition
 from tabur.model.records import Attachment, ClaimedJob, Progress
+from tabur.model.schedules import Advance, Origin, ScheduleRecord
 from tabur.model.states import Isolation, State
 from tabur.testing.conformance import CRASH, Subject, move
 from tests.drivers.skew import CROWDED, QUIET, finished
@@ -97,6 +101,24 @@ def _held_by(worker: str) -> Callable[[Subject], object]:
     return lambda s: s.claim("own", slots=_TEN, worker=worker) if s.put_many(3, queue="own") else 0
 
 
+def _scheduled(s: Subject) -> ScheduleRecord:
+    return s.schedule(new_id().hex())
+
+
+def _moves_of_three(s: Subject) -> list[Advance]:
+    return [s.advancing(_scheduled(s)) for _ in range(3)]
+
+
+def _of_code(s: Subject) -> list[ScheduleRecord]:
+    return [s.schedule(new_id().hex(), origin=Origin.CODE) for _ in range(3)]
+
+
+def _old_ticks(s: Subject) -> None:
+    record = _scheduled(s)
+    ticks = [s.tick(record, due_at=n, job=None) for n in range(3)]
+    s.advance(s.advancing(record, *ticks))
+
+
 _FAILED = Filter(states=(State.FAILED,))
 
 #: On the path of every job.
@@ -179,5 +201,41 @@ LOOKING: Mapping[str, Verb] = {
             [each.id for each in s.driver.transfer.take_out(None, limit=5)]
         ),
         None,
+    ),
+}
+
+#: Of schedulers and of who looks after them.
+SCHEDULING: Mapping[str, Verb] = {
+    "due": Verb(lambda s, _: s.driver.schedules.due(limit=50), None),
+    "advance": Verb(lambda s, moves: s.advance(*moves), _moves_of_three),
+    "advance what was advanced": Verb(
+        lambda s, moves: s.advance(*moves),
+        lambda s: (moves := _moves_of_three(s)) and s.advance(*moves) and moves,
+    ),
+    "make a schedule": Verb(lambda s, _: _scheduled(s), None),
+    "change a schedule": Verb(
+        lambda s, record: s.driver.schedules.put([replace(record, revision=2)]), _scheduled
+    ),
+    "put those of the code": Verb(
+        lambda s, records: s.driver.schedules.put(records[:2], origin=Origin.CODE), _of_code
+    ),
+    "delete a schedule": Verb(lambda s, record: s.driver.schedules.delete(record.name), _scheduled),
+    "find a schedule": Verb(lambda s, _: s.driver.schedules.find("s00000007"), None),
+    "list schedules": Verb(lambda s, _: s.driver.schedules.list(limit=50), None),
+    "list schedules further on": Verb(
+        lambda s, _: s.driver.schedules.list(limit=50, after="s00000700"), None
+    ),
+    "history of one": Verb(lambda s, _: s.driver.schedules.ticks("busy", limit=50), None),
+    "history of one further on": Verb(
+        lambda s, _: s.driver.schedules.ticks("busy", limit=50, before=10_000_000), None
+    ),
+    "history of all": Verb(lambda s, _: s.driver.schedules.ticks(None, limit=50), None),
+    "history of all further on": Verb(
+        lambda s, _: s.driver.schedules.ticks(None, limit=50, before=7_000, below="s00006"), None
+    ),
+    "prune ticks": Verb(lambda s, _: s.driver.schedules.prune(before=9, limit=50), _old_ticks),
+    "read notes": Verb(lambda s, _: s.driver.notes.read("alert/"), None),
+    "write a note": Verb(
+        lambda s, _: s.driver.notes.write(new_id().hex(), b"{}", revision=0), None
     ),
 }

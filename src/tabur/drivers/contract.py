@@ -293,8 +293,9 @@ class Schedules(Protocol):
         that is known already is not decided again, and its job is not dispatched: no schedule made
         anew under an old name repeats what ran. Repeated, it answers False and changes nothing.
 
-        Reasons are made storable, and cut after 500 characters. One that cannot be kept (a job's
-        name with NUL) fails no other: all others are made, and then ConfigError names it."""
+        Reasons are made storable, and cut after 500 characters. Where one move cannot be kept (a
+        job's name of half a character), ConfigError is raised and none is made: who has others
+        beside it comes again with each by itself."""
 
     def find(self, name: str) -> ScheduleRecord | None: ...
 

@@ -66,10 +66,24 @@ class DatabaseSchedules:
         return DueSchedules(now, tuple(map(_record, due)), later[0] if later else None)
 
     def advance(self, moves: Sequence[Advance]) -> Sequence[bool]:
+        fitting = [checked(move) for move in moves]
+
+        def advance(insert: Insert) -> Sequence[bool]:
+            now = self._store.now()
+            return self._store.transact(
+                lambda tx: self._advance(tx, fitting, insert, now), repeat=False
+            )
+
         try:
-            return self._together([checked(move) for move in moves])
-        except (ConfigError, *self._store.DataErrors):
-            return self._one_by_one(moves)
+            try:
+                return advance(self._rows.insert)
+            except self._store.KnownId:
+                return advance(self._rows.insert_unknown)  # rare: only then each id is looked up
+        except self._store.DataErrors as error:
+            raise ConfigError(
+                f"A job of {', '.join(repr(move.schedule) for move in fitting[:9])} cannot be "
+                f"stored in {self._store}: {error}"
+            ) from None
 
     def find(self, name: str) -> ScheduleRecord | None:
         check_name(name)
@@ -125,56 +139,28 @@ class DatabaseSchedules:
         changed = [row[_COLUMNS.index(name)] for name in _CHANGED]
         return self._sql.change.run(cursor, *changed, given.name, given.revision - 1) == 1
 
-    def _together(self, moves: Sequence[Advance]) -> Sequence[bool]:
-        def advance(insert: Insert) -> Sequence[bool]:
-            now = self._store.now()
-            return self._store.transact(
-                lambda tx: self._advance(tx, moves, insert, now), repeat=False
-            )
-
-        try:
-            return advance(self._rows.insert)
-        except self._store.KnownId:
-            return advance(self._rows.insert_unknown)  # rare: only then each id is looked up
-
-    def _one_by_one(self, moves: Sequence[Advance]) -> Sequence[bool]:
-        """Raises ConfigError for the first that cannot be kept, once all others are made."""
-        answers: list[bool] = []
-        refused: list[ConfigError] = []
-        for move in moves:
-            try:
-                answers += self._together([checked(move)])
-            except ConfigError as error:
-                refused.append(error)
-            except self._store.DataErrors as error:
-                refused.append(
-                    ConfigError(
-                        f"A job of the schedule {move.schedule!r} cannot be stored in "
-                        f"{self._store}: {error}"
-                    )
-                )
-        if refused:
-            raise refused[0]
-        return answers
-
     def _advance(
         self, tx: Transaction, moves: Sequence[Advance], insert: Insert, now: int
     ) -> Sequence[bool]:
         answers = [False] * len(moves)
-        jobs: list[list[NewJob]] = [[] for _ in moves]
+        named: set[bytes | None] = set()
         # Locked in one order, whoever comes with them in which.
         for n in sorted(range(len(moves)), key=lambda n: moves[n].schedule):
-            answers[n] = self._move(tx.cursor, moves[n], jobs[n])
-        to_insert = [job for some in jobs for job in some]
-        if to_insert:
-            tx.woken = insert(tx.cursor, to_insert, now)
+            decided = self._move(tx.cursor, moves[n])
+            if decided is not None:
+                answers[n] = True
+                named.update(decided)
+        made = [move for move, answer in zip(moves, answers, strict=True) if answer]
+        jobs = [job for move in made for job in move.jobs if job.id in named]
+        if jobs:
+            tx.woken = insert(tx.cursor, jobs, now)
         return answers
 
-    def _move(self, cursor: Any, move: Advance, jobs: list[NewJob]) -> bool:
-        """Move one on; what is to be dispatched goes to `jobs`."""
+    def _move(self, cursor: Any, move: Advance) -> set[bytes | None] | None:
+        """Move one on. Answers the jobs of its new ticks; None where it stands otherwise."""
         stands = self._sql.stands.one(cursor, move.schedule, move.revision, move.seen)
         if stands is None:
-            return False
+            return None
         last_run_at, last_job = stands
         new = [tick for tick in move.ticks if self._sql.put_tick.run(cursor, *_tick_row(tick)) == 1]
         for tick in new:
@@ -183,9 +169,7 @@ class DatabaseSchedules:
         self._sql.move.run(
             cursor, move.next_run_at, last_run_at, move.waiting, last_job, move.schedule
         )
-        named = {tick.job for tick in new}
-        jobs += [job for job in move.jobs if job.id in named]
-        return True
+        return {tick.job for tick in new}
 
 
 _COLUMNS = names(schedules)

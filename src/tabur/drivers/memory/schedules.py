@@ -8,7 +8,6 @@ from msgspec.structs import replace
 
 from tabur.drivers.memory.dispatching import MemoryDispatching
 from tabur.drivers.memory.store import MemoryStore
-from tabur.errors import ConfigError
 from tabur.model.schedules import (
     Advance,
     Decision,
@@ -65,16 +64,9 @@ class MemorySchedules:
             return DueSchedules(now, tuple(due[:limit]), later)
 
     def advance(self, moves: Sequence[Advance]) -> Sequence[bool]:
-        answers, refused = [], []
+        fitting = [checked(move) for move in moves]
         with self._store.lock:
-            for move in moves:
-                try:
-                    answers.append(self._advance(checked(move)))
-                except ConfigError as error:
-                    refused.append(error)
-        if refused:
-            raise refused[0]
-        return answers
+            return [self._advance(move) for move in fitting]
 
     def _advance(self, move: Advance) -> bool:
         stored = self._schedules.get(move.schedule)

@@ -47,22 +47,17 @@ class RedisSchedules:
             check_record(each)
         names = [each.name for each in schedules]
         *parts, last = _parts([_packed_schedule(each) for each in schedules])
-        changed = sum(self._write(scripts.SCHEDULE_PUT, "", 0, *words) for words in parts)
+        changed: int = sum(self._write(scripts.SCHEDULE_PUT, "", 0, *words) for words in parts)
         gone: list[Word] = ["", 0] if origin is None else [_ORIGIN[origin], len(names), *names]
-        return changed + int(self._write(scripts.SCHEDULE_PUT, *gone, *last))
+        changed += self._write(scripts.SCHEDULE_PUT, *gone, *last)
+        return changed
 
     def due(self, *, limit: int) -> DueSchedules:
         now, found, later = self._run(scripts.SCHEDULE_DUE, self._now(), limit)
         return DueSchedules(now, tuple(_schedules(found)), int(later) if later else None)
 
     def advance(self, moves: Sequence[Advance]) -> Sequence[bool]:
-        packed: list[list[Word]] = []
-        refused: list[ConfigError] = []
-        for move in moves:
-            try:
-                packed.append(_packed_move(checked(move)))
-            except ConfigError as error:
-                refused.append(error)
+        packed = [_packed_move(checked(move)) for move in moves]
         answers: list[bool] = []
         for moves_at_once, words in _counted(packed):
             made = self._link.run(
@@ -74,8 +69,6 @@ class RedisSchedules:
                 durable=True,
             )
             answers += [answer == 1 for answer in made]
-        if refused:
-            raise refused[0]
         return answers
 
     def find(self, name: str) -> ScheduleRecord | None:
@@ -101,7 +94,7 @@ class RedisSchedules:
                 check_name(name)
         bound = _MOMENT.pack(LATEST if before is None else min(max(before, 0), LATEST))
         if schedule is None:
-            which = ("all", b"(" + bound + below.encode(), "-")
+            which = ("all", b"(" + bound + below.encode(), b"-")
         else:
             # Of that moment itself there is one, which comes before `below` or not.
             edge = b"[" if schedule < below else b"("
@@ -169,9 +162,7 @@ def _packed_move(move: Advance) -> list[Word]:
         for job in move.jobs:
             words += packed_job(job)
     except (ConfigError, *DataErrors) as error:
-        raise ConfigError(
-            f"A job of the schedule {move.schedule!r} cannot be stored: {error}"
-        ) from None
+        raise ConfigError(f"A job of {move.schedule!r} cannot be stored: {error}") from None
     return words
 
 

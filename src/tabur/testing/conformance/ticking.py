@@ -189,24 +189,21 @@ def a_tick_that_stands_twice_in_a_move_is_decided_once(store: Subject) -> None:
     assert list(store.driver.schedules.ticks("nightly", limit=9)) == [first]
 
 
-def what_cannot_be_kept_fails_no_other_move(store: Subject) -> None:
-    good, bad, last = (store.schedule(name) for name in ("good", "bad", "last"))
-    other = store.tick(good)
+def what_cannot_be_kept_is_refused_with_all_beside_it(store: Subject) -> None:
+    good, bad = store.schedule("good"), store.schedule("bad")
     for refused in (
-        store.advancing(bad, other),
+        store.advancing(bad, store.tick(good)),
         store.advancing(bad, next_run_at=-1),
         store.advancing(bad, next_run_at=2**53),
+        store.advancing(bad, waiting=2**70),
         store.advancing(bad, store.tick(bad, due_at=-5)),
     ):
-        moves = [store.advancing(good), refused, store.advancing(last)]
         with pytest.raises(ConfigError, match="bad"):
-            store.driver.schedules.advance(moves)
-        assert [each.id for each in store.claim()] == [
-            move.ticks[0].job for move in (moves[0], moves[2])
-        ]
-        assert store.stored("bad") == bad
-        good, last = store.stored("good"), store.stored("last")
-    assert store.driver.schedules.ticks("bad", limit=9) == []
+            store.driver.schedules.advance([store.advancing(good), refused])
+    assert (store.stored("good"), store.stored("bad")) == (good, bad)
+    assert list(store.driver.schedules.ticks(None, limit=9)) == []
+    assert store.claim() == []
+    assert store.advance(store.advancing(good)) == [True]
 
 
 def a_reason_of_any_characters_is_kept_as_far_as_it_fits(store: Subject) -> None:
