@@ -122,7 +122,7 @@ def test_it_asks_the_same_few_questions_whatever_there_is(project: Project, jobs
         schedule(project, f"s{n}", 60 + n)
     work(project)
     counts: Counter[str] = Counter()
-    overview(Counting(project.jobs.driver, counts))  # type: ignore[arg-type]  # it stands for one
+    overview(Counting(project.jobs.driver, counts))
     assert counts == {"signals": 1, "list": 4, "queues": 1}
 
 
