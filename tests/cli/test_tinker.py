@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import pty
-import select
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from importlib.util import find_spec
 
 import pytest
 
 from tests.cli.project import Project
+from tests.cli.terminal import Terminal
 
 
 def test_a_script_by_option(project: Project) -> None:
@@ -49,46 +43,6 @@ def test_errors(project: Project) -> None:
     )
     project.run("tinker", "-c", "raise SystemExit(3)", code=3)
     assert "there is no module" in project.error("tinker", "--app=nowhere:jobs", "-c", "1")
-
-
-class Terminal:
-    """A program in a terminal of its own."""
-
-    def __init__(self, project: Project, *words: str) -> None:
-        ours, theirs = pty.openpty()
-        self._fd = ours
-        self.seen = ""
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "tabur", *words],
-            cwd=project.folder,
-            env=os.environ | {"TERM": "dumb", "IPYTHONDIR": str(project.folder / "ipython")},
-            stdin=theirs,
-            stdout=theirs,
-            stderr=theirs,
-            start_new_session=True,
-        )
-        os.close(theirs)
-
-    def shows(self, text: str, *, within: float = 40) -> None:
-        """From where it was last looked at."""
-        until = time.monotonic() + within
-        while text not in self.seen:
-            assert time.monotonic() < until, self.seen
-            if select.select([self._fd], [], [], 0.2)[0]:
-                try:
-                    self.seen += os.read(self._fd, 65_536).decode("utf-8", "replace")
-                except OSError:
-                    raise AssertionError(f"it has ended: {self.seen}") from None
-        self.seen = self.seen.partition(text)[2]
-
-    def types(self, text: str) -> None:
-        os.write(self._fd, text.encode())
-
-    def close(self) -> None:
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGKILL)
-        self.process.wait()
-        os.close(self._fd)
 
 
 @pytest.fixture(params=[(), ("--plain",)], ids=["ipython", "plain"])

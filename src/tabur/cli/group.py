@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 import click
+from click.shell_completion import CompletionItem
 
 from tabur.errors import TaburError
 
@@ -20,6 +21,10 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     "Set up": {
         "about": ("about:about", "Show versions, stores, workers, and what is wrong."),
         "doctor": ("doctor:doctor", "Find what is wrong, and say what to do about it."),
+        "completion": (
+            "completion:completion",
+            "Make the Tab key of bash, zsh or fish know the commands.",
+        ),
         "dev": ("dev:dev", "Run web, worker and scheduler, anew when code changes."),
         "tinker": ("tinker:tinker", "Open a shell with the application loaded."),
         "make:job": ("make:job", "Write a new job from a template."),
@@ -43,6 +48,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "horizon:terminate": ("horizon:terminate", "Let the workers stop after what they run."),
     },
     "Queues": {
+        "top": ("top:top", "Show live what works, waits, fails and is next."),
         "queue:monitor": ("queues:monitor", "Show how full queues are; fails above a limit."),
         "queue:metrics": ("metrics:metrics", "Show how many processes each queue needs."),
         "queue:pause": ("pausing:pause", "Let workers take nothing from a queue."),
@@ -123,6 +129,15 @@ class Command(click.Command):
 class LazyGroup(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted(COMMANDS)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """As click's, without the modules of all commands."""
+        texts = {name: text for section in SECTIONS.values() for name, (_, text) in section.items()}
+        return [
+            CompletionItem(name, help=text)
+            for name, text in sorted(texts.items())
+            if name.startswith(incomplete)
+        ] + click.Command.shell_complete(self, ctx, incomplete)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         place = COMMANDS.get(cmd_name)

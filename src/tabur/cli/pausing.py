@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import click
 
+from tabur.cli.completion import queue_names
 from tabur.cli.group import Command, Session
 from tabur.cli.opening import connection_of, declared_queues, open_app, queue_of
 from tabur.cli.printing import info, told
@@ -18,7 +19,7 @@ from tabur.operations.reading import Reading
 
 
 @click.command("queue:pause", cls=Command)
-@click.argument("queue", metavar="[CONNECTION:]QUEUE", required=False)
+@click.argument("queue", metavar="[CONNECTION:]QUEUE", required=False, shell_complete=queue_names)
 @click.option("--all", "every", is_flag=True, help="All queues of all connections.")
 @click.option("--for", "lasting", type=SPAN, help="It ends by itself: 90 (seconds), 30m, 2h, 1d.")
 @click.option("--reason", metavar="TEXT", help="Why; it is shown with the queue.")
@@ -38,7 +39,7 @@ def pause(
 
 
 @click.command("queue:resume", cls=Command)
-@click.argument("queue", metavar="[CONNECTION:]QUEUE", required=False)
+@click.argument("queue", metavar="[CONNECTION:]QUEUE", required=False, shell_complete=queue_names)
 @click.option("--all", "every", is_flag=True, help="All that is paused, on all connections.")
 @click.pass_obj
 def resume(session: Session, queue: str | None, every: bool) -> None:

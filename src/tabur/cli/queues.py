@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 import click
 
+from tabur.cli.completion import queue_names
 from tabur.cli.group import Command, Session
 from tabur.cli.opening import connection_of, declared_queues, open_app, queue_of
 from tabur.cli.printing import info, json, table, told
@@ -35,7 +36,12 @@ def restart(session: Session) -> None:
 
 @click.command("queue:clear", cls=Command)
 @click.argument("connection", required=False)
-@click.option("--queue", metavar="NAME", help="Which queue. [the connection's default]")
+@click.option(
+    "--queue",
+    metavar="NAME",
+    shell_complete=queue_names,
+    help="Which queue. [the connection's default]",
+)
 @click.option("--force", is_flag=True, help="Do not ask, in production either.")
 @click.pass_obj
 def clear(session: Session, connection: str | None, queue: str | None, force: bool) -> None:
@@ -56,7 +62,7 @@ def clear(session: Session, connection: str | None, queue: str | None, force: bo
 
 
 @click.command("queue:monitor", cls=Command)
-@click.argument("queues", metavar="[CONNECTION:]QUEUE,…")
+@click.argument("queues", metavar="[CONNECTION:]QUEUE,…", shell_complete=queue_names)
 @click.option(
     "--max",
     "threshold",

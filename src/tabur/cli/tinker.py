@@ -23,6 +23,7 @@ from tabur.worker.load import find_app
 
 if TYPE_CHECKING:
     from tabur.app import Tabur
+    from tabur.jobs.definition import JobDefinition
     from tabur.jobs.handle import JobHandle
 
 _FILE = "<tinker>"
@@ -97,13 +98,14 @@ def _jobs(app: Tabur) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for module in list(sys.modules.values()):
         for value in list(getattr(module, "__dict__", {}).values()):
+            definition: JobDefinition | None
             if isinstance(value, FunctionJob):
                 definition = value.definition
             elif isinstance(value, type) and issubclass(value, Job):
                 definition = value.__tabur_definition__
             else:
                 continue
-            if id(definition) in definitions:
+            if definition is not None and id(definition) in definitions:
                 found.setdefault(definition.name, value)
     return found
 

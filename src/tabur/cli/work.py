@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from tabur.cli.balancing import balance, balancing_options, check_together
+from tabur.cli.completion import keep_names, queue_names
 from tabur.cli.group import Command, Session
 from tabur.cli.opening import connection_of, declared_queues, open_at
 from tabur.cli.values import COUNT, SECONDS, WAITS
@@ -38,7 +39,12 @@ RELAY = 1.0
 
 @click.command("queue:work", cls=Command)
 @click.argument("connection", required=False)
-@click.option("--queue", metavar="NAME,…", help="Queues in strict order: high,default.")
+@click.option(
+    "--queue",
+    metavar="NAME,…",
+    shell_complete=queue_names,
+    help="Queues in strict order: high,default.",
+)
 @click.option(
     "--all-queues", is_flag=True, help="Every queue that a job of the app goes to by itself."
 )
@@ -179,6 +185,7 @@ def _folder(app: Tabur, spec: str, driver: Driver, options: WorkOptions) -> RunF
         beat=options.beat,
     )
     folder = RunFolder(app.settings.run, about)
+    keep_names(app)
     if not folder.is_seen:
         _say(
             f"Note: {app.settings.run} cannot be written; `tabur health` will not see this worker."

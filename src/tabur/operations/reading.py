@@ -115,14 +115,14 @@ class Reading:
         return [
             each
             for driver in self._drivers
-            for each in _resting(driver.name, driver.control.signals())
+            for each in rests_of(driver.name, driver.control.signals())
             if queue is None or each.queue in (None, queue)
         ]
 
     def queues(self, *, threshold: int = DEFAULT_THRESHOLD) -> list[QueueLevel]:
         """Every queue that holds an unfinished job, by connection and name."""
         return [
-            _level(driver, each, threshold, resting)
+            level(driver.name, each, threshold, resting)
             for driver in self._drivers
             for resting in [Reading(driver).resting()]
             for each in driver.inspection.queues()
@@ -140,8 +140,11 @@ class Reading:
             Reading(driver).check_known(missing, declared=declared)
             resting = Reading(driver).resting()
             levels += [
-                _level(
-                    driver, held.get(name) or QueueSize(name, 0, 0, 0, 0, None), threshold, resting
+                level(
+                    driver.name,
+                    held.get(name) or QueueSize(name, 0, 0, 0, 0, None),
+                    threshold,
+                    resting,
                 )
                 for name in names
             ]
@@ -183,7 +186,12 @@ def _beginning(driver: Driver, digits: str, states: tuple[State, ...]) -> list[b
     return [each.id for each in page if each.id.hex().startswith(digits)]
 
 
-def _resting(connection: str, signals: Signals) -> Iterator[Resting]:
+def rests_of(connection: str, signals: Signals) -> list[Resting]:
+    """Holds and pauses, as an operator is told of them."""
+    return list(_rests(connection, signals))
+
+
+def _rests(connection: str, signals: Signals) -> Iterator[Resting]:
     if signals.hold is not None:
         yield Resting(
             connection=connection,
@@ -207,11 +215,11 @@ def _resting(connection: str, signals: Signals) -> Iterator[Resting]:
         )
 
 
-def _level(
-    driver: Driver, size: QueueSize, threshold: int, resting: Sequence[Resting]
+def level(
+    connection: str, size: QueueSize, threshold: int, resting: Sequence[Resting]
 ) -> QueueLevel:
     return QueueLevel(
-        connection=driver.name,
+        connection=connection,
         queue=size.queue,
         size=size.size,
         pending=size.pending,

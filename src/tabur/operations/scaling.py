@@ -67,13 +67,13 @@ def _scale(
     target: float,
 ) -> QueueScale:
     own = [each for each in workers if queue in each.queues]
-    arrivals, service = _arrivals(own), _service(own)
+    rate, service = arrivals(own), _service(own)
     level = Level(
         queue,
         0,
-        arrivals=arrivals or 0.0,
+        arrivals=rate or 0.0,
         service=service,
-        running=0 if arrivals is None else _running(own),
+        running=0 if rate is None else _running(own),
         slots=slots,
         paused=_is_paused(queue, signals),
     )
@@ -86,7 +86,7 @@ def _scale(
         queue=queue,
         pending=backlog.pending,
         oldest=waited,
-        arrivals=arrivals,
+        arrivals=rate,
         service=service,
         processes=len(own),
         wanted=wanted(level, limits, target),
@@ -94,7 +94,8 @@ def _scale(
     )
 
 
-def _arrivals(workers: Sequence[WorkerRecord]) -> float | None:
+def arrivals(workers: Sequence[WorkerRecord]) -> float | None:
+    """Jobs a second that come to a queue's workers; None where they work others too."""
     if any(len(each.queues) > 1 for each in workers):
         return None
     return sum(each.pace.rate for each in workers if each.pace is not None)

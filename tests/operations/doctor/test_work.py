@@ -164,14 +164,30 @@ def test_schedules_that_nobody_looks_after(placed: Project, doctor: Ask, setting
     assert "tabur schedule:work" in found["todo"]
     setting("TABUR_ENV", "local")
     assert doctor()["scheduler-not-running"]["level"] == "note"
-    placed.jobs.driver.notes.write("scheduler/one", b"{}", revision=0)
+    beat(placed, age=1)
     assert "scheduler-not-running" not in doctor()
 
 
 def test_a_scheduler_that_left_its_note_and_is_gone(placed: Project, doctor: Ask) -> None:
-    placed.jobs.driver.notes.write("scheduler/one", b"{}", revision=0)
+    beat(placed, age=1)
     schedule(placed, next_run_at=now_us() - 30 * SECOND)
     assert "scheduler-not-running" not in doctor()  # it may be busy
     placed.jobs.driver.schedules.delete("nightly")
     schedule(placed, next_run_at=now_us() - 400 * SECOND)
     assert "nightly has been due for 4" in doctor()["scheduler-not-running"]["what"]
+
+
+def test_a_note_that_is_old(placed: Project, doctor: Ask) -> None:
+    """A scheduler says how often it writes: crontab's once a minute."""
+    schedule(placed, next_run_at=now_us() + 3600 * SECOND)
+    beat(placed, age=100, every=60)
+    assert "scheduler-not-running" not in doctor()
+    beat(placed, age=400, every=60, revision=1)
+    assert "scheduler-not-running" in doctor()
+    placed.jobs.driver.notes.write("scheduler/one", b"no JSON", revision=2)
+    assert "scheduler-not-running" in doctor()
+
+
+def beat(project: Project, *, age: int, every: int = 5, revision: int = 0) -> None:
+    value = b'{"id":"one","kind":"work","at":%d,"every":%d}' % (now_us() - age * SECOND, every)
+    assert project.jobs.driver.notes.write("scheduler/one", value, revision=revision)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import msgspec
+
 from tabur.drivers.contract import Driver
 from tabur.model.clock import SECOND
 from tabur.model.findings import Finding, Level
@@ -14,9 +16,11 @@ from tabur.operations.reading import Reading
 #: Connections without workers: what is dispatched there runs in the process that dispatches it.
 INLINE = ("sync", "memory")
 #: What notes of schedulers are called, and seconds after which a schedule that is due and undecided
-#: tells that none runs.
+#: tells that none runs. A note is written anew every so often as it says; one that is older than
+#: that by far was left by a dead one.
 SCHEDULERS = "scheduler/"
 OVERDUE = 180
+BEATS_MISSED, SHORTEST = 3, 60
 
 
 def about_workers(patient: Patient, driver: Driver) -> Iterator[Finding]:
@@ -94,6 +98,24 @@ def about_rest(patient: Patient, driver: Driver) -> Iterator[Finding]:
         yield Finding("held" if each.kind == "hold" else "paused", Level.WARNING, what, each.todo)
 
 
+class _Beat(msgspec.Struct):
+    """What the doctor reads of a scheduler's note: when it was written (microseconds, by the
+    store's clock), and seconds until the next."""
+
+    at: int
+    every: float
+
+    def lives(self, now: int) -> bool:
+        return now - self.at < max(SHORTEST, BEATS_MISSED * self.every) * SECOND
+
+
+def _beat(value: bytes) -> _Beat | None:
+    try:
+        return msgspec.json.decode(value, type=_Beat)
+    except msgspec.DecodeError:
+        return None
+
+
 def about_scheduler(patient: Patient, driver: Driver) -> Iterator[Finding]:
     """Whether anybody looks after the schedules. A scheduler leaves a note while it runs; and what
     nobody has decided minutes after it was due tells that none does."""
@@ -105,7 +127,8 @@ def about_scheduler(patient: Patient, driver: Driver) -> Iterator[Finding]:
         return
     found = driver.schedules.due(limit=1)
     late = (found.now - (found.due[0].next_run_at or found.now)) / SECOND if found.due else 0.0
-    if driver.notes.read(SCHEDULERS) and late < OVERDUE:
+    beats = [_beat(each.value) for each in driver.notes.read(SCHEDULERS)]
+    if late < OVERDUE and any(each.lives(found.now) for each in beats if each is not None):
         return
     many = f"{len(active) or len(patient.schedules)}"
     noun = "schedule waits" if many == "1" else "schedules wait"
