@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.deploy.yard import Yard
+from tests.docs.pages import ROOT
 
 #: Each set-up starts the app three times.
 pytestmark = pytest.mark.timeout(300)
@@ -131,6 +132,28 @@ def test_root_installs_services_once(machine: Machine) -> None:
     assert (done(said), left(said)) == ([], [])
     assert "All is done." in said
     assert machine.seen() == before
+
+
+@root_alone
+def test_the_page_shows_what_is_said(machine: Machine) -> None:
+    """docs/deployment.md, but for the folder, the user, and that Supervisor is told elsewhere."""
+    page = (ROOT / "docs/deployment.md").read_text("utf-8")
+    _, found, after = page.partition("$ sudo tabur setup --yes --user shop\n")
+    shown = after.partition("```")[0].splitlines()
+    assert found
+    machine.has("supervisor")
+    said = machine.setup("--yes")
+    said = said.replace(str(machine.root), "").replace(str(machine.yard.folder), "/srv/shop")
+    said = said.replace(f"for {machine.yard.user}", "for shop")
+    lines = [_shape(line) for line in said.splitlines() if line.strip()]
+    told = [_shape(line) for line in shown]
+    assert told[-2:] == ["supervisorctl update ... DONE", "All is done."]
+    assert lines[: len(told) - 2] == told[:-2]
+    assert lines[len(told) - 2] == "supervisorctl update ... LEFT FOR YOU"
+
+
+def _shape(line: str) -> str:
+    return re.sub(r" \.{3,} ", " ... ", line.strip())
 
 
 @root_alone
