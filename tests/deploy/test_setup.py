@@ -345,6 +345,27 @@ def test_links_of_the_user_lead_root_nowhere(
 
 
 @root_alone
+@pytest.mark.parametrize("wanted", ["system", "code", "link"])
+def test_an_app_gets_no_folder_by_saying_that_it_writes_there(
+    machine: Machine, wanted: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    yard = machine.yard
+    mine = tmp_path_factory.mktemp("of-root")
+    (mine / "inside").mkdir()
+    run = {"system": mine, "code": Path("shop"), "link": Path("var/link/inside")}[wanted]
+    if wanted == "code":
+        for path in (yard.folder, yard.folder / "shop", *yard.folder.glob("shop/*")):
+            os.chown(path, 0, 0)
+    else:
+        yard.write("var/nothing", "")
+        (yard.folder / "var/link").symlink_to(mine)
+    machine.setup(TABUR_RUN=str(run), code=1)
+    owners = {each.stat().st_uid for each in (mine, mine / "inside")}
+    assert owners == {0}
+    assert wanted != "code" or (yard.folder / "shop").stat().st_uid == 0
+
+
+@root_alone
 def test_an_app_cannot_say_whom_services_belong_to(machine: Machine) -> None:
     """What it answers comes from code of the user's, and might be anything."""
     machine.has("supervisor")

@@ -200,11 +200,12 @@ class Setup:
                     do()
             except PermissionError:
                 there = [each for each in path.parents if os.path.lexists(each)]
-                if os.geteuid() != 0 or any(each.lstat().st_uid != 0 for each in there):
+                roots = all(each.lstat().st_uid == 0 for each in there)
+                if not (roots and self._may_give(path)):
                     raise
                 do()
                 for each in (path, *path.parents[: -len(there)]):
-                    self.account.give(each)
+                    self.account.give(each, below=self.folder)
         except OSError as error:
             return Step(what, State.FAILED, f"{error.strerror}: {error.filename or path}")
         return Step(what, State.DONE)
@@ -227,12 +228,18 @@ class Setup:
     def _give(self, what: str, path: Path) -> Step:
         if self.dry:
             return Step(what, State.WOULD)
-        try:
-            os.chown(path, self.account.uid, self.account.gid, follow_symlinks=False)
-        except OSError:
-            todo = shlex.join(["sudo", "chown", self.account.name, str(path)])
-            return Step(what, State.FAILED, todo)
-        return Step(what, State.DONE)
+        if self._may_give(path):
+            with suppress(OSError):
+                self.account.give(path, below=self.folder)
+                return Step(what, State.DONE)
+        return Step(what, State.FAILED, shlex.join(["sudo", "chown", self.account.name, str(path)]))
+
+    def _may_give(self, path: Path) -> bool:
+        """As root, and only what this set-up is about: where workers write, the app itself says,
+        and it must not get a folder of the system's, or its own code, by saying so."""
+        if os.geteuid() != 0 or not path.is_relative_to(self.folder):
+            return False
+        return path.relative_to(self.folder).parts[:1] in (("var",), (".env",), ("deploy",))
 
     def _file(self, target: Path, text: str, *, as_root: bool = False) -> Step:
         what = self._shown(target)
