@@ -307,7 +307,12 @@ def test_what_root_has_made_before_is_given_to_the_user(machine: Machine) -> Non
     yard = machine.yard
     yard.tabur("migrate", as_root=True)
     assert (yard.folder / "var/tabur.sqlite3").stat().st_uid == 0
-    assert "var/tabur.sqlite3 writable for nobody" in done(machine.setup())
+    settings = yard.write(".env", "TABUR_KEY=mine\n")
+    settings.chmod(0o600)
+    os.chown(settings, 0, 0)
+    given = done(machine.setup())
+    assert given[:2] == [".env: readable for nobody", "var writable for nobody"]
+    assert "var/tabur.sqlite3 writable for nobody" in given
     yard.dispatch("quick(n=1)")
     yard.tabur("queue:work", "--queue=mail", "--stop-when-empty")
     assert yard.ledger("quick")

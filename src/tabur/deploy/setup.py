@@ -66,6 +66,8 @@ class Setup:
 
     def environment(self, file: Path, values: Mapping[str, str]) -> Iterator[Step]:
         """The file has a key and what this shell sets, for services are not started from it."""
+        if file.exists() and not self.account.may(file, READ):
+            yield self._give(f"{file.name}: readable for {self.account.name}", file)
         text = self.read(file)
         there = {name for name, value in envfile.read(text).items() if value}
         wanted = {name: values[name] for name in VARIABLES if values.get(name)}
@@ -82,8 +84,9 @@ class Setup:
             yield self._do(f"{file.name}: {names}", partial(_append, file, added), file)
         else:
             yield Step(f"{file.name} has its settings", State.ALREADY)
-        if file.exists():
-            yield from self._private(file)
+        if file.exists() and (mode := file.stat().st_mode & 0o7777) & 0o007:
+            what = f"{file.name}: unreadable for others"  # it holds secrets
+            yield self._do(what, partial(file.chmod, mode & ~0o007), file)
 
     def folders(self, facts: Facts) -> Iterator[Step]:
         """Where workers write: theirs, and nobody else's."""
@@ -209,15 +212,6 @@ class Setup:
         except OSError as error:
             return Step(what, State.FAILED, f"{error.strerror}: {error.filename or path}")
         return Step(what, State.DONE)
-
-    def _private(self, file: Path) -> Iterator[Step]:
-        """It holds secrets: others read it no more, and the user has to."""
-        mode = file.stat().st_mode & 0o7777
-        if mode & 0o007:
-            what = f"{file.name}: unreadable for others"
-            yield self._do(what, partial(file.chmod, mode & ~0o007), file)
-        if not self.account.may(file, READ):
-            yield self._give(f"{file.name}: readable for {self.account.name}", file)
 
     def _writable(self, path: Path) -> Step:
         what = f"{self._shown(path)} writable for {self.account.name}"
