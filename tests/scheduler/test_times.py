@@ -7,7 +7,7 @@ from itertools import islice, takewhile
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from chaos.cron import runs
@@ -48,7 +48,8 @@ def shown(expression: str, zone: str, begin: str, count: int) -> list[str]:
 
 def field(least: int, most: int) -> st.SearchStrategy[str]:
     numbers = st.integers(least, most)
-    spans = st.tuples(numbers, numbers).map(lambda pair: f"{min(pair)}-{max(pair)}")
+    # (Of `5-5/2` cronsim makes `5/2`, which cron does not know.)
+    spans = st.sets(numbers, min_size=2, max_size=2).map(lambda ends: f"{min(ends)}-{max(ends)}")
     steps = st.integers(1, max(2, (most - least) // 2))
     listed = st.lists(numbers.map(str), min_size=1, max_size=3).map(",".join)
     stepped = st.tuples(st.one_of(st.just("*"), spans), steps).map(
@@ -71,6 +72,7 @@ CHANGES = st.sampled_from(
 ).map(lambda day: us(day) // SECOND)
 
 
+@settings(phases=[Phase.explicit, Phase.reuse, Phase.generate])  # to shrink takes minutes
 @given(EXPRESSIONS, st.sampled_from(ZONES), st.one_of(MOMENTS, CHANGES))
 def test_every_tick_of_two_days_is_where_cron_has_it(
     expression: str, zone: str, begin: int
