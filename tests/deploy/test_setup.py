@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.deploy.yard import Yard
+from tests.docs.pages import ROOT
 
 #: Each set-up starts the app three times.
 pytestmark = pytest.mark.timeout(300)
@@ -131,6 +132,28 @@ def test_root_installs_services_once(machine: Machine) -> None:
     assert (done(said), left(said)) == ([], [])
     assert "All is done." in said
     assert machine.seen() == before
+
+
+@root_alone
+def test_the_page_shows_what_is_said(machine: Machine) -> None:
+    """docs/deployment.md, but for the folder, the user, and that Supervisor is told elsewhere."""
+    page = (ROOT / "docs/deployment.md").read_text("utf-8")
+    _, found, after = page.partition("$ sudo tabur setup --yes --user shop\n")
+    shown = after.partition("```")[0].splitlines()
+    assert found
+    machine.has("supervisor")
+    said = machine.setup("--yes")
+    said = said.replace(str(machine.root), "").replace(str(machine.yard.folder), "/srv/shop")
+    said = said.replace(f"for {machine.yard.user}", "for shop")
+    lines = [_shape(line) for line in said.splitlines() if line.strip()]
+    told = [_shape(line) for line in shown]
+    assert told[-2:] == ["supervisorctl update ... DONE", "All is done."]
+    assert lines[: len(told) - 2] == told[:-2]
+    assert lines[len(told) - 2] == "supervisorctl update ... LEFT FOR YOU"
+
+
+def _shape(line: str) -> str:
+    return re.sub(r" \.{3,} ", " ... ", line.strip())
 
 
 @root_alone
@@ -284,7 +307,12 @@ def test_what_root_has_made_before_is_given_to_the_user(machine: Machine) -> Non
     yard = machine.yard
     yard.tabur("migrate", as_root=True)
     assert (yard.folder / "var/tabur.sqlite3").stat().st_uid == 0
-    assert "var/tabur.sqlite3 writable for nobody" in done(machine.setup())
+    settings = yard.write(".env", "TABUR_KEY=mine\n")
+    settings.chmod(0o600)
+    os.chown(settings, 0, 0)
+    given = done(machine.setup())
+    assert given[:2] == [".env: readable for nobody", "var writable for nobody"]
+    assert "var/tabur.sqlite3 writable for nobody" in given
     yard.dispatch("quick(n=1)")
     yard.tabur("queue:work", "--queue=mail", "--stop-when-empty")
     assert yard.ledger("quick")
@@ -319,6 +347,27 @@ def test_links_of_the_user_lead_root_nowhere(
         *(before.st_uid, before.st_mode, before.st_mtime_ns),
     ), said
     assert link == ".env" or list(secret.iterdir()) == []
+
+
+@root_alone
+@pytest.mark.parametrize("wanted", ["system", "code", "link"])
+def test_an_app_gets_no_folder_by_saying_that_it_writes_there(
+    machine: Machine, wanted: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    yard = machine.yard
+    mine = tmp_path_factory.mktemp("of-root")
+    (mine / "inside").mkdir()
+    run = {"system": mine, "code": Path("shop"), "link": Path("var/link/inside")}[wanted]
+    if wanted == "code":
+        for path in (yard.folder, yard.folder / "shop", *yard.folder.glob("shop/*")):
+            os.chown(path, 0, 0)
+    else:
+        yard.write("var/nothing", "")
+        (yard.folder / "var/link").symlink_to(mine)
+    machine.setup(TABUR_RUN=str(run), code=1)
+    owners = {each.stat().st_uid for each in (mine, mine / "inside")}
+    assert owners == {0}
+    assert wanted != "code" or (yard.folder / "shop").stat().st_uid == 0
 
 
 @root_alone

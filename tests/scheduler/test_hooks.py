@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tabur import JobCancelled, Tabur
+from tabur import Job, JobCancelled, JobContext, Tabur
 from tabur.scheduler.hooks import ScheduledRun
 from tests.worker.workshop import Workshop, make_workshop, until
 
@@ -50,7 +50,8 @@ class Mailbox:
         self._controller.stop()
 
     def bodies(self) -> list[str]:
-        return [mail.get_payload(decode=True).decode() for mail in self.mails]  # type: ignore[union-attr]  # of one part
+        payloads: list[Any] = [mail.get_payload(decode=True) for mail in self.mails]
+        return [each.decode().replace("\r\n", "\n") for each in payloads]
 
 
 class Monitor:
@@ -172,8 +173,6 @@ def test_a_job_fails_once_however_often_it_is_tried(jobs: Tabur) -> None:
 
 
 def test_what_a_job_does_when_it_fails_is_done_too(jobs: Tabur) -> None:
-    from tabur import Job, JobContext
-
     told: list[str] = []
 
     @jobs.register

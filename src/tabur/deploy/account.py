@@ -3,7 +3,9 @@ that user's links may lead anywhere, and its code may do anything."""
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -48,10 +50,23 @@ class Account:
         shift = 3 if seen.st_gid in self._groups() else 0
         return bool(seen.st_mode >> shift & what)
 
-    def give(self, path: Path) -> None:
-        """Let it have the path itself, not what a link leads to. Raises OSError."""
-        if not self.is_me:
-            os.chown(path, self.uid, self.gid, follow_symlinks=False)
+    def give(self, path: Path, *, below: Path) -> None:
+        """Let it have a file or folder in the folder `below`, reached without any link. Raises
+        OSError."""
+        *folders, name = path.relative_to(below).parts
+        door = os.open(below, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            for each in folders:
+                inner = os.open(each, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=door)
+                os.close(door)
+                door = inner
+            seen = os.stat(name, dir_fd=door, follow_symlinks=False)
+            another_name = stat.S_ISREG(seen.st_mode) and seen.st_nlink > 1
+            if stat.S_ISLNK(seen.st_mode) or another_name:
+                raise OSError(errno.ELOOP, "It is a link", str(path))
+            os.chown(name, self.uid, self.gid, dir_fd=door, follow_symlinks=False)
+        finally:
+            os.close(door)
 
     def run(self, words: Sequence[str], folder: Path) -> subprocess.CompletedProcess[str]:
         """A command in its name. Raises OSError where it may not even start that."""

@@ -66,6 +66,8 @@ class Setup:
 
     def environment(self, file: Path, values: Mapping[str, str]) -> Iterator[Step]:
         """The file has a key and what this shell sets, for services are not started from it."""
+        if file.exists() and not self.account.may(file, READ):
+            yield self._give(f"{file.name}: readable for {self.account.name}", file)
         text = self.read(file)
         there = {name for name, value in envfile.read(text).items() if value}
         wanted = {name: values[name] for name in VARIABLES if values.get(name)}
@@ -82,8 +84,9 @@ class Setup:
             yield self._do(f"{file.name}: {names}", partial(_append, file, added), file)
         else:
             yield Step(f"{file.name} has its settings", State.ALREADY)
-        if file.exists():
-            yield from self._private(file)
+        if file.exists() and (mode := file.stat().st_mode & 0o7777) & 0o007:
+            what = f"{file.name}: unreadable for others"  # it holds secrets
+            yield self._do(what, partial(file.chmod, mode & ~0o007), file)
 
     def folders(self, facts: Facts) -> Iterator[Step]:
         """Where workers write: theirs, and nobody else's."""
@@ -200,23 +203,15 @@ class Setup:
                     do()
             except PermissionError:
                 there = [each for each in path.parents if os.path.lexists(each)]
-                if os.geteuid() != 0 or any(each.lstat().st_uid != 0 for each in there):
+                roots = all(each.lstat().st_uid == 0 for each in there)
+                if not (roots and self._may_give(path)):
                     raise
                 do()
                 for each in (path, *path.parents[: -len(there)]):
-                    self.account.give(each)
+                    self.account.give(each, below=self.folder)
         except OSError as error:
             return Step(what, State.FAILED, f"{error.strerror}: {error.filename or path}")
         return Step(what, State.DONE)
-
-    def _private(self, file: Path) -> Iterator[Step]:
-        """It holds secrets: others read it no more, and the user has to."""
-        mode = file.stat().st_mode & 0o7777
-        if mode & 0o007:
-            what = f"{file.name}: unreadable for others"
-            yield self._do(what, partial(file.chmod, mode & ~0o007), file)
-        if not self.account.may(file, READ):
-            yield self._give(f"{file.name}: readable for {self.account.name}", file)
 
     def _writable(self, path: Path) -> Step:
         what = f"{self._shown(path)} writable for {self.account.name}"
@@ -227,12 +222,18 @@ class Setup:
     def _give(self, what: str, path: Path) -> Step:
         if self.dry:
             return Step(what, State.WOULD)
-        try:
-            os.chown(path, self.account.uid, self.account.gid, follow_symlinks=False)
-        except OSError:
-            todo = shlex.join(["sudo", "chown", self.account.name, str(path)])
-            return Step(what, State.FAILED, todo)
-        return Step(what, State.DONE)
+        if self._may_give(path):
+            with suppress(OSError):
+                self.account.give(path, below=self.folder)
+                return Step(what, State.DONE)
+        return Step(what, State.FAILED, shlex.join(["sudo", "chown", self.account.name, str(path)]))
+
+    def _may_give(self, path: Path) -> bool:
+        """As root, and only what this set-up is about: where workers write, the app itself says,
+        and it must not get a folder of the system's, or its own code, by saying so."""
+        if os.geteuid() != 0 or not path.is_relative_to(self.folder):
+            return False
+        return path.relative_to(self.folder).parts[:1] in (("var",), (".env",), ("deploy",))
 
     def _file(self, target: Path, text: str, *, as_root: bool = False) -> Step:
         what = self._shown(target)
