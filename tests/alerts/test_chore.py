@@ -48,6 +48,18 @@ def test_a_declaration_that_is_wrong_ends_no_scheduler(
     assert "The address of the Slack webhook is no address" in said
 
 
+def test_a_file_of_operators_that_is_broken_ends_no_scheduler(
+    caplog: pytest.LogCaptureFixture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pyproject.toml").write_text("[tool.tabur.alerts\n", "utf-8")
+    jobs = Tabur(connection="memory")
+    (chore,) = (each for each in jobs.chores() if each.name == "Looking for alerts")
+    chore.run()
+    (said,) = caplog.messages
+    assert "pyproject.toml cannot be read" in said
+
+
 def test_the_scheduler_has_the_chore_where_there_are_alerts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
