@@ -60,7 +60,8 @@ class Settings:
     """How long completed and cancelled jobs stay readable; never less than an hour, so that a
     repeated dispatch or settle is still recognised. Failed jobs stay until they are removed."""
     keep_ticks: timedelta = timedelta(days=30)
-    """How long it stays readable what became of the ticks of schedules."""
+    """How long it stays readable what became of each tick of a schedule; never less than a day, so
+    that no schedule made anew under an old name repeats what ran."""
     timezone: str = "UTC"
     """Of schedules that name none."""
     mail_host: str = "127.0.0.1"
@@ -110,6 +111,8 @@ class Settings:
         if self.keep_completed < timedelta(hours=1):
             raise ConfigError("keep_completed must be at least an hour.")
         object.__setattr__(self, "mail_port", _port(self.mail_port))
+        if self.keep_ticks < timedelta(days=1):
+            raise ConfigError("keep_ticks must be at least a day.")
         for name in ("beat", "lost"):
             object.__setattr__(self, name, _seconds(getattr(self, name), name))
         if self.lost < 4 * self.beat:

@@ -16,8 +16,10 @@ from tabur.drivers.database.driver import DatabaseDriver
 from tabur.model.ids import new_id, new_token
 from tabur.model.outcome import Settled
 from tabur.model.records import NewJob
+from tabur.model.schedules import Advance, Decision, Origin, Tick
 from tabur.model.states import Isolation, State
 from tabur.testing.conformance import CRASH, move
+from tests.drivers.skew import fill_schedules
 
 MANY, FEW = 20_000, 30
 SLOTS = {Isolation.LOOP: 10, Isolation.THREAD: 10, Isolation.PROCESS: 10}
@@ -39,6 +41,7 @@ def url(mariadb_server: MariaDBServer) -> str:
         )
     driver.dispatching.dispatch([_new("few") for _ in range(FEW)])
     driver.close()
+    fill_schedules(url, MANY)
     return url
 
 
@@ -110,6 +113,35 @@ def test_no_statement_about_one_job_or_worker_reads_or_sorts_a_whole_table(
         driver.inspection.find(job.id)
 
     _read_by_index(plans_of(moves))
+
+
+def test_no_statement_about_schedules_reads_or_sorts_a_whole_table(
+    driver: DatabaseDriver, plans_of: Callable[[Callable[[], object]], list[Any]]
+) -> None:
+    schedules = driver.schedules
+    found = schedules.due(limit=50)
+    assert [each.name[:3] for each in found.due].count("due") == 5
+
+    def verbs() -> None:
+        first = found.due[0]
+        assert first.next_run_at is not None
+        tick = Tick(first.name, first.next_run_at, Decision.SKIPPED, 1)
+        move = Advance(first.name, 1, first.next_run_at, (tick,), 2**52)
+        assert schedules.due(limit=50).due == found.due
+        assert schedules.advance([move]) == [True]
+        schedules.put([replace(first, revision=2)], origin=Origin.CODE)
+        schedules.find("s00000007")
+        schedules.list(limit=50)
+        schedules.list(limit=50, after="s00007")
+        for name in ("busy", None):
+            assert len(schedules.ticks(name, limit=50)) == 50
+            assert len(schedules.ticks(name, limit=50, before=9_000, below="s00005")) > 5
+        assert schedules.prune(before=10, limit=5) == 5
+        schedules.delete("s00000009")
+
+    plans = plans_of(verbs)
+    assert len(plans) > 12
+    _read_by_index(plans)
 
 
 def test_a_claim_leaves_the_rest_to_others_before_it_commits(url: str) -> None:

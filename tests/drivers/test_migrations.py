@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,11 +17,14 @@ from sqlalchemy.engine import make_url
 from tabur.drivers.database import schema
 from tabur.drivers.database.driver import DatabaseDriver
 from tabur.errors import ConfigError, SchemaMissing
-from tabur.model.records import ErrorInfo
+from tabur.model.outcome import Settled
+from tabur.model.records import ClaimedJob, ErrorInfo, Pause
 from tabur.model.states import State
 from tabur.testing.conformance import Subject, move
 
 STEPS = ["0001_job_tables", "0002_signals", "0003_control", "0004_scheduling"]
+#: What `tabur migrate --sql` of the version before has printed.
+SCHEMA = Path(__file__).parent / "schema"
 BACK_TO_3 = (
     "DROP TABLE job_schedules",
     "DROP TABLE job_ticks",
@@ -97,6 +102,69 @@ def test_tables_of_version_2_are_brought_up_while_their_workers_work(url: str) -
         assert driver.control.signals().moment == 0
     assert shape(url) == made
     works(url)
+
+
+def test_tables_of_version_3_are_brought_up_while_their_workers_work(
+    url: str, make_database: Callable[[str], str]
+) -> None:
+    """As the version before made them, with what stands in them, while jobs come and go."""
+    engine = make_url(url).get_backend_name()
+    run_script(url, (SCHEMA / f"v3_{engine}.sql").read_text("utf-8"))
+    subject = Subject(lambda clock: _Unmigrated(url, clock=clock))
+    ended, failed = subject.finished(), subject.finished(State.FAILED)
+    later, running = subject.put(due_at=subject.clock.ahead(60)), subject.running(queue="slow")
+    subject.driver.control.pause(Pause("mail", 0, reason="the bank is away"))
+    before = [subject.find(each.id) for each in (ended, failed, later, running)]
+    done: list[bytes] = []
+    errors: list[BaseException] = []
+    over = threading.Event()
+
+    def work() -> None:
+        try:
+            while not over.is_set() or len(done) < 20:
+                subject.put(queue="busy")
+                done.extend(each.id for each in _finish(subject, "busy"))
+        except BaseException as error:
+            errors.append(error)
+
+    worker = threading.Thread(target=work)
+    worker.start()
+    with closing(subject.driver), closing(DatabaseDriver(url)) as newer:
+        with pytest.raises(SchemaMissing, match="tabur migrate"):
+            newer.check()
+        with pytest.raises(SchemaMissing, match="tabur migrate"):
+            newer.schedules.due(limit=9)
+        assert newer.migrate() == STEPS[3:]
+        newer.check()
+        over.set()
+        worker.join()
+        assert errors == []
+        assert len(set(done)) == len(done) >= 20
+        assert [subject.find(each.id) for each in (ended, failed, later, running)] == before
+        assert subject.settle(move(running, State.COMPLETED)) == [Settled.DONE]
+        assert [each.reason for each in newer.control.signals().pauses] == ["the bank is away"]
+        tick = subject.advancing(subject.schedule())
+        assert subject.advance(tick) == [True]
+        subject.clock.advance(61)
+        assert {each.id for each in subject.claim()} == {tick.jobs[0].id, later.id}
+    assert column(url, "SELECT value FROM job_signals WHERE name = 'identity'") == [12345]
+    fresh = make_database(engine)
+    with closing(DatabaseDriver(fresh)) as driver:
+        driver.migrate()
+    assert shape(url) == shape(fresh)
+
+
+class _Unmigrated(DatabaseDriver):
+    """Works on the tables that are there."""
+
+    def migrate(self) -> list[str]:
+        return []
+
+
+def _finish(subject: Subject, queue: str) -> list[ClaimedJob]:
+    claimed = subject.claim(queue)
+    assert set(subject.settle(*(move(each, State.COMPLETED) for each in claimed))) <= {Settled.DONE}
+    return claimed
 
 
 def test_the_identity_of_a_database_outlives_a_second_migration(url: str) -> None:

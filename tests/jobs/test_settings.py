@@ -29,6 +29,7 @@ def test_without_anything_the_store_is_a_file_in_var() -> None:
     assert settings.database_url == "sqlite:///var/tabur.sqlite3"
     assert settings.attachments == Path("var/attachments")
     assert settings.keep_completed == timedelta(days=7)
+    assert settings.keep_ticks == timedelta(days=30)
     assert (settings.key, settings.env) == (None, "production")
 
 
@@ -131,6 +132,7 @@ def test_the_constructor_reads_no_environment(monkeypatch: pytest.MonkeyPatch) -
             "Unknown setting conection; there are: connection, connections, failover",
         ),
         ({"keep_completed": timedelta(minutes=5)}, "keep_completed must be at least an hour."),
+        ({"keep_ticks": timedelta(hours=23)}, "keep_ticks must be at least a day."),
     ],
 )
 def test_what_cannot_work_is_said(settings: dict[str, Any], message: str) -> None:

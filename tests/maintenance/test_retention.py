@@ -12,6 +12,9 @@ import pytest
 
 from tabur import ConfigError, JobContext, JobNotFound, Tabur
 from tabur.maintenance.retention import prune, sweep
+from tabur.model.schedules import Advance, Decision, Origin, ScheduleRecord, Tick
+
+DAY, MICROSECOND = timedelta(days=1), timedelta(microseconds=1)
 
 
 def app(folder: Path, keep: timedelta = timedelta(hours=1)) -> Tabur:
@@ -47,6 +50,22 @@ def test_young_jobs_stay(tmp_path: Path) -> None:
 
     fine.dispatch()
     assert prune(jobs.driver, jobs.drivers, jobs.settings) == 0
+
+
+def test_ticks_go_after_their_time_and_their_schedule_stays(tmp_path: Path) -> None:
+    jobs = Tabur("database", database_url=f"sqlite:///{tmp_path}/jobs.sqlite3", keep_ticks=DAY)
+    jobs.driver.migrate()
+    schedules, now = jobs.driver.schedules, jobs.driver.now()
+    record = ScheduleRecord("nightly", Origin.TABLE, b"{}", "0 0 * * *", "UTC", now)
+    schedules.put([record])
+    young, old = now - DAY // MICROSECOND + 10**9, now - DAY // MICROSECOND - 10**9
+    moments = [*(old - n for n in range(10_100)), young]
+    ticks = tuple(Tick("nightly", at, Decision.SKIPPED, now) for at in moments)
+    assert schedules.advance([Advance("nightly", 1, now, ticks, now + 1)]) == [True]
+    assert prune(jobs.driver, jobs.drivers, jobs.settings) == 0
+    assert [each.due_at for each in schedules.ticks("nightly", limit=9)] == [young]
+    assert schedules.find("nightly") is not None
+    jobs.close()
 
 
 def test_less_than_an_hour_is_refused(tmp_path: Path) -> None:

@@ -3,8 +3,8 @@ once a minute: what it does not need is not imported."""
 
 from __future__ import annotations
 
+import os
 import signal
-import sys
 import threading
 from contextlib import suppress
 from datetime import datetime
@@ -125,8 +125,8 @@ def _obey(scheduler: Scheduler) -> None:
 
 
 def _watch_input(scheduler: Scheduler) -> None:
-    with suppress(OSError, ValueError):
-        while sys.stdin.buffer.read(4096):
+    with suppress(OSError):
+        while os.read(0, 4096):  # by no buffer: its lock would be missed when the process ends
             pass
     scheduler.stop()  # who started it is gone
 

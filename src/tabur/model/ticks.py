@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 from enum import StrEnum
+from math import inf
 from typing import Any, TypeVar
 
 import msgspec
@@ -123,7 +124,7 @@ def make_policy(
         raise ConfigError(f"missed_limit={shown(limit)}: a number from 1 to {MANY:,} is needed.")
     seconds: Any = grace.total_seconds() if isinstance(grace, timedelta) else grace
     if seconds is not None and (
-        isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds > 0
+        isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds < inf
     ):
         raise ConfigError(f"grace={shown(grace)}: seconds above 0 or a timedelta are needed.")
     return TickPolicy(

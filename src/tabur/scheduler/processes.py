@@ -150,7 +150,7 @@ class _Tail:
         return storable(raw.decode("utf-8", "replace"), limit=KEPT)
 
     def _read(self) -> None:
-        with contextlib.suppress(ValueError, OSError):  # closed under it
+        with self._source, contextlib.suppress(OSError):
             while chunk := os.read(self._source.fileno(), 65_536):
                 self._kept.append(chunk)
                 self._size += len(chunk)
@@ -165,6 +165,8 @@ class _Tail:
                 self._sink.flush()
             except OSError as error:  # it must be read on, or the command would wait for ever
                 _log.error("The output of a command cannot be kept: %s", error)
+                self._sink = None
+            except ValueError:  # the run is over; what it left in the background goes on
                 self._sink = None
 
 

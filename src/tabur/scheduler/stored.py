@@ -124,7 +124,7 @@ class StoredSchedules:
             raise ScheduleConflict(name, "exists already")
         return self.find(name)
 
-    def edit(self, name: str, **changes: Any) -> StoredSchedule:
+    def edit(self, name: str, /, **changes: Any) -> StoredSchedule:
         """Change what `create` takes. When it is due next stays as it was unless its time is
         changed. Raises as `create`, ScheduleNotFound, and ConfigError for one of the code's."""
         known = ("cron", "timezone", "job", "arguments", "is_active", *TickPolicy.__struct_fields__)
@@ -223,9 +223,9 @@ class StoredSchedules:
             maker = self._maker_of(self._connection)
             pending = maker.named(job, dict(arguments or {}))
         else:
+            pending = pending_of(job)
             if arguments is not None:
                 raise ConfigError("arguments= goes with a job's name; else give them to the job.")
-            pending = pending_of(job)
             self._maker_of(self._connection).pending(job_call(pending))  # one of this app's
         connection = pending.settings.connection or pending.definition.options.connection
         definition = Definition(timing, job_call(pending), make_policy(**policy))
