@@ -199,13 +199,16 @@ class Tabur:
     @property
     def has_alerts(self) -> bool:
         """Whether anything is said of alerts: in code, in the environment or in pyproject.toml."""
+        if self._alerts is not None and self._alerts.is_declared:
+            return True
         settings = self.settings
-        return (
-            (self._alerts is not None and self._alerts.is_declared)
-            or any((settings.alert_email, settings.alert_webhook_url, settings.alert_slack_url))
-            or bool(settings.alert_urls)
-            or "alerts" in project_table()
-        )
+        set_ = (settings.alert_email, settings.alert_webhook_url, settings.alert_slack_url)
+        if any(set_) or settings.alert_urls:
+            return True
+        try:
+            return "alerts" in project_table(mentioning="alerts")
+        except ConfigError:
+            return True  # whoever watches says what is wrong with it, and no scheduler ends by it
 
     # dispatching and looking
 

@@ -159,17 +159,21 @@ def from_env(env_file: str | Path | None, overrides: Mapping[str, Any]) -> Setti
     return make_settings(found | dict(overrides))
 
 
-def project_table() -> dict[str, Any]:
+def project_table(*, mentioning: str = "") -> dict[str, Any]:
     """[tool.tabur] of the nearest pyproject.toml, from this folder upwards; empty where there is
-    none. Raises ConfigError for a file that cannot be read."""
+    none, and, so that nothing is imported for it, where the file does not hold the word
+    `mentioning`. Raises ConfigError for a file that cannot be read."""
     for folder in (Path.cwd(), *Path.cwd().parents):
         file = folder / "pyproject.toml"
         if file.is_file():
-            import tomllib
-
             try:
-                found = tomllib.loads(file.read_text(encoding="utf-8"))
-            except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+                text = file.read_text(encoding="utf-8")
+                if mentioning not in text:
+                    return {}
+                import tomllib
+
+                found = tomllib.loads(text)
+            except (ValueError, OSError) as error:  # no TOML, no UTF-8, no right to read it
                 raise ConfigError(f"{file} cannot be read: {error}") from None
             table = found.get("tool", {}).get("tabur", {})
             return table if isinstance(table, dict) else {}

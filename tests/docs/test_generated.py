@@ -7,6 +7,7 @@ import re
 import pytest
 
 from scripts import simulated_day, states_table
+from tabur.alerts.rules import RULES
 from tabur.jobs.options import DeclaredOptions, DispatchKeywords
 from tabur.testing.conformance import ACROSS_PROCESSES, FENCING, OBLIGATIONS
 from tests.docs.pages import ROOT
@@ -35,6 +36,20 @@ def test_every_option_is_in_the_table_of_options() -> None:
     assert set(named) == declared | dispatched
     assert {option for option, where in named.items() if where == "only"} == dispatched - declared
     assert {option for option, where in named.items() if where == "yes"} == dispatched & declared
+
+
+def test_every_rule_of_the_alerts_is_in_the_table_of_rules() -> None:
+    page = (ROOT / "docs" / "alerts.md").read_text(encoding="utf-8")
+    section = page.partition("\n## The rules\n")[2].partition("\n## ")[0]
+    rows = [row.split("|") for row in section.splitlines() if row.startswith("| `")]
+    assert [row[1].strip(" `") for row in rows] == list(RULES)
+    for row, rule in zip(rows, RULES.values(), strict=True):
+        shown = dict(re.findall(r"`(\w+)`(?: \(([^)]*)\))?", row[3]))
+        defaults = {field: getattr(rule(), field) for field in rule.__struct_fields__}
+        assert set(shown) == set(defaults)
+        for field, default in defaults.items():
+            if isinstance(default, int | float):
+                assert shown[field] == f"{default:g}"
 
 
 PROMISES = (ROOT / "docs" / "promises.md").read_text(encoding="utf-8")

@@ -43,6 +43,8 @@ MOST = {"postgresql": 600, "mysql": 600, "sqlite": 8_000}
 OFTEN = 7
 #: There the engine sorts all that waits to show the newest, by its own choice.
 SORTED = {("mysql", "list the pending"), ("mysql", "list the scheduled")}
+#: What ended of late is found by its time, so that the few rows are sorted.
+FEW_SORTED = {"list what failed of late"}
 #: The index by which a verb has to find its rows, where it is not the key of a table.
 EXPECTED = {
     "claim from the crowd": {"*": "job_ready_claim"},
@@ -160,7 +162,7 @@ def check(crowd: Crowd, name: str, *, times: int = 1) -> None:
     seen = crowd.do(EVERY[name])
     assert seen
     if (crowd.engine, name) not in SORTED:
-        assert not [each for each in seen if each.bad]
+        assert name in FEW_SORTED or not [each for each in seen if each.bad]
         assert not [each for each in seen if each.read > times * MOST[crowd.engine]]
     expected = EXPECTED.get(name, {})
     index = expected.get(crowd.engine, expected.get("*"))

@@ -14,7 +14,7 @@ from tabur.model.records import Attachment, ClaimedJob, Progress
 from tabur.model.schedules import Advance, Origin, ScheduleRecord
 from tabur.model.states import Isolation, State
 from tabur.testing.conformance import CRASH, Subject, move
-from tests.drivers.skew import CROWDED, QUIET, finished
+from tests.drivers.skew import CROWDED, MADE_AT, QUIET, finished
 
 _TEN = {Isolation.THREAD: 10}
 
@@ -120,6 +120,8 @@ def _old_ticks(s: Subject) -> None:
 
 
 _FAILED = Filter(states=(State.FAILED,))
+#: An hour after the crowd has ended.
+_LATE = Filter(states=(State.FAILED,), ended_since=MADE_AT + 3_600_000_000)
 
 #: On the path of every job.
 WORKING: Mapping[str, Verb] = {
@@ -188,6 +190,10 @@ LOOKING: Mapping[str, Verb] = {
     ),
     "backlog of the few": Verb(lambda s, _: s.driver.inspection.backlog(QUIET, at_most=100), None),
     "count the failed": Verb(lambda s, _: s.driver.inspection.count(_FAILED, at_most=50), None),
+    "list what failed of late": Verb(lambda s, _: s.driver.inspection.list(_LATE, limit=50), None),
+    "count what failed of late": Verb(
+        lambda s, _: s.driver.inspection.count(_LATE, at_most=50), None
+    ),
     "count all": Verb(lambda s, _: s.driver.inspection.count(Filter(), at_most=50), None),
     "cancel": Verb(
         lambda s, job: s.driver.dispatching.cancel(job.id), lambda s: s.put(queue="own")

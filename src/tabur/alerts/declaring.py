@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -18,6 +18,9 @@ from tabur.errors import ConfigError
 from tabur.jobs.options import check_name
 from tabur.model.clock import to_us
 from tabur.model.text import shown
+
+if TYPE_CHECKING:
+    from tabur.integrations.mail import MailServer
 
 Span = timedelta | float
 
@@ -305,7 +308,7 @@ class Alerts:
         return primary
 
 
-def mail_server(settings: Settings) -> Any:
+def mail_server(settings: Settings) -> MailServer:
     from tabur.integrations.mail import MailServer
 
     return MailServer(

@@ -69,9 +69,14 @@ def jobs(
     condition, values = where(which)
     source, states = _source(which.states)
     if above is not None:
-        source = "job_outcomes n CROSS JOIN job_records r"
-        states = f"r.id = n.id AND n.seq = o.seq AND n.seq > :above AND {_in(which.states)}"
-        values["above"] = above
+        # Bounded, so that no engine opens it up and begins elsewhere.
+        latest = f"SELECT id, seq FROM job_outcomes WHERE seq > :above ORDER BY seq LIMIT {_MOST}"
+        values = {"above": above} | values
+        query = (
+            f"SELECT {columns} FROM ({latest}) n CROSS JOIN job_records r {_JOINED}"
+            f" WHERE {condition} AND r.id = n.id AND n.seq = o.seq AND {_in(which.states)}"
+        )
+        return query, values, "n.id"
     query = f"SELECT {columns} FROM {source} {_JOINED} WHERE {condition} AND {states}"
     return query, values, f"{source.split()[1]}.id"
 
@@ -162,4 +167,5 @@ def decode_error(raw: str | None) -> ErrorInfo | None:
     return None if raw is None else msgspec.json.decode(raw, type=ErrorInfo)
 
 
+_MOST = 2**62
 _ENDED = "('completed', 'failed', 'cancelled')"
