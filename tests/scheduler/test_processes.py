@@ -63,7 +63,7 @@ def test_three_that_are_killed_at_random_decide_each_tick_once(shop: Workshop) -
 
 def test_work_run_and_a_workers_own_beside_each_other(shop: Workshop) -> None:
     """`schedule:work`, `schedule:run` from a crontab, and `queue:work --schedule`, all at once."""
-    shop.worker(command="schedule:work")
+    alone = shop.worker(command="schedule:work")
     worker = shop.worker("--schedule", "--concurrency=2")
     until(lambda: ticks(shop, "seconds"))
     runs = [shop.worker(command="schedule:run") for _ in range(2)]
@@ -71,8 +71,10 @@ def test_work_run_and_a_workers_own_beside_each_other(shop: Workshop) -> None:
     until(lambda: len(shop.ledger("second")) >= 5)
     for each in shop.workers:
         each.stop()
-    for each in shop.workers:
+    for each in (alone, worker):
         each.ended()
+    for each in runs:  # one that has only begun to load has no handler yet
+        assert each.process.wait(30) in (0, -signal.SIGTERM)
     assert "Stopped: SIGTERM" in worker.output
     assert all("Traceback" not in each.output for each in (*runs, worker))
     assert_each_once(shop)
