@@ -18,6 +18,7 @@ from tabur.model.outcome import Ended
 from tabur.model.states import Isolation
 from tabur.worker.options import WorkOptions
 from tabur.worker.running import processes
+from tabur.worker.running.channel import Hello
 from tabur.worker.running.reports import StoreReporter
 from tabur.worker.running.run import prepare
 from tests.worker.workshop import until
@@ -89,7 +90,7 @@ def test_nor_when_that_takes_too_long(tmp_path: Path, monkeypatch: pytest.Monkey
     (job,) = jobs.driver.claiming.exchange(turn).claimed
     reporter = StoreReporter(jobs.runtime, "w1")
     run = prepare(job, jobs.registry, WorkOptions(), reporter, None)
-    process = processes.JobProcess("slowapp:jobs")
+    process = processes.JobProcess(Hello("slowapp:jobs", sys.path))
     try:
         with ThreadPoolExecutor(1) as executor:
             performed = executor.submit(process.perform, run, reporter)

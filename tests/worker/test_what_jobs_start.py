@@ -18,6 +18,7 @@ from tabur.model.ids import new_token
 from tabur.model.outcome import Ended
 from tabur.model.states import Isolation
 from tabur.worker.options import WorkOptions
+from tabur.worker.running.channel import Hello
 from tabur.worker.running.processes import JobProcess
 from tabur.worker.running.reports import StoreReporter
 from tabur.worker.running.run import prepare
@@ -254,7 +255,7 @@ def test_who_is_told_to_end_too_late_takes_no_other_job_along(shop: Workshop) ->
     (job,) = runtime.driver.claiming.exchange(turn).claimed
     reporter = StoreReporter(runtime, "w1")
     run = prepare(job, runtime.registry, WorkOptions(), reporter, None)
-    process = JobProcess(f"{shop.name}:jobs")
+    process = JobProcess(Hello(f"{shop.name}:jobs", sys.path))
     try:
         assert process.perform(run, reporter).ended is Ended.COMPLETED
         process.end(run)
