@@ -6,7 +6,9 @@ import os
 import random
 import signal
 import time
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from math import inf
 from pathlib import Path
 from typing import ClassVar, Self
 
@@ -17,7 +19,7 @@ from chaos.counting import percentile
 from chaos.run import Run
 from chaos.scenario import GENEROUS, OnEachStore, Report
 from chaos.stores import Store
-from chaos.workers import Workers
+from chaos.workers import Stuck, Workers
 
 WITHIN = 2.0  # seconds
 
@@ -55,11 +57,14 @@ class K1(OnEachStore):
             run.at_work(host)
             feed = run.feed(rate=self.rate, ms=self.ms)
             killed = [self._kill_one(run, host) for _ in range(self.kills)]
+            moments = [at for at, _ in killed]
             run.at_work(host)
+            with suppress(Stuck):  # what does not come is for the checks to tell
+                run.until(lambda: inf not in resumed_after(run, moments), "work to resume")
             feed.end()
             report.figures["drained after (s)"] = round(run.drain(), 1)
 
-            waits = resumed_after(run, [at for at, _ in killed])
+            waits = resumed_after(run, moments)
             report.at_most(
                 "work resumes within (s), p95",
                 percentile(waits, 0.95),

@@ -49,6 +49,7 @@ from tabur.worker.running.run import interrupted
 from tabur.worker.running.slots import LoopSlots, Slots, ThreadSlots
 from tabur.worker.stacks import dump_stacks_on_signal
 from tabur.worker.supervision.folder import board_above
+from tabur.worker.supervision.verdict import EXIT_TIME
 
 _log = logging.getLogger("tabur.worker")
 
@@ -239,7 +240,8 @@ class Child:
             OBEY,
         )
         run.deadline = None
-        again = to_us(self._options.grace + 2 * PART)
+        # By then this process is gone, be it killed since it does not end itself.
+        again = to_us(self._options.grace + EXIT_TIME + 2 * PART)
         self._pump.done(run, interrupted(run, retry_after=again))
         self._code = EXIT_STUCK
         self._stop("timed out")
