@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from opentelemetry import trace
 
-from tabur import ConfigError, Job, Tabur
+from tabur import ConfigError, Job, JobContext, Tabur
 from tabur.jobs.options import words
 from tabur.model.ids import id_bytes
 from tabur.model.records import decode_options
@@ -95,6 +95,6 @@ def test_titles(jobs: Tabur) -> None:
 
     @jobs.register
     class SyncJob(Job[None], title="central sync"):
-        def handle(self) -> None: ...
+        def handle(self, ctx: JobContext) -> None: ...
 
     assert [each.options.title for each in jobs.registry][-1] == "central sync"
