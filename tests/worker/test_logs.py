@@ -210,6 +210,22 @@ def test_logging_that_the_app_has_set_up_stays(
         shop.close()
 
 
+def test_what_a_handler_of_the_app_has_written_is_not_written_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = (
+        "import logging\nown = logging.StreamHandler()\n"
+        'logging.getLogger("shop").addHandler(own)\n'
+        'logging.getLogger("shop").setLevel(20)\n'
+    )
+    shop = made(tmp_path, monkeypatch, own + JOBS)
+    try:
+        shop.module.child.dispatch()
+        assert worked(shop)[1].count("child of") == 1
+    finally:
+        shop.close()
+
+
 def test_levels(shop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TABUR_LOG_LEVEL", "debug")
     shop.module.in_thread.dispatch(secret=SECRET)

@@ -89,9 +89,23 @@ def _patient(app: Tabur, logs: Iterable[Path], user: str | None) -> Patient:
         stores={name: opened(name) for name in app.connections},
         queues={name: app.queues_of(name) for name in app.connections},
         environment=_environment(app),
+        schedules=_schedules(app),
         users=tuple(_users(app, user)),
         logs=tuple(dict.fromkeys([*logs, *_log_files(), *([LOGS] if LOGS.is_dir() else [])])),
     )
+
+
+def _schedules(app: Tabur) -> dict[str, tuple[str, ...]]:
+    """Those that code declares for where it runs, by connection."""
+    schedule = getattr(app, "schedule", None)
+    found: dict[str, tuple[str, ...]] = {}
+    for each in schedule.declared().values() if schedule is not None else ():
+        connection = each.connection or app.connection
+        if connection == "failover":
+            connection = app.settings.failover[0]
+        if not each.environments or app.settings.env in each.environments:
+            found[connection] = (*found.get(connection, ()), each.name)
+    return found
 
 
 def _environment(app: Tabur) -> dict[str, str]:

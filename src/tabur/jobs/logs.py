@@ -64,17 +64,30 @@ _NO_JOB = dict.fromkeys(ATTRIBUTES, "")
 
 
 class _OfJobs(logging.Filter):
-    """Lets pass what is told in jobs and by Tabur, and warnings of all others."""
+    """Lets pass what is told in jobs and by Tabur, and warnings of all others; not what a handler
+    of the application's own has written already."""
 
     def __init__(self, level: str) -> None:
         super().__init__()
         self._level = logging.getLevelNamesMapping()[level.upper()]
 
     def filter(self, record: logging.LogRecord) -> bool:
+        if _is_written(record.name):
+            return False
         if record.levelno >= max(logging.WARNING, self._level):
             return True
         told = getattr(record, "job_id", "") or record.name.partition(".")[0] == "tabur"
         return bool(told) and record.levelno >= self._level
+
+
+def _is_written(name: str) -> bool:
+    """Whether a logger below the root has a handler for it."""
+    logger: logging.Logger | None = logging.getLogger(name)
+    while logger is not None and logger is not logging.root:
+        if any(not isinstance(each, logging.NullHandler) for each in logger.handlers):
+            return True
+        logger = logger.parent
+    return False
 
 
 class HumanFormatter(logging.Formatter):

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 import socket
+from dataclasses import replace
 
 import pytest
 
 from servers.redis import RedisServer
+from tabur.cli.doctor import _patient as patient_of
 from tabur.model.clock import SECOND, now_us
 from tabur.model.ids import new_id
 from tabur.model.records import NewJob, WorkerRecord
 from tabur.model.schedules import Origin, ScheduleRecord
 from tabur.model.states import Isolation
+from tabur.operations.doctor.work import about_scheduler
 from tests.cli.project import Project
 from tests.operations.doctor.asking import Ask
 from tests.operations.doctor.conftest import Setting
@@ -175,6 +178,15 @@ def test_a_scheduler_that_left_its_note_and_is_gone(placed: Project, doctor: Ask
     placed.jobs.driver.schedules.delete("nightly")
     schedule(placed, next_run_at=now_us() - 400 * SECOND)
     assert "nightly has been due for 4" in doctor()["scheduler-not-running"]["what"]
+
+
+def test_schedules_that_only_code_knows_yet(project: Project) -> None:
+    patient = replace(patient_of(project.jobs, (), None), schedules={"database": ("nightly",)})
+    (found,) = about_scheduler(patient, project.jobs.driver)
+    assert found.name == "scheduler-not-running"
+    assert "1 schedule waits for one." in found.what
+    beat(project, age=1)
+    assert list(about_scheduler(patient, project.jobs.driver)) == []
 
 
 def test_a_note_that_is_old(placed: Project, doctor: Ask) -> None:

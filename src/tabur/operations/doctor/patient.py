@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -67,8 +67,8 @@ class Patient:
     """Whom its workers run as on this host; empty where there are no such users."""
     logs: tuple[Path, ...] = ()
     """Files, and folders of files, that logs are written to."""
-    schedules: tuple[str, ...] = ()
-    """Names of those that its code declares."""
+    schedules: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Names of those that its code declares, by connection."""
 
     @property
     def in_production(self) -> bool:

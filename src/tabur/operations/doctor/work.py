@@ -119,18 +119,19 @@ def _beat(value: bytes) -> _Beat | None:
 def about_scheduler(patient: Patient, driver: Driver) -> Iterator[Finding]:
     """Whether anybody looks after the schedules. A scheduler leaves a note while it runs; and what
     nobody has decided minutes after it was due tells that none does."""
-    if driver.name != patient.settings.connection or driver.name in INLINE:
+    if driver.name in INLINE:
         return
+    declared = patient.schedules.get(driver.name, ())
     stored = driver.schedules.list(limit=1000)
     active = [each.name for each in stored if each.is_active and each.next_run_at is not None]
-    if not active and not patient.schedules:
+    if not active and not declared:
         return
     found = driver.schedules.due(limit=1)
     late = (found.now - (found.due[0].next_run_at or found.now)) / SECOND if found.due else 0.0
     beats = [_beat(each.value) for each in driver.notes.read(SCHEDULERS)]
     if late < OVERDUE and any(each.lives(found.now) for each in beats if each is not None):
         return
-    many = f"{len(active) or len(patient.schedules)}"
+    many = str(len(active) or len(declared))
     noun = "schedule waits" if many == "1" else "schedules wait"
     since = f" ({found.due[0].name} has been due for {late:,.0f} s)" if late >= OVERDUE else ""
     yield Finding(
