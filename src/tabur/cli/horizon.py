@@ -53,7 +53,8 @@ horizon = Command(
     params=[
         each
         for each in work.params
-        if each.name not in {*_ALWAYS, "queue", "app", "verbose"}  # the last two it adds itself
+        if each.name
+        not in {*_ALWAYS, "queue", "app", "env_file", "verbose"}  # the last three it adds itself
     ],
 )
 
