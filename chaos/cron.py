@@ -24,8 +24,13 @@ class Line:
         fields = self.expression.split()
         sets = [_numbers(field, *_RANGES[n]) for n, field in enumerate(fields)]
         sets[4] |= {0} if 7 in sets[4] else set()
+        minutes, hours, days, months, weekdays = sets
         return Parsed(
-            *sets,
+            minutes,
+            hours,
+            days,
+            months,
+            weekdays,
             is_wild=fields[0].startswith("*") or fields[1].startswith("*"),
             both_days=fields[2].startswith("*") or fields[4].startswith("*"),
         )

@@ -325,11 +325,12 @@ def test_conditions_tell_why(jobs: Tabur) -> None:
     async def late() -> bool:
         return True
 
-    for name, tell in {
+    told: dict[str, Callable[[Entry], Entry]] = {
         "its condition enabled is not met": lambda e: e.when(enabled),
         "its condition True is met": lambda e: e.skip(True),
         "its condition broken raised OSError: no settings": lambda e: e.skip(broken),
-    }.items():
+    }
+    for name, tell in told.items():
         fresh = Tabur("memory")
         tell(fresh.schedule.call(nothing).daily())
         assert alone(fresh).refuses() == name

@@ -146,7 +146,10 @@ def test_edited(bench: Bench, sync: Any) -> None:
 def test_an_edit_that_cannot_be_changes_nothing(bench: Bench, sync: Any) -> None:
     schedules = bench.jobs.schedules
     before = schedules.create(name="it", cron="@hourly", job=sync("x"))
-    for change in ({"cron": "nonsense"}, {"job": "other"}, {"name": "that"}, {"arguments": {}}):
+    changes: list[dict[str, Any]] = [
+        *({"cron": "nonsense"}, {"job": "other"}, {"name": "that"}, {"arguments": {}})
+    ]
+    for change in changes:
         with pytest.raises((ConfigError, UnknownJob, PayloadError)):
             schedules.edit("it", **change)
     assert schedules.find("it") == before
@@ -213,7 +216,9 @@ def test_history_in_pages(bench: Bench, sync: Any) -> None:
     assert [*first, *rest] == [tick for tick in whole if tick.schedule == "a"]
 
 
-def test_two_who_change_one_at_once(bench: Bench, sync: Any) -> None:
+def test_two_who_change_one_at_once(
+    bench: Bench, sync: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Neither change is lost: who comes second reads again."""
     schedules = bench.jobs.schedules
     schedules.create(name="it", cron="@hourly", job=sync("x"))
@@ -226,6 +231,6 @@ def test_two_who_change_one_at_once(bench: Bench, sync: Any) -> None:
             bench.jobs.schedules.edit("it", overlap="wait")
         return put(records, **given)
 
-    bench.driver.schedules.put = meddling  # type: ignore[method-assign]  # somebody else's change comes first
+    monkeypatch.setattr(bench.driver.schedules, "put", meddling)
     edited = schedules.edit("it", cron="@daily")
     assert (edited.cron_expression, edited.policy.overlap) == ("0 0 * * *", Overlap.WAIT)

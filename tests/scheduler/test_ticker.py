@@ -24,7 +24,7 @@ class Faulty:
 
     def __init__(self, inner: Any) -> None:
         self._inner = inner
-        self.schedules: Schedules = self  # type: ignore[assignment]  # all but one verb are passed on
+        self.schedules: Schedules = self
         self.fails: list[str] = []
 
     def __getattr__(self, name: str) -> Any:
@@ -143,7 +143,7 @@ def test_decided_twice_at_once_is_dispatched_once() -> None:
 def test_a_lost_answer_neither_loses_nor_doubles(when: str) -> None:
     bench, _ = declare(lambda it: it.every_minute().missed("all"))
     faulty = Faulty(bench.driver)
-    ticker = bench.ticker(driver=faulty)  # type: ignore[arg-type]  # it passes on what it is asked
+    ticker = bench.ticker(driver=faulty)
     for n in range(20):
         bench.pass_by(60)
         faulty.fails = [when] if n % 3 else []
@@ -170,7 +170,7 @@ def test_one_that_cannot_be_written_holds_up_no_other() -> None:
             return super().advance(moves)
 
     bench.begun()
-    ticker = bench.ticker(driver=Picky(bench.driver))  # type: ignore[arg-type]  # as above
+    ticker = bench.ticker(driver=Picky(bench.driver))
     bench.watch(ticker, 120)
     assert bench.became("good") == [(60, "dispatched"), (120, "dispatched")]
     assert bench.became("bad") == []

@@ -179,8 +179,10 @@ class Ticker:
                 count += 1
                 self._say(f"Running scheduled command: {move.schedule}")
                 _log.info("Running scheduled command: %s", move.schedule)
-            elif tick.decision is Decision.MISSED:
-                _log.warning("A tick of %s was missed: %s", move.schedule, tick.reason)
+        missed = [tick for tick in move.ticks if tick.decision is Decision.MISSED]
+        if missed:  # one line, however many there are
+            ticks = "a tick" if len(missed) == 1 else f"{len(missed):,} ticks"
+            _log.warning("%s: %s missed; the last %s", move.schedule, ticks, missed[-1].reason)
         return count
 
 
