@@ -82,7 +82,7 @@ class DatabaseInspection:
         if which.ended_since is None:
             return None
         top = self._rows(_LATEST)[0][0]
-        above, step = top, 200
+        above, step = top, 100
         while above > 0:
             above = max(0, top - step)
             latest = self._rows(_LATEST_OF_A_FEW, above=above)[0][0]
