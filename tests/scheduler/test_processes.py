@@ -158,12 +158,12 @@ def test_a_store_that_is_away_is_said_once_and_waited_for(
     working = shop.worker(command="schedule:work")
     until(lambda: len(ticks(shop, "seconds")) > 1)
     server = request.getfixturevalue("postgres_server")
-    server.pause()
+    server.kill()
     try:
         until(lambda: "Schedules wait for the store" in working.output, working.output)
         time.sleep(2)
     finally:
-        server.go_on()
+        server.restart()
     until(lambda: "The store answers again" in working.output, working.output)
     working.stop()
     working.ended()
