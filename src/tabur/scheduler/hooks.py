@@ -114,14 +114,16 @@ class _Around:
             if self._definition.failed is not None:
                 _finish(self._definition.failed(ctx, arguments, error))
         finally:
-            hooks, run = self._hooks, self._told(ctx, error=str(error))
+            info = getattr(error, "info", None)  # of one that comes out of another process
+            text = str(error) if info is None else str(info.message)
+            hooks, run = self._hooks, self._told(ctx, error=text)
             self._call_all(hooks.on_failure, run)
             hooks.ping(hooks.ping_on_failure)
-            kind = getattr(getattr(error, "info", None), "type", type(error).__qualname__)
+            kind = getattr(info, "type", type(error).__qualname__)
             if kind != COMMAND_FAILED:  # killed at its timeout, or crashed: it could tell nothing
                 subject = f"Failed: {self._schedule}"
                 to = (*hooks.mail_to, *hooks.mail_on_failure_to)
-                hooks.mail(to, subject=subject, body=str(error))
+                hooks.mail(to, subject=subject, body=text)
             self._call_all(hooks.after, run)
             hooks.ping(hooks.then_ping)
 
