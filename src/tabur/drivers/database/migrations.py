@@ -23,6 +23,7 @@ Step = Callable[[Store, Any], Sequence[str]]
 
 def migrate(store: Store) -> Sequence[str]:
     """Apply what is missing; a second migration beside it waits and finds it done."""
+    schema.for_engine(store.dialect.name)
     done: list[str] = []
     with store.migrating() as cursor:
         cursor.execute(_create(store.dialect, schema.versions))
@@ -43,6 +44,7 @@ def migrate(store: Store) -> Sequence[str]:
 
 def script(store: Store) -> Sequence[str]:
     """The statements that `migrate` would run on an empty database, as text."""
+    schema.for_engine(store.dialect.name)
     statements = [_create(store.dialect, schema.versions)]
     for version, (_, step) in _STEPS.items():
         statements += [*step(store, None), _reached(version)]

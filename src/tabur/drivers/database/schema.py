@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import (
+    BINARY,
     BigInteger,
     Column,
     ColumnElement,
@@ -31,7 +32,6 @@ from sqlalchemy import (
     Text,
     text,
 )
-from sqlalchemy.dialects import mysql
 
 from tabur.drivers.database.store import Words
 from tabur.model.schedules import (
@@ -47,9 +47,10 @@ VERSION = 4
 metadata = MetaData()
 
 _MYSQL = ("mysql", "mariadb")
-_Key = LargeBinary(16).with_variant(mysql.BINARY(16), *_MYSQL)
-_Bytes = LargeBinary().with_variant(mysql.MEDIUMBLOB(), *_MYSQL)
-_LongText = Text().with_variant(mysql.MEDIUMTEXT(), *_MYSQL)
+_Key = LargeBinary(16).with_variant(BINARY(16), *_MYSQL)
+#: MySQL takes the smallest type that holds so much: MEDIUMBLOB, and MEDIUMTEXT (four bytes each).
+_Bytes = LargeBinary().with_variant(LargeBinary(2**24 - 1), *_MYSQL)
+_LongText = Text().with_variant(Text(2**22 - 1), *_MYSQL)
 _Moment = BigInteger
 
 
@@ -60,7 +61,7 @@ def _name(length: int) -> Any:
 
 #: Names differ by case, by accent and by a space at their end, as Python's do. MariaDB and MySQL
 #: have no such collation in common: each reads its own out of the comments.
-_OPTIONS: dict[str, Any] = {
+_TEXTS = {
     "mysql_charset": "utf8mb4",
     "mysql_collate": "/*M! utf8mb4_nopad_bin */ /*!80017 utf8mb4_0900_bin */",
     "mysql_engine": "InnoDB",
@@ -69,7 +70,7 @@ _SQLITE, _POSTGRES = ("sqlite",), ("postgresql",)
 _PARTIAL = (*_SQLITE, *_POSTGRES)
 _ALL = (*_PARTIAL, *_MYSQL)
 #: Rows come and go by the thousand a second: vacuum by what has died, not by a share of the table.
-_CHURNING: dict[str, Any] = {
+_CHURNING = {
     "postgresql_with": {
         "fillfactor": 70,
         "autovacuum_vacuum_scale_factor": 0,
@@ -81,11 +82,32 @@ _CHURNING: dict[str, Any] = {
 }
 
 
+_WITHOUT_ROWID = {"sqlite_with_rowid": False}
+
+
+def _options(*of_some: dict[str, Any]) -> dict[str, Any]:
+    """What a table is told on some engines, `for_engine` tells it: SQLAlchemy looks up whose such a
+    word is, and so imports each engine's dialect, which takes longer than to run most commands."""
+    return {"info": {"options": {name: value for each in of_some for name, value in each.items()}}}
+
+
 def _index(
     name: str, *columns: Any, on: tuple[str, ...], only: ColumnElement[bool] | None = None
 ) -> None:
     """An index, of some rows `only` where the engine can."""
-    Index(name, *columns, sqlite_where=only, postgresql_where=only, info={"on": on})
+    where = {} if only is None else {f"{engine}_where": only for engine in _PARTIAL}
+    Index(name, *columns, info={"on": on, "options": where})
+
+
+def for_engine(dialect: str) -> None:
+    """Tell tables and indexes what they are told on one engine, before they are made."""
+    prefix = "mysql_" if dialect in _MYSQL else f"{dialect}_"
+    for table in metadata.tables.values():
+        described: list[Table | Index] = [table, *table.indexes]
+        for each in described:
+            for name, value in each.info["options"].items():
+                if name.startswith(prefix):
+                    each.dialect_kwargs[name] = value
 
 
 #: SQLite numbers rows by itself only where the column is called INTEGER.
@@ -106,7 +128,7 @@ records = Table(
     Column("user_id", String(200)),
     Column("locale", String(200)),
     Column("created_at", _Moment, nullable=False),
-    **_OPTIONS,
+    **_options(_TEXTS),
 )
 
 ready = Table(
@@ -124,8 +146,7 @@ ready = Table(
     Column("worker", String(40)),
     Column("claimed_at", _Moment),
     Column("cancelling", SmallInteger, nullable=False, server_default=text("0")),
-    **_OPTIONS,
-    **_CHURNING,
+    **_options(_TEXTS, _CHURNING),
 )
 #: Claims read it in its own order. Where an index may be of some rows only, claimed ones leave it;
 #: where not, they stand apart from the free ones, which have no worker.
@@ -162,8 +183,7 @@ waiting = Table(
     Column("due_at", _Moment),
     Column("blockers", Integer, nullable=False),
     # Below zero: taken out, to be moved into another store.
-    sqlite_with_rowid=False,
-    **_OPTIONS,
+    **_options(_TEXTS, _WITHOUT_ROWID),
 )
 #: By moment and then by id, which only PostgreSQL does not keep in every index by itself.
 _index("job_waiting_due", waiting.c.due_at, only=waiting.c.blockers == 0, on=_SQLITE)
@@ -189,7 +209,7 @@ outcomes = Table(
     Column("ended_at", _Moment, nullable=False),
     Column("error", _LongText),
     Column("result", _Bytes),
-    **_OPTIONS,
+    **_options(_TEXTS),
 )
 #: The last outcome of a job is found without a sort: the row's number is part of the index,
 #: everywhere but on PostgreSQL by itself.
@@ -207,8 +227,7 @@ progress = Table(
     Column("unit", String(40)),
     Column("message", String(500)),
     Column("warnings", BigInteger, nullable=False),
-    sqlite_with_rowid=False,
-    **_OPTIONS,
+    **_options(_TEXTS, _WITHOUT_ROWID),
 )
 
 attachments = Table(
@@ -221,7 +240,7 @@ attachments = Table(
     Column("media_type", String(200), nullable=False),
     Column("path", String(500), nullable=False),
     PrimaryKeyConstraint("id", "n"),
-    **_OPTIONS,
+    **_options(_TEXTS),
 )
 
 WIDEST_VERSION = 200
@@ -240,7 +259,7 @@ workers = Table(
     Column("version", String(WIDEST_VERSION), nullable=False, server_default=text("''")),
     # How fast it is, as JSON.
     Column("pace", Text),
-    **_OPTIONS,
+    **_options(_TEXTS),
 )
 
 signals = Table(
@@ -248,7 +267,7 @@ signals = Table(
     metadata,
     Column("name", String(40), primary_key=True),
     Column("value", BigInteger, nullable=False),
-    **_OPTIONS,
+    **_options(_TEXTS),
 )
 
 pauses = Table(
@@ -259,7 +278,7 @@ pauses = Table(
     Column("since", _Moment, nullable=False),
     Column("until", _Moment),
     Column("reason", Text),
-    **_OPTIONS,
+    **_options(_TEXTS),
 )
 
 cursors = Table(
@@ -268,8 +287,7 @@ cursors = Table(
     Column("id", _Key, primary_key=True),
     # What the job's last checkpoint left, to go on from.
     Column("cursor", _Bytes, nullable=False),
-    sqlite_with_rowid=False,
-    **_OPTIONS,
+    **_options(_TEXTS, _WITHOUT_ROWID),
 )
 
 schedules = Table(
@@ -287,7 +305,7 @@ schedules = Table(
     Column("waiting", _Moment),
     Column("last_job", _Key),
     Column("revision", BigInteger, nullable=False),
-    **_OPTIONS,
+    **_options(_TEXTS),
 )
 _due = (schedules.c.next_run_at, schedules.c.name)
 _index("job_schedules_due", *_due, only=schedules.c.is_active == text("1"), on=_PARTIAL)
@@ -305,8 +323,7 @@ ticks = Table(
     Column("job", _Key),
     Column("scheduler", String(LONGEST_SCHEDULER), nullable=False),
     PrimaryKeyConstraint("schedule", "due_at"),
-    sqlite_with_rowid=False,
-    **_OPTIONS,
+    **_options(_TEXTS, _WITHOUT_ROWID),
 )
 _index("job_ticks_due", ticks.c.due_at, ticks.c.schedule, on=_ALL)
 
@@ -316,7 +333,7 @@ notes = Table(
     Column("name", _name(LONGEST_NAME), primary_key=True),
     Column("value", _Bytes, nullable=False),
     Column("revision", BigInteger, nullable=False),
-    **_OPTIONS,
+    **_options(_TEXTS),
 )
 
 #: What came with version 4.
@@ -327,7 +344,7 @@ versions = Table(
     metadata,
     Column("version", Integer, primary_key=True),
     Column("applied_at", _Moment, nullable=False),
-    **_OPTIONS,
+    **_options(_TEXTS),
 )
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import (
+    BINARY,
     BigInteger,
     Column,
     Engine,
@@ -17,7 +18,6 @@ from sqlalchemy import (
     Table,
     create_engine,
 )
-from sqlalchemy.dialects.mysql import BINARY
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
