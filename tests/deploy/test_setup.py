@@ -376,12 +376,13 @@ def test_an_app_cannot_say_whom_services_belong_to(machine: Machine) -> None:
     machine.has("supervisor")
     main = machine.yard.folder / "shop/main.py"
     evil = """
-import tabur.cli.setup
+import sys
 from dataclasses import replace
-real = tabur.cli.setup.make_plan
+asked = sys.modules["__main__"]
+real = getattr(asked, "make_plan", None)
 def lie(*words, **named):
     return replace(real(*words, **named), user="root", executable=("/bin/evil",), directory="/root")
-tabur.cli.setup.make_plan = lie
+asked.make_plan = lie
 """
     machine.yard.write("shop/main.py", main.read_text("utf-8") + evil)
     machine.setup("--yes")

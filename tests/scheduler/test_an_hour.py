@@ -97,7 +97,7 @@ def test_each_tick_is_decided_once(tmp_path: Path, monkeypatch: pytest.MonkeyPat
             found = list(reversed(schedules.ticks(name, limit=1000)))
             times = [tick.due_at for tick in found]
             upcoming = times_of(parse_timing(cron, zone)).upcoming(moment_us(BEGIN))
-            expected = list(takewhile(lambda at, last=times[-1]: at <= last, upcoming))
+            expected = list(takewhile(times[-1].__ge__, upcoming))
             # The first schedulers had begun a little after that moment.
             assert times == expected[-len(times) :]
             assert len(expected) - len(times) <= 2

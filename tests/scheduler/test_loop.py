@@ -119,14 +119,3 @@ def test_chores_have_a_thread_of_their_own_and_may_fail() -> None:
     assert not running.is_alive()
     hangs.set()
     assert bench.driver.notes.read(BEATS) == []
-
-
-def test_old_ticks_are_removed_by_a_chore() -> None:
-    bench, ticker = declare(lambda it: it.every_minute())
-    bench.watch(ticker, 300)
-    (chore,) = bench.jobs.chores()
-    chore.run()
-    assert len(bench.ticks()) == 5
-    bench.clock.advance(30 * 86_400 - 150)
-    chore.run()
-    assert len(bench.ticks()) == 3

@@ -10,19 +10,18 @@ from pathlib import Path
 from typing import Any
 
 import click
-import msgspec
 
-from tabur.cli.deploy import check_env_file, make_plan
+from tabur.cli.deploy import check_env_file
+from tabur.cli.facts import Question, ask
 from tabur.cli.group import Command, Session
-from tabur.cli.opening import open_at
 from tabur.cli.printing import dotted, info
 from tabur.deploy.account import Account
 from tabur.deploy.envfile import read
 from tabur.deploy.machine import NAMES, Manager, is_here, manager
 from tabur.deploy.plan import this_executable
-from tabur.deploy.setup import KEY, Facts, Setup, State, Step
+from tabur.deploy.setup import KEY, Setup, State, Step
 from tabur.deploy.users import ROOT, numbers_of, worker_user
-from tabur.errors import ConfigError, TaburError
+from tabur.errors import ConfigError
 from tabur.worker.load import find_app
 
 _COLOURS = {
@@ -112,7 +111,14 @@ def _steps(
     file = Path(session.env_file or machine.folder / ".env").absolute()
     yield from machine.environment(file, os.environ)
     _load(machine.read(file))
-    facts = _ask(session, spec, machine, given)
+    question = Question(
+        spec,
+        machine.account.name,
+        str(machine.folder),
+        session.env_file,
+        *(given["name"], given["queues"], given["processes"], given["options"]),
+    )
+    facts = ask(question, machine.account)
     # Whom services belong to, and what they start, is for nobody else to say.
     plan = replace(
         facts.plan,
@@ -143,41 +149,6 @@ def _steps(
         except ConfigError as error:
             yield Step(file.name, State.FAILED, str(error))
     yield from _install(machine, taken, yes=yes)
-
-
-def _ask(session: Session, spec: str, machine: Setup, given: dict[str, Any]) -> Facts:
-    """What the app says of itself, in a process of the user's. Raises ClickException."""
-
-    def answer() -> bytes:
-        try:
-            app = open_at(spec)
-            plan = make_plan(
-                app,
-                spec,
-                user=machine.account.name,
-                directory=str(machine.folder),
-                session=session,
-                given=given | {"executable": None, "log": None},
-            )
-        except click.ClickException as error:
-            return msgspec.json.encode(error.format_message())
-        except TaburError as error:
-            return msgspec.json.encode(str(error))
-        settings = app.settings
-        return msgspec.json.encode(
-            Facts(plan, settings.database_url, str(settings.run), str(settings.attachments))
-        )
-
-    said = machine.account.ask(answer, machine.folder)
-    try:
-        found = msgspec.json.decode(
-            said or b'"It ended while the app was loaded."', type=Facts | str
-        )
-    except msgspec.ValidationError as error:
-        raise click.ClickException(f"The app says what cannot be: {error}") from None
-    if isinstance(found, str):
-        raise click.ClickException(found)
-    return found
 
 
 def _install(machine: Setup, taken: Manager, *, yes: bool) -> Iterator[Step]:

@@ -7,7 +7,7 @@ import errno
 import os
 import stat
 import subprocess
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,29 +83,6 @@ class Account:
             extra_groups=self._groups() if other else None,
             env=self._environment(folder),
         )
-
-    def ask(self, question: Callable[[], bytes], folder: Path) -> bytes:
-        """The answer, found in its name: in a process of its own unless it is ours. Nothing is
-        answered where that process ends early. `question` raises nothing."""
-        if self.is_me:
-            return question()
-        reader, writer = os.pipe()
-        child = os.fork()
-        if child == 0:
-            try:
-                os.setgroups(self._groups())
-                os.setgid(self.gid)
-                os.setuid(self.uid)
-                os.environ.update(self._environment(folder))
-                with os.fdopen(writer, "wb") as out:
-                    out.write(question())
-            finally:
-                os._exit(0)
-        os.close(writer)
-        with os.fdopen(reader, "rb") as answers:
-            answer = answers.read()
-        os.waitpid(child, 0)
-        return answer
 
     def _environment(self, folder: Path) -> dict[str, str]:
         own = {} if self.is_me else {"USER": self.name, "HOME": str(folder)}
