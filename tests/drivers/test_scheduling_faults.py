@@ -126,6 +126,7 @@ def test_a_full_memory_refuses_a_tick_whole_and_it_is_decided_later(
     with pytest.raises(StoreUnavailable, match="memory is full"):
         while True:
             store.put(queue="full", payload=b"x" * 10_000)
+    server.ask("CONFIG", "SET", "maxmemory", "1mb")  # whatever buffers give back meanwhile
     move = store.advancing(record)
     changed = replace(record, definition=b"2", revision=2)
     for act in (
