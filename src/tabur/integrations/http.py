@@ -55,18 +55,24 @@ def request(
     *,
     timeout: float = TIMEOUT,
 ) -> bytes:
-    """A GET, or a POST where there is a body; redirections of a GET are followed. Raises
-    RequestFailed, ConfigError."""
+    """A GET, or a POST where there is a body; redirections of a GET are followed, those of a POST
+    are a failure: what is signed goes to nobody else. Raises RequestFailed, whose cause is the
+    client's error, and ConfigError."""
     from http.client import HTTPException
     from urllib.error import HTTPError
-    from urllib.request import Request, urlopen
+    from urllib.request import HTTPRedirectHandler, Request, build_opener
+
+    class NoRedirects(HTTPRedirectHandler):
+        def redirect_request(self, *args: object, **kwargs: object) -> None:
+            return None
 
     asked = Request(  # noqa: S310  # http and https alone, by check_url
         check_url(url, "url"), body, {"User-Agent": "tabur", **(headers or {})}
     )
     host = urlsplit(url).hostname
+    opener = build_opener() if body is None else build_opener(NoRedirects)
     try:
-        with urlopen(asked, timeout=timeout) as answer:  # noqa: S310  # as above
+        with opener.open(asked, timeout=timeout) as answer:
             return bytes(answer.read(_READ))
     except HTTPError as error:
         with error:

@@ -1,63 +1,35 @@
-"""One POST of JSON: bounded in time, without redirects, and errors without addresses."""
+"""One POST of JSON to an address that may be a secret: no error names it."""
 
 from __future__ import annotations
 
-import http.client
 import ssl
-import urllib.error
-import urllib.request
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 from tabur.alerts.channels import TIMEOUT, NotSent
 from tabur.errors import ConfigError
+from tabur.integrations import http
 
 
 def checked_url(url: Any, what: str) -> str:
-    """Raises ConfigError; the address is left out, since it may be a secret itself."""
+    """Raises ConfigError."""
     try:
-        parts = urlsplit(url)
-        is_url = parts.scheme in ("http", "https") and bool(parts.hostname)
-        parts.port  # noqa: B018  # raises for what is no port
-    except (ValueError, AttributeError, TypeError):
-        is_url = False
-    if not is_url or not isinstance(url, str) or any(each <= " " or each == "\x7f" for each in url):
-        raise ConfigError(f"{what} is no address; write https://….")
-    return url
+        return http.check_url(url, what)
+    except ConfigError:
+        raise ConfigError(f"{what} is no address; write https://….") from None
 
 
 def post(url: str, body: bytes, headers: Mapping[str, str]) -> None:
     """Raises NotSent for any answer but 2xx."""
-    request = urllib.request.Request(  # noqa: S310  # checked_url lets http and https pass
-        url,
-        data=body,
-        method="POST",
-        headers={"Content-Type": "application/json", "User-Agent": "tabur", **headers},
-    )
     try:
-        with _opener().open(request, timeout=TIMEOUT) as answer:
-            answer.read(1_000)
-    except urllib.error.HTTPError as error:
-        with error:
-            raise NotSent(f"It answered {error.code}{_HINTS.get(error.code, '')}.") from None
-    except (OSError, http.client.HTTPException, ValueError) as error:
-        raise NotSent(_why(error)) from None
+        http.post(url, body, {"Content-Type": "application/json", **headers}, timeout=TIMEOUT)
+    except http.RequestFailed as error:
+        if error.status is not None:
+            raise NotSent(f"It answered {error.status}{_HINTS.get(error.status, '')}.") from None
+        raise NotSent(_why(error.__cause__)) from None
 
 
-def _opener() -> urllib.request.OpenerDirector:
-    context = ssl.create_default_context()
-    return urllib.request.build_opener(_NoRedirects(), urllib.request.HTTPSHandler(context=context))
-
-
-class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    """A redirect is a failure (Standard Webhooks): what is signed goes to nobody else."""
-
-    def redirect_request(self, *args: Any, **kwargs: Any) -> None:
-        return None
-
-
-def _why(error: Exception) -> str:
+def _why(error: BaseException | None) -> str:
     reason = getattr(error, "reason", error)
     if isinstance(reason, TimeoutError):
         return f"No answer within {TIMEOUT:g} s."
