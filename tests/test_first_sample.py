@@ -45,7 +45,7 @@ with Session(engine) as session, session.begin():
     session.add(order); session.flush()
     send_order_confirmation.options(session=session).dispatch(order_id=order.id)  # commits or vanishes with the order
 SyncPendingChangesJob(table_name="products").dispatch()
-"""  # noqa: E501
+"""  # noqa: E501  # as the design writes it
 
 
 class Base(DeclarativeBase):

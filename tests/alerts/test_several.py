@@ -99,7 +99,7 @@ def test_who_dies_over_the_news_is_followed_by_another(shop: Shop, http: Receive
     """It is told at least once, and again where nobody can know whether it was told."""
     shop.fill(6)
     dead = Watch(shop.app, host="here")
-    dead._sending.send = lambda post: (_ for _ in ()).throw(SystemExit)  # type: ignore[method-assign]
+    dead._sending.send = lambda post: (_ for _ in ()).throw(SystemExit)  # type: ignore[method-assign]  # dies
     with pytest.raises(SystemExit):
         dead.look()
     assert http.requests == []

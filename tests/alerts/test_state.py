@@ -55,7 +55,7 @@ class Story:
         return [what for _, what in self.said]
 
 
-F, R, O = Told.FIRED, Told.REPEATED, Told.RESOLVED  # noqa: E741  # over
+F, R, O = Told.FIRED, Told.REPEATED, Told.RESOLVED  # noqa: E741  # for O: over
 
 
 def test_told_once_and_resolved_once() -> None:

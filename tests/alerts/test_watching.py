@@ -291,7 +291,7 @@ def test_what_cannot_be_looked_at_is_neither_over_nor_new(told: Shop, http: Rece
     told.look()
     store = told.app._stores
     driver = store.get("memory")
-    told.app._stores = type(store)(Away(driver))  # type: ignore[call-arg]
+    told.app._stores = type(store)(Away(driver))  # type: ignore[call-arg]  # one of a double
     for _ in range(6):
         looked = told.look()
         assert looked.unread == {"memory": "The store does not answer."}

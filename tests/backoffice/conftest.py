@@ -39,7 +39,7 @@ def make_settings(folder: Path, **changes: object) -> Settings:
         "queue_url": url,
         "secret": "a secret of the tests",
     } | changes
-    return Settings(**values)  # type: ignore[arg-type]
+    return Settings(**values)  # type: ignore[arg-type]  # a dict of fields
 
 
 @pytest.fixture

@@ -61,7 +61,7 @@ def test_the_import_and_its_job_are_one_transaction(
     dispatch = Products._dispatch
 
     def cut_after_dispatch(*args: object) -> str:
-        dispatch(*args)  # type: ignore[arg-type]
+        dispatch(*args)  # type: ignore[arg-type]  # passed on
         raise PowerCut
 
     monkeypatch.setattr(Products, "_dispatch", cut_after_dispatch)

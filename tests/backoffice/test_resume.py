@@ -188,7 +188,7 @@ def test_a_chunk_that_fails_leaves_neither_rows_nor_cursor(
     shop.upload(csv_file(many(600)))
 
     def cut_before_commit(*args: object, **kwargs: object) -> None:
-        apply_chunk(*args, **kwargs)  # type: ignore[arg-type]
+        apply_chunk(*args, **kwargs)  # type: ignore[arg-type]  # passed on
         raise Cut
 
     monkeypatch.setattr("backoffice.modules.products.repository.apply_chunk", cut_before_commit)

@@ -54,7 +54,7 @@ def test_a_context_refuses_what_no_page_could_show() -> None:
 
     @app.job()
     def work(ctx: JobContext) -> None:
-        for make in (lambda: ctx.progress("x"), lambda: ctx.attach(b"x")):  # type: ignore[arg-type]
+        for make in (lambda: ctx.progress("x"), lambda: ctx.attach(b"x")):  # type: ignore[arg-type]  # the point
             try:
                 make()
             except (TypeError, ValueError, TaburError) as error:

@@ -37,7 +37,7 @@ class Site:
         self._start("tabur", "queue:work")
 
     def get(self, path: str, method: str = "GET") -> Any:
-        request = urllib.request.Request(self.address + path, method=method)  # noqa: S310  # our own  # http
+        request = urllib.request.Request(self.address + path, method=method)  # noqa: S310  # our own
         with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310  # our own
             body = answer.read().decode()
             is_json = answer.headers.get_content_type() == "application/json"

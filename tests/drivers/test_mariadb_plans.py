@@ -61,7 +61,7 @@ def plans_of(url: str, driver: DatabaseDriver) -> Callable[[Callable[[], object]
         def _query(self, q: Any) -> int:
             together = q if isinstance(q, str) else bytes(q).decode()
             executed.extend(each.strip() for each in together.split(";"))
-            return super()._query(q)  # type: ignore[misc,no-any-return]
+            return super()._query(q)  # type: ignore[misc,no-any-return]  # inside
 
     driver._store._open_cursor = Recording  # type: ignore[attr-defined]  # inside
 

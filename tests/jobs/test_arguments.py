@@ -142,4 +142,4 @@ def test_a_class_checks_its_fields_when_it_is_made() -> None:
 
     assert Sync(table="products").run() == "products 500"
     with pytest.raises(PayloadError, match=r"^Sync: Expected `int`, got `str` - at `\$\.limit`"):
-        Sync(table="products", limit="many")  # type: ignore[arg-type]
+        Sync(table="products", limit="many")  # type: ignore[arg-type]  # the point

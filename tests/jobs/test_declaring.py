@@ -212,7 +212,7 @@ def test_options_of_a_class_are_inherited(jobs: Tabur) -> None:
         def handle(self, ctx: JobContext) -> int:
             return self.limit
 
-    options = Products.__tabur_definition__.options  # type: ignore[union-attr]
+    options = Products.__tabur_definition__.options  # type: ignore[union-attr]  # registered
     assert (options.queue, options.tries) == ("sync", 3)
     assert Products(table="products").run() == 500
 
@@ -279,7 +279,7 @@ def test_what_the_context_is(jobs: Tabur) -> None:
     def by_type(context: JobContext, n: int) -> str:
         return f"{context.name} {n}"
 
-    def by_name(ctx, n: int):  # type: ignore[no-untyped-def]
+    def by_name(ctx, n: int):  # type: ignore[no-untyped-def]  # the point
         return f"{ctx.name} {n}"
 
     def not_first(n: int, ctx: int) -> int:

@@ -107,7 +107,7 @@ def test_exponential_backoff_is_kept() -> None:
             {"at": datetime(2030, 1, 1)},  # noqa: DTZ001  # that is the mistake
             "at: 2030-01-01T00:00:00 has no time zone; write datetime(..., tzinfo=ZoneInfo(",
         ),
-        ({"expires": datetime(2030, 1, 1)}, "expires: 2030-01-01T00:00:00 has no time zone"),  # noqa: DTZ001
+        ({"expires": datetime(2030, 1, 1)}, "expires: 2030-01-01T00:00:00 has no time zone"),  # noqa: DTZ001  # as above
         ({"retry_until": "soon"}, "retry_until='soon': seconds or a timedelta from 0 to 3650"),
         ({"tries": 1.5}, "tries=1.5: a whole number from 0 to 1000000 is needed."),
         ({"timeout": 0}, "timeout=0: seconds above 0 are needed."),

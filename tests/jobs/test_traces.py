@@ -27,8 +27,8 @@ def carried(jobs: Tabur) -> str | None:
         @jobs.job(title="background sync")
         def sync() -> None: ...
 
-        jobs.sync = sync  # type: ignore[attr-defined]
-    handle = jobs.sync.dispatch()  # type: ignore[attr-defined]
+        jobs.sync = sync  # type: ignore[attr-defined]  # kept for later
+    handle = jobs.sync.dispatch()  # type: ignore[attr-defined]  # as above
     found = jobs.driver.inspection.find(id_bytes(handle.id))
     assert found is not None
     return decode_options(found.options).trace

@@ -8,14 +8,14 @@ import os
 import random
 import signal
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from itertools import takewhile
 from pathlib import Path
 
 import pytest
 
-from servers.clock import Clock
-from servers.find import Missing
+from servers.clock import PROGRAM, Clock
 from tabur.model.clock import SECOND, moment_us
 from tabur.model.schedules import Decision
 from tabur.model.timing import parse_timing, times_of
@@ -55,12 +55,12 @@ for name, (cron, zone) in {SCHEDULES!r}.items():
 """
 
 
-def test_each_tick_is_decided_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    try:
-        clock = Clock(tmp_path / "clock", ahead=BEGIN.timestamp() - time.time())
-        theirs = clock.environment({"PYTHONPATH": os.environ.get("PYTHONPATH", "")})
-    except Missing as missing:
-        pytest.skip(str(missing))
+def test_each_tick_is_decided_once(
+    require: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    require(PROGRAM)
+    clock = Clock(tmp_path / "clock", ahead=BEGIN.timestamp() - time.time())
+    theirs = clock.environment({"PYTHONPATH": os.environ.get("PYTHONPATH", "")})
     store = places.sqlite(tmp_path)
     for variable, value in store.items():
         monkeypatch.setenv(variable, value)

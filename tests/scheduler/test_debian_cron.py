@@ -4,11 +4,11 @@ package says. It runs with tables of its own, in a mount namespace of its own.""
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import time
 from collections import Counter
+from collections.abc import Callable
 from datetime import datetime
 from itertools import takewhile
 from pathlib import Path
@@ -16,13 +16,13 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from servers.clock import PROGRAM
+from servers.find import binary
 from tabur.model.clock import moment_us
 from tabur.model.timing import parse_timing, times_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
-CRON = Path("/usr/sbin/cron")
-FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1")
 #: Virtual seconds in one.
 SPEED = 60
 START = """
@@ -35,9 +35,10 @@ exec env TZ={zone} LD_PRELOAD={faketime} FAKETIME='@{begin} x{speed}' {cron} -f
 
 
 @pytest.fixture(autouse=True)
-def _can_be_run() -> None:
-    if not (CRON.exists() and FAKETIME.exists() and shutil.which("unshare") and os.geteuid() == 0):
-        pytest.skip("cron, libfaketime and root are needed")
+def _can_be_run(require: Callable[..., None]) -> None:
+    require("cron", PROGRAM, "unshare")
+    if os.geteuid() != 0:
+        pytest.skip("cron runs as root")
 
 
 @pytest.mark.parametrize(
@@ -65,8 +66,9 @@ def test_it_starts_them_as_often(
         "".join(f"{line} root echo '{n}' >> {ran}\n" for n, line in enumerate(lines)), "utf-8"
     )
     started = datetime.fromisoformat(begin).replace(tzinfo=ZoneInfo(zone))
+    library = binary(PROGRAM).with_name("libfaketime.so.1")  # cron has no threads
     script = START.format(
-        place=tmp_path, zone=zone, faketime=FAKETIME, begin=begin, speed=SPEED, cron=CRON
+        place=tmp_path, zone=zone, faketime=library, begin=begin, speed=SPEED, cron=binary("cron")
     )
     process = subprocess.Popen(["unshare", "-m", "sh", "-ec", script], start_new_session=True)
     try:

@@ -247,7 +247,7 @@ def _load_environment(ctx: click.Context, param: click.Parameter, value: str | N
     for name, text in dotenv_values(value).items():
         if text is not None:
             os.environ.setdefault(name, text)
-    ctx.find_object(Session).env_file = value  # type: ignore[union-attr]
+    ctx.find_object(Session).env_file = value  # type: ignore[union-attr]  # main() made it
 
 
 def _version(ctx: click.Context, param: click.Parameter, value: bool) -> None:

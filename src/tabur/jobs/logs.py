@@ -118,10 +118,10 @@ class JsonFormatter(logging.Formatter):
             entry |= {
                 "id": job_id,
                 "queue": record.job_queue,  # type: ignore[attr-defined]  # from _Factory
-                "job": record.job_name,  # type: ignore[attr-defined]
-                "attempts": record.job_attempt,  # type: ignore[attr-defined]
-                "tenant": record.job_tenant or None,  # type: ignore[attr-defined]
-                "trace": record.job_trace,  # type: ignore[attr-defined]
+                "job": record.job_name,  # type: ignore[attr-defined]  # from _Factory
+                "attempts": record.job_attempt,  # type: ignore[attr-defined]  # from _Factory
+                "tenant": record.job_tenant or None,  # type: ignore[attr-defined]  # from _Factory
+                "trace": record.job_trace,  # type: ignore[attr-defined]  # from _Factory
             }
         if record.exc_info and record.exc_info[0] is not None:
             entry["exception"] = record.exc_info[0].__qualname__

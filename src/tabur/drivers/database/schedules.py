@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from sqlalchemy import bindparam, delete, insert, or_, select, update
@@ -123,12 +124,13 @@ class DatabaseSchedules:
             count = min(CHUNK, limit - pruned)
             with self._store.read() as cursor:
                 old = self._sql.oldest.all(cursor, before, count)
-            pruned += self._store.transact(
-                lambda tx, old=old: self._sql.delete_tick.many(tx.cursor, old)  # type: ignore[misc]  # bound now
-            )
+            pruned += self._store.transact(partial(self._delete_ticks, old))
             if len(old) < count:
                 break
         return pruned
+
+    def _delete_ticks(self, ticks: Sequence[Any], tx: Transaction) -> int:
+        return self._sql.delete_tick.many(tx.cursor, ticks)
 
     # in one transaction
 

@@ -41,7 +41,7 @@ class MemorySchedules:
                     continue
                 if stored is not None:
                     kept = {"last_run_at": stored.last_run_at, "last_job": stored.last_job}
-                    given = replace(given, **kept)  # noqa: PLW2901
+                    given = replace(given, **kept)  # noqa: PLW2901  # what is kept of it
                 self._schedules[given.name] = given
                 changed += 1
             if origin is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 
 from tabur.drivers.contract import Driver
 from tabur.errors import ConfigError, SchemaMissing, StoreError, StoreUnreachable, TaburError
@@ -48,7 +49,7 @@ def diagnosis(checks: Iterable[Checked]) -> Diagnosis:
 
 def _each(patient: Patient, checks: Mapping[str, Check]) -> Iterator[Checked]:
     for name, check in checks.items():
-        yield _checked(patient, name, None, lambda check=check: check(patient))  # type: ignore[misc]  # mypy cannot infer it
+        yield _checked(patient, name, None, partial(check, patient))
 
 
 def _store(patient: Patient, connection: str) -> Iterator[Checked]:
@@ -60,7 +61,7 @@ def _store(patient: Patient, connection: str) -> Iterator[Checked]:
         yield _checked(patient, "store", connection, lambda: [refused])
         return
     for name, check in OF_EACH_STORE.items():
-        made = _checked(patient, name, connection, lambda check=check: check(patient, driver))  # type: ignore[misc]  # as above
+        made = _checked(patient, name, connection, partial(check, patient, driver))
         yield made
         if name == "store" and any(each.name in CANNOT_WORK for each in made.findings):
             return

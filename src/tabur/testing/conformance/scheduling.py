@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 from msgspec.structs import replace
@@ -214,14 +215,14 @@ def what_can_be_no_name_is_refused_wherever_one_is_given(store: Subject) -> None
     schedules = store.driver.schedules
     for name in NO_NAMES:
         asked: list[Callable[[], object]] = [
-            lambda name=name: schedules.find(name),  # type: ignore[misc]  # bound now
-            lambda name=name: schedules.delete(name),  # type: ignore[misc]
-            lambda name=name: schedules.ticks(name, limit=1),  # type: ignore[misc]
+            partial(schedules.find, name),
+            partial(schedules.delete, name),
+            partial(schedules.ticks, name, limit=1),
         ]
         if name:
             asked += [
-                lambda name=name: schedules.list(limit=1, after=name),  # type: ignore[misc]
-                lambda name=name: schedules.ticks(None, limit=1, before=1, below=name),  # type: ignore[misc]
+                partial(schedules.list, limit=1, after=name),
+                partial(schedules.ticks, None, limit=1, before=1, below=name),
             ]
         for each in asked:
             with pytest.raises(ConfigError, match="name"):
