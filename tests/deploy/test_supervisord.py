@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,70 +11,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from servers.find import binary
-from tests.deploy.yard import CEILING, Yard, until
+from servers.supervisord import Supervisord
+from tests.deploy.yard import Yard, until
 
 #: Workers are started, killed and stopped here, by processes that start a Python each.
 pytestmark = pytest.mark.timeout(400)
-MAIN = """
-[unix_http_server]
-file={folder}/ctl
-
-[rpcinterface:supervisor]
-supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface
-
-[supervisorctl]
-serverurl=unix://{folder}/ctl
-
-[supervisord]
-nodaemon=true
-logfile={folder}/supervisord.log
-pidfile={folder}/supervisord.pid
-childlogdir={folder}
-
-[include]
-files={folder}/conf.d/*.conf
-"""
-
-
-class Supervisord:
-    def __init__(self, yard: Yard, folder: Path) -> None:
-        self._main = folder / "supervisord.conf"
-        self._main.write_text(MAIN.format(folder=folder), "utf-8")
-        self._process = subprocess.Popen(
-            [binary("supervisord"), "-c", self._main],
-            env=yard.environment,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-
-    def ask(self, *words: str) -> str:
-        """What supervisorctl prints."""
-        done = subprocess.run(
-            [binary("supervisorctl"), "-c", self._main, *words],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=CEILING,
-            check=False,
-        )
-        return done.stdout
-
-    def pids(self, of: str = "shop-worker") -> set[int]:
-        """Of the programs that run."""
-        lines = [line.split() for line in self.ask("status").splitlines()]
-        return {
-            int(line[3].rstrip(","))
-            for line in lines
-            if line[0].startswith(of) and line[1:2] == ["RUNNING"]
-        }
-
-    def close(self) -> None:
-        self._process.terminate()
-        try:
-            self._process.wait(CEILING)
-        finally:
-            self._process.kill()
 
 
 @pytest.fixture
@@ -97,7 +37,7 @@ def supervisord(yard: Yard, require: Callable[..., None]) -> Iterator[Supervisor
             "--grace=20",
             as_root=True,
         )
-        made = Supervisord(yard, Path(folder))
+        made = Supervisord(Path(folder), yard.environment)
         try:
             until(lambda: len(made.pids()) == 2)
             yield made
@@ -170,7 +110,7 @@ def test_what_setup_installs_works_and_ticks(yard: Yard, require: Callable[..., 
         installed = (folder / "etc/supervisor/conf.d/shop.conf").read_text("utf-8")
         moved = installed.replace("/var/log/supervisor/", f"{folder}/")  # not into the machine's
         (folder / "conf.d/shop.conf").write_text(moved, "utf-8")
-        supervisord = Supervisord(yard, folder)
+        supervisord = Supervisord(folder, yard.environment)
         try:
             yard.noted("tick", 2)
             (killed,) = supervisord.pids("shop-scheduler")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -13,28 +12,13 @@ from pathlib import Path
 import psutil
 import pytest
 
-from servers.find import binary
+from servers.supervisord import Supervisord
 from tabur import State
-from tests.worker.workshop import CEILING, Workshop, reaches, until
+from tests.worker.workshop import Workshop, reaches, until
 
 #: As docs/deployment.md shows it, with places of our own. What a program is called, and how its
 #: processes are, is what Laravel's documentation has.
-CONFIGURATION = """
-[unix_http_server]
-file={folder}/ctl
-
-[rpcinterface:supervisor]
-supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface
-
-[supervisorctl]
-serverurl=unix://{folder}/ctl
-
-[supervisord]
-nodaemon=true
-logfile={folder}/supervisord.log
-pidfile={folder}/supervisord.pid
-childlogdir={folder}
-
+PROGRAM = """
 [program:shop-worker]
 process_name=%(program_name)s_%(process_num)02d
 command={python} -m tabur queue:work --grace=20
@@ -51,59 +35,25 @@ stdout_logfile={folder}/worker.log
 """
 
 
-class Supervisord:
-    def __init__(self, shop: Workshop, folder: Path) -> None:
-        self._conf = folder / "supervisord.conf"
-        self._log = folder / "worker.log"
-        self._conf.write_text(
-            CONFIGURATION.format(folder=folder, python=sys.executable, project=shop.folder), "utf-8"
-        )
-        self._process = subprocess.Popen(
-            [binary("supervisord"), "-c", self._conf],
-            env=os.environ | shop.environment,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-
-    def ask(self, *words: str) -> str:
-        """What supervisorctl prints."""
-        done = subprocess.run(
-            [binary("supervisorctl"), "-c", self._conf, *words],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=CEILING,
-            check=False,
-        )
-        return done.stdout
-
-    def pids(self, state: str = "RUNNING") -> set[int]:
-        """Of the workers in this state."""
-        lines = [line.split() for line in self.ask("status").splitlines()]
-        return {int(line[3].rstrip(",")) for line in lines if line[1:2] == [state]}
-
-    @property
-    def output(self) -> str:
-        return self._log.read_text("utf-8")
-
-    def close(self) -> None:
-        self._process.terminate()
-        try:
-            self._process.wait(CEILING)
-        finally:
-            self._process.kill()
-
-
 @pytest.fixture
 def supervisord(shop: Workshop, require: Callable[..., None]) -> Iterator[Supervisord]:
     require("supervisord", "supervisorctl")
     with tempfile.TemporaryDirectory(prefix="tabur-") as folder:  # short enough for a socket
-        made = Supervisord(shop, Path(folder))
+        programs = Path(folder, "conf.d")
+        programs.mkdir()
+        text = PROGRAM.format(folder=folder, python=sys.executable, project=shop.folder)
+        (programs / "shop.conf").write_text(text, "utf-8")
+        made = Supervisord(Path(folder), os.environ | shop.environment)
         try:
             until(lambda: len(made.pids()) == 2 and len(shop.children()) == 2)
             yield made
         finally:
             made.close()
+
+
+def output(supervisord: Supervisord) -> str:
+    """Of the workers."""
+    return (supervisord.folder / "worker.log").read_text("utf-8")
 
 
 def test_it_works_and_stops_without_losing_a_job(shop: Workshop, supervisord: Supervisord) -> None:
@@ -118,7 +68,7 @@ def test_it_works_and_stops_without_losing_a_job(shop: Workshop, supervisord: Su
     assert said.count(": stopped\n") == 2
     for handle in running:
         assert (handle.status().state, handle.status().attempt) == (State.COMPLETED, 1)
-    assert supervisord.output.count("  Stopped: SIGTERM.\n") == 2
+    assert output(supervisord).count("  Stopped: SIGTERM.\n") == 2
     assert shop.children() == []
     assert supervisord.ask("status").count("STOPPED") == 2
 
@@ -163,6 +113,6 @@ def test_after_a_restart_it_is_started_again(shop: Workshop, supervisord: Superv
     before = supervisord.pids()
     shop.run("queue:restart")
     until(lambda: len(fresh := supervisord.pids()) == 2 and not fresh & before)
-    assert supervisord.output.count("  Stopped: restart asked for.\n") == 2
+    assert output(supervisord).count("  Stopped: restart asked for.\n") == 2
     shop.module.quick.dispatch()
     shop.noted("quick")
