@@ -132,7 +132,7 @@ class Worker:
             found = self.process.wait(CEILING)
         except subprocess.TimeoutExpired:
             raise AssertionError(f"still working: {self.output}") from None
-        assert found == code, self.output
+        assert found == code, f"ended with {found}: {self.output}"
         return time.monotonic() - began
 
     def stop(self) -> None:
