@@ -97,9 +97,8 @@ def _patient(app: Tabur, logs: Iterable[Path], user: str | None) -> Patient:
 
 def _schedules(app: Tabur) -> dict[str, tuple[str, ...]]:
     """Those that code declares for where it runs, by connection."""
-    schedule = getattr(app, "schedule", None)
     found: dict[str, tuple[str, ...]] = {}
-    for each in schedule.declared().values() if schedule is not None else ():
+    for each in app.schedule.declared().values():
         connection = each.connection or app.connection
         if connection == "failover":
             connection = app.settings.failover[0]

@@ -93,14 +93,7 @@ def _about_connection(connection: str) -> Iterable[Problem]:
 
 def _about_rest(resting: Iterable[Resting]) -> Iterable[Problem]:
     for each in resting:
-        why = f" ({each.reason})" if each.reason else ""
-        if each.kind == "hold":
-            what = f"The jobs of {each.connection} are held: no worker takes any{why}."
-        elif each.queue is None:
-            what = f"All queues of {each.connection} are paused{why}."
-        else:
-            what = f"Queue {each.queue} is paused{why}."
-        yield Problem("warning", what, each.todo)
+        yield Problem("warning", each.told, each.todo)
 
 
 def _about_work(

@@ -73,6 +73,16 @@ class Resting(msgspec.Struct, frozen=True):
         """Of what rests."""
         return self.queue or ("everything" if self.kind == "hold" else "all queues")
 
+    @property
+    def told(self) -> str:
+        """In a sentence."""
+        why = f" ({self.reason})" if self.reason else ""
+        if self.kind == "hold":
+            return f"The jobs of {self.connection} are held: no worker takes any{why}."
+        if self.queue is None:
+            return f"All queues of {self.connection} are paused{why}."
+        return f"Queue {self.queue} is paused{why}."
+
 
 class QueueLevel(msgspec.Struct, frozen=True):
     """How full a queue is. `delayed` counts what is scheduled or blocked, `reserved` what runs;

@@ -6,10 +6,12 @@ import os
 import socket
 from dataclasses import replace
 
+import msgspec
 import pytest
 
 from servers.redis import RedisServer
 from tabur.cli.doctor import _patient as patient_of
+from tabur.model.beats import SchedulerBeat
 from tabur.model.clock import SECOND, now_us
 from tabur.model.ids import new_id
 from tabur.model.records import NewJob, WorkerRecord
@@ -201,5 +203,6 @@ def test_a_note_that_is_old(placed: Project, doctor: Ask) -> None:
 
 
 def beat(project: Project, *, age: int, every: int = 5, revision: int = 0) -> None:
-    value = b'{"id":"one","kind":"work","at":%d,"every":%d}' % (now_us() - age * SECOND, every)
+    left = SchedulerBeat("one", "work", "here", 7, now_us() - age * SECOND, every)
+    value = msgspec.json.encode(left)
     assert project.jobs.driver.notes.write("scheduler/one", value, revision=revision)

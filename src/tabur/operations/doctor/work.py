@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import msgspec
-
 from tabur.drivers.contract import Driver
+from tabur.model.beats import BEATS, SchedulerBeat, read_beat
 from tabur.model.clock import SECOND
 from tabur.model.findings import Finding, Level
 from tabur.operations.doctor.patient import Patient
@@ -15,10 +14,8 @@ from tabur.operations.reading import Reading
 
 #: Connections without workers: what is dispatched there runs in the process that dispatches it.
 INLINE = ("sync", "memory")
-#: What notes of schedulers are called, and seconds after which a schedule that is due and undecided
-#: tells that none runs. A note is written anew every so often as it says; one that is older than
-#: that by far was left by a dead one.
-SCHEDULERS = "scheduler/"
+#: Seconds after which a schedule that is due and undecided tells that no scheduler runs. The note
+#: of one is written anew every so often as it says; one that is older by far is of a dead one.
 OVERDUE = 180
 BEATS_MISSED, SHORTEST = 3, 60
 
@@ -88,32 +85,12 @@ def _about_versions(patient: Patient, versions: list[str]) -> Iterator[Finding]:
 
 def about_rest(patient: Patient, driver: Driver) -> Iterator[Finding]:
     for each in Reading(driver).resting():
-        why = f" ({each.reason})" if each.reason else ""
-        if each.kind == "hold":
-            what = f"The jobs of {each.connection} are held: no worker takes any{why}."
-        elif each.queue is None:
-            what = f"All queues of {each.connection} are paused{why}."
-        else:
-            what = f"Queue {each.queue} is paused{why}."
-        yield Finding("held" if each.kind == "hold" else "paused", Level.WARNING, what, each.todo)
+        name = "held" if each.kind == "hold" else "paused"
+        yield Finding(name, Level.WARNING, each.told, each.todo)
 
 
-class _Beat(msgspec.Struct):
-    """What the doctor reads of a scheduler's note: when it was written (microseconds, by the
-    store's clock), and seconds until the next."""
-
-    at: int
-    every: float
-
-    def lives(self, now: int) -> bool:
-        return now - self.at < max(SHORTEST, BEATS_MISSED * self.every) * SECOND
-
-
-def _beat(value: bytes) -> _Beat | None:
-    try:
-        return msgspec.json.decode(value, type=_Beat)
-    except msgspec.DecodeError:
-        return None
+def _lives(beat: SchedulerBeat | None, now: int) -> bool:
+    return beat is not None and now - beat.at < max(SHORTEST, BEATS_MISSED * beat.every) * SECOND
 
 
 def about_scheduler(patient: Patient, driver: Driver) -> Iterator[Finding]:
@@ -128,8 +105,8 @@ def about_scheduler(patient: Patient, driver: Driver) -> Iterator[Finding]:
         return
     found = driver.schedules.due(limit=1)
     late = (found.now - (found.due[0].next_run_at or found.now)) / SECOND if found.due else 0.0
-    beats = [_beat(each.value) for each in driver.notes.read(SCHEDULERS)]
-    if late < OVERDUE and any(each.lives(found.now) for each in beats if each is not None):
+    beats = [read_beat(each.value) for each in driver.notes.read(BEATS)]
+    if late < OVERDUE and any(_lives(each, found.now) for each in beats):
         return
     many = str(len(active) or len(declared))
     noun = "schedule waits" if many == "1" else "schedules wait"
