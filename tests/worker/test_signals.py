@@ -319,6 +319,23 @@ def test_a_terminal_that_can_no_longer_be_written_to_harms_no_job(shop: Workshop
     assert is_clean(shop)
 
 
+#: Python gives signals their default back before it lets go of modules.
+AS_IT_ENDS = """
+
+class Last:
+    def __del__(self, kill=os.kill, pid=os.getpid(), signal=15):
+        kill(pid, signal)
+
+last = Last()
+"""
+
+
+def test_a_signal_that_comes_as_it_ends_changes_no_exit_code(shop: Workshop) -> None:
+    with (shop.folder / f"{shop.name}.py").open("a", encoding="utf-8") as module:
+        module.write("\nimport os\n" + AS_IT_ENDS)
+    shop.worker("--stop-when-empty").ended()
+
+
 def test_what_a_stopped_supervisor_beats_for_no_more_ends_before_others_run_it(
     shop: Workshop, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -176,6 +176,7 @@ def make_workshop(
     environment = {
         "TABUR_ATTACHMENTS": f"{folder}/attachments",
         "LEDGER": f"{folder}/ledger.txt",
+        "PYTHONUNBUFFERED": "",  # as users have it
         **(store or {"DATABASE_URL": f"sqlite:///{folder}/jobs.sqlite3"}),
     }
     for name in ("QUEUE_CONNECTION", "DATABASE_URL", "REDIS_URL"):
