@@ -112,8 +112,9 @@ class Fleet:
         """Waits for a line that begins with `word`; answers the rest of it, by words."""
 
         def line() -> list[str] | None:
-            lines = (line.split() for line in process.output.splitlines())
-            return next((words for words in lines if words[:1] == [word]), None)
+            lines = process.output.splitlines(keepends=True)
+            complete = (line.split() for line in lines if line.endswith("\n"))
+            return next((words for words in complete if words[:1] == [word]), None)
 
         found = until(line, lambda: f"{word} in {process.output}")
         return found[1:] if found else []
