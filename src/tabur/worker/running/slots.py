@@ -12,7 +12,7 @@ from queue import SimpleQueue
 from time import monotonic
 from typing import Protocol
 
-from tabur.jobs.current import run_as, running
+from tabur.jobs.current import run_as
 from tabur.jobs.scope import NOBODY, CurrentScope
 from tabur.model.clock import now_us
 from tabur.model.outcome import Outcome
@@ -146,9 +146,10 @@ class ThreadSlots:
         if run.timeout:
             run.deadline = monotonic() + run.timeout
         run.handle = me
+        self._scope.enter(run.scope())  # the thread is our own, and its next job sets both anew
+        run_as(run.ctx)
         try:
-            with self._scope.entered(run.scope()), running(run.ctx):
-                return completed(run, run.definition.call(run.ctx, run.arguments))
+            return completed(run, run.definition.call(run.ctx, run.arguments))
         except BaseException as error:
             return stopped(run, error)
         finally:
