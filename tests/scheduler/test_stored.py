@@ -214,6 +214,12 @@ def test_history_in_pages(bench: Bench, sync: Any) -> None:
     first = bench.jobs.schedules.history("a", limit=2)
     rest = bench.jobs.schedules.history("a", limit=9, before=first[-1].due_at)
     assert [*first, *rest] == [tick for tick in whole if tick.schedule == "a"]
+    pages = bench.jobs.schedules.history(limit=3)  # ends amid one moment
+    while page := bench.jobs.schedules.history(
+        limit=3, before=pages[-1].due_at, below=pages[-1].schedule
+    ):
+        pages = [*pages, *page]
+    assert list(pages) == list(whole)
 
 
 def test_two_who_change_one_at_once(

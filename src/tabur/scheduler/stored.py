@@ -178,16 +178,24 @@ class StoredSchedules:
                 after = page[-1].name
 
     def history(
-        self, name: str | None = None, *, limit: int = 100, before: datetime | None = None
+        self,
+        name: str | None = None,
+        *,
+        limit: int = 100,
+        before: datetime | None = None,
+        below: str = "",
     ) -> Sequence[TickShown]:
-        """What became of ticks, of one schedule or of all, the latest first."""
+        """What became of ticks, of one schedule or of all, the latest first, and of one moment by
+        name, backwards. The next page of all begins where one has ended: `before` its last moment
+        and `below` its last schedule."""
         at = None if before is None else moment_us(before)
-        found = [
-            _tick_shown(connection, tick)
-            for connection in self._connections()
-            for tick in self._driver_of(connection).schedules.ticks(name, limit=limit, before=at)
-        ]
-        return sorted(found, key=lambda tick: tick.due_at, reverse=True)[:limit]
+        found: list[TickShown] = []
+        for connection in self._connections():
+            schedules = self._driver_of(connection).schedules
+            ticks = schedules.ticks(name, limit=limit, before=at, below=below)
+            found += (_tick_shown(connection, tick) for tick in ticks)
+        found.sort(key=lambda tick: (tick.due_at, tick.schedule), reverse=True)
+        return found[:limit]
 
     def run(self, name: str) -> str:
         """Dispatch its job now, beside its ticks, whatever its policies say; answers the job's id.
