@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from tabur.drivers.memory.driver import MemoryDriver
+from tabur.model.batches import NewBatch
 from tabur.model.records import NewJob
 
 if TYPE_CHECKING:
@@ -19,12 +20,18 @@ class FakeDriver(MemoryDriver):
     def __init__(self) -> None:
         super().__init__(name="fake")
 
-    def dispatch_in(self, connection: Connection, jobs: Sequence[NewJob]) -> None:
+    def dispatch_in(
+        self,
+        connection: Connection,
+        jobs: Sequence[NewJob],
+        batches: Sequence[NewBatch] = (),
+    ) -> Mapping[bytes, bytes]:
         from sqlalchemy import event
 
         ids = [job.id for job in jobs]
-        self.dispatching.dispatch(jobs)
+        holders = self.dispatching.dispatch(jobs, batches)
         event.listen(connection, "rollback", lambda _: self._undo(ids), once=True)
+        return holders
 
     def install(self, engine: Engine) -> None:
         pass

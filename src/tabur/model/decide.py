@@ -89,6 +89,7 @@ def decide(
         result=outcome.result,
         error=error,
         progress=progress,
+        bonds=job.bonds,
     )
 
 

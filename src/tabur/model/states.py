@@ -43,6 +43,8 @@ MOVES: dict[tuple[State, State], str] = {
     (State.PROCESSING, State.CANCELLED): "stopped because its owner asked",
     (State.FAILED, State.PENDING): "retried by an operator",
     (State.CANCELLED, State.PENDING): "retried by an operator",
+    (State.FAILED, State.BLOCKED): "retried while what it waits for has not completed",
+    (State.CANCELLED, State.BLOCKED): "what it waits for is tried again",
 }
 
 
