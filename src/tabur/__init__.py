@@ -13,6 +13,7 @@ from tabur.errors import (
     SchemaMissing,
     StoreUnavailable,
     TaburError,
+    UniqueConflict,
     UnknownJob,
 )
 from tabur.jobs.context import JobContext
@@ -46,6 +47,7 @@ __all__ = [
     "StoreUnavailable",
     "Tabur",
     "TaburError",
+    "UniqueConflict",
     "UnknownJob",
     "exponential",
 ]

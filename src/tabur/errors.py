@@ -6,6 +6,7 @@ TaburError
 │   └── NewerJob           arguments of a version that this app does not know yet
 ├── PayloadError           arguments or a result that cannot be kept; raised where they are made
 ├── IdempotencyConflict    the key was used before with another body
+├── UniqueConflict         another job holds the unique key, and on_conflict="raise"
 ├── JobNotFound            no such id in the store (or no longer)
 ├── JobNotFinished         a result was asked for too early
 ├── JobFailed              a result was asked for and the job has failed
@@ -70,6 +71,16 @@ class IdempotencyConflict(TaburError):
             "Send the first request again unchanged, or use a new key."
         )
         self.key = key
+
+
+class UniqueConflict(TaburError):
+    def __init__(self, name: str, holder: str) -> None:
+        super().__init__(
+            f"{name} was not dispatched: job {holder} holds its unique key. Look at that one with "
+            f"jobs.handle({holder!r}), or wait until it has ended."
+        )
+        self.name = name
+        self.holder = holder
 
 
 class JobNotFound(TaburError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -25,13 +25,14 @@ class Faulty:
         self.error: StoreError | None = None
         self.asked = 0
 
-    def dispatch(self, jobs: Sequence[NewJob]) -> None:
+    def dispatch(self, jobs: Sequence[NewJob]) -> Mapping[bytes, bytes]:
         self.asked += 1
         if self.error is UNREACHABLE:
             raise self.error
-        self._role.dispatch(jobs)
+        holders: Mapping[bytes, bytes] = self._role.dispatch(jobs)
         if self.error is not None:
             raise self.error
+        return holders
 
     def __getattr__(self, name: str) -> Any:
         if self.error is not None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from time import monotonic
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from msgspec.structs import replace
 
@@ -25,14 +25,22 @@ _log = logging.getLogger("tabur.dispatch")
 REST = 5.0
 
 
+class Sent(NamedTuple):
+    """Where jobs went. `holders`: of those that were not kept for their unique key, who holds
+    it."""
+
+    driver: Driver
+    holders: Mapping[bytes, bytes]
+
+
 class Route(Protocol):
     """The way to the store of one connection."""
 
     def drivers(self) -> Sequence[Driver]:
         """Where what goes this way may be found."""
 
-    def send(self, jobs: Sequence[Outgoing]) -> Driver:
-        """Dispatch in one transaction. Answers where they went."""
+    def send(self, jobs: Sequence[Outgoing]) -> Sent:
+        """Dispatch in one transaction."""
 
     def transactional(self) -> StoreRoute:
         """The way for a caller's own transaction. Raises ConfigError where there is none."""
@@ -60,7 +68,7 @@ class StoreRoute:
     def drivers(self) -> Sequence[Driver]:
         return (self._open(),)
 
-    def send(self, jobs: Sequence[Outgoing]) -> Driver:
+    def send(self, jobs: Sequence[Outgoing]) -> Sent:
         driver = self._open()
         try:
             now = driver.now()
@@ -70,20 +78,18 @@ class StoreRoute:
             raise StoreUnreachable(f"{error} Nothing was dispatched.") from error
         begun = self._begun(jobs, now)
         if self._run_inline is None:
-            driver.dispatching.dispatch(begun)
-        else:
-            driver.dispatching.dispatch([replace(job, due_at=None) for job in begun])
-            self._run_inline()
-        return driver
+            return Sent(driver, driver.dispatching.dispatch(begun))
+        holders = driver.dispatching.dispatch([replace(job, due_at=None) for job in begun])
+        self._run_inline()
+        return Sent(driver, holders)
 
-    def send_in(self, connection: Connection, jobs: Sequence[Outgoing]) -> Driver:
+    def send_in(self, connection: Connection, jobs: Sequence[Outgoing]) -> Sent:
         """Dispatch in the transaction that is open on a caller's connection."""
         driver = self._open()
         assert isinstance(driver, Transactional)
         # An outbox is for when its store cannot be asked: there this host's clock has to do.
         now = now_us() if isinstance(driver, Relaying) else driver.now()
-        driver.dispatch_in(connection, self._begun(jobs, now))
-        return driver
+        return Sent(driver, driver.dispatch_in(connection, self._begun(jobs, now)))
 
     def _begun(self, jobs: Sequence[Outgoing], now: int) -> list[NewJob]:
         return [each.job(now, self._queue) for each in jobs]
@@ -115,19 +121,19 @@ class FailoverRoute:
     def drivers(self) -> Sequence[Driver]:
         return [route.driver for route in self._routes]
 
-    def send(self, jobs: Sequence[Outgoing]) -> Driver:
+    def send(self, jobs: Sequence[Outgoing]) -> Sent:
         now = self._clock()
         last: StoreUnreachable | None = None
         # Sorting keeps the order among those that rest and among those that do not.
         for route in sorted(self._routes, key=lambda each: self._rests_until.get(each, now) > now):
             try:
-                driver = route.send(jobs)
+                sent = route.send(jobs)
             except StoreUnreachable as error:
                 self._rests_until[route] = self._clock() + REST
                 last = error
             else:
-                self._went(route, driver, last)
-                return driver
+                self._went(route, sent.driver, last)
+                return sent
         assert last is not None  # there are two routes or more
         raise last
 

@@ -53,7 +53,7 @@ class JobHandle(Generic[R_co]):
     `drivers`: the stores in which it may be; the first that knows it is asked from then on.
     """
 
-    __slots__ = ("_drivers", "_id", "_result_type")
+    __slots__ = ("_drivers", "_id", "_result_type", "_was_skipped")
 
     def __init__(
         self, drivers: Sequence[Driver], job_id: bytes | str, result_type: Any = Any
@@ -61,6 +61,17 @@ class JobHandle(Generic[R_co]):
         self._id = id_bytes(job_id)
         self._drivers = drivers
         self._result_type = result_type
+        self._was_skipped = False
+
+    @property
+    def was_skipped(self) -> bool:
+        """Nothing was dispatched, for another job held the unique key: this is its handle. (With
+        `after_commit=True` it is not known before the commit.)"""
+        return self._was_skipped
+
+    def skipped_for(self, holder: bytes) -> None:
+        """For dispatchers: the store has kept nothing, and told who holds the key."""
+        self._id, self._was_skipped = holder, True
 
     @property
     def id(self) -> str:
