@@ -156,7 +156,7 @@ class JobHandle(Generic[R_co]):
     def _result(self, record: JobRecord) -> R_co:
         match record.state:
             case State.COMPLETED:
-                value: R_co = _decode(record.result, self._result_type)
+                value: R_co = decode_as(record.result, self._result_type)
                 return value
             case State.FAILED:
                 error = record.error or ErrorInfo("Unknown", "no error was recorded")
@@ -200,7 +200,7 @@ def _moment(us: int) -> datetime:
     return moment
 
 
-def _decode(raw: bytes | None, kind: Any) -> Any:
+def decode_as(raw: bytes | None, kind: Any) -> Any:
     """The result as the type the job declares, or as plain JSON values where that cannot be."""
     if raw is None:
         return None

@@ -11,6 +11,8 @@ import msgspec
 from tabur.jobs.context import JobContext
 from tabur.jobs.definition import JobDefinition
 from tabur.jobs.options import NO_SETTINGS, DispatchKeywords, DispatchSettings
+from tabur.jobs.registry import Registry
+from tabur.jobs.scope import CurrentScope
 from tabur.jobs.sessions import Sessions
 from tabur.jobs.settling import Backing
 from tabur.model.clock import now_us
@@ -35,8 +37,11 @@ class Dispatcher(Protocol):
 
 
 class Sender(Dispatcher, Protocol):
-    """A dispatcher that stays the same for the life of an app, and its sessions."""
+    """A dispatcher that stays the same for the life of an app, and what else its jobs need of
+    it."""
 
+    registry: Registry
+    scope: CurrentScope
     sessions: Sessions
 
 
@@ -61,6 +66,11 @@ class PendingJob(Generic[R_co]):
     def name(self) -> str:
         return self.definition.name
 
+    @property
+    def sender(self) -> Sender:
+        """Of the app that it belongs to."""
+        return self._dispatcher
+
     def options(self, **given: Unpack[DispatchKeywords]) -> PendingJob[R_co]:
         """The same job, dispatched otherwise than its declaration says: on another `connection` or
         `queue`, later, with other `tries` …
@@ -68,7 +78,8 @@ class PendingJob(Generic[R_co]):
         `delay`, `retry_until` and `expires` take seconds or a timedelta from now; `at`,
         `retry_until` and `expires` an aware datetime. With `session` the job commits or vanishes
         with the caller's transaction, or is dispatched after it with `after_commit=True`. With
-        `idempotency_key` the same owner's repetition leads to the same job. Raises ConfigError.
+        `idempotency_key` the same owner's repetition leads to the same job. `unique_key` and what
+        goes with it stand over what the job declares of uniqueness. Raises ConfigError.
         """
         again = object.__new__(type(self))
         again.definition, again.payload, again.args = self.definition, self.payload, self.args

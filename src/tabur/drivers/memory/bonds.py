@@ -101,6 +101,16 @@ class MemoryBonds:
 
     # unique keys
 
+    def holder(self, key: bytes) -> Held | None:
+        return self._keys.get(key)
+
+    def hold(self, key: bytes, held: Held | None) -> None:
+        """Set who holds a key; None: nobody."""
+        if held is None:
+            self._keys.pop(key, None)
+        else:
+            self._keys[key] = held
+
     def begin(self, entry: Entry) -> None:
         """It holds no key any longer that it held until it began."""
         unique = entry.job.bonds.unique if entry.job.bonds else None

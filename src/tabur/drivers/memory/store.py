@@ -227,6 +227,17 @@ class MemoryStore:
         if entry.state is not State.BLOCKED:
             self.queue_up(entry)
 
+    def restore(self, entry: Entry) -> None:
+        """Let one stand again as it did, unless it has begun meanwhile."""
+        now = self.jobs.get(entry.job.id)
+        if now is None or now.claim is not None or now.attempts != entry.attempts:
+            return
+        self.jobs[entry.job.id] = entry
+        if entry.state is State.PENDING:
+            self._push(entry)
+        elif entry.state is State.SCHEDULED and entry.due_at is not None:
+            heappush(self._scheduled, (entry.due_at, entry.job.id))
+
     def take_out(self, entry: Entry) -> None:
         """Let it stand still, until it is gone or put back."""
         self._move(entry, State.BLOCKED)
