@@ -11,6 +11,7 @@ from tabur.drivers.redis import scripts
 from tabur.drivers.redis.layout import attempt, created_at, files, job_record
 from tabur.drivers.redis.link import Link, Word
 from tabur.drivers.redis.scripts import Keys
+from tabur.model.bonds import Bonds
 from tabur.model.records import Attachment, Attempt, Backlog, JobRecord, Owner, QueueSize
 from tabur.model.states import FINISHED, State
 
@@ -19,6 +20,9 @@ PAGE = 1_000
 #: States that hold no more than this are looked through whole; among more, a page is soon full.
 FEW = 5_000
 EVERY = Filter()
+_NO_BONDS = Bonds()
+#: No id is so large.
+_BEHIND_ALL = b"\xff" * 17
 
 _KINDS = {State.PENDING: "p", State.SCHEDULED: "s", State.BLOCKED: "b", State.PROCESSING: "r"}
 _STATES = {kind: state for state, kind in _KINDS.items()}
@@ -38,7 +42,7 @@ class RedisInspection:
 
     def count(self, which: Filter, *, at_most: int) -> int:
         counted = self._known_count(which)
-        if counted is None and which.ended_since is not None:
+        if counted is None and which.ended_since is not None and which.batch is None:
             counted = sum(1 for _ in islice(self._ended_matching(which), at_most))
         if counted is None:
             counted = sum(1 for _ in islice(self._matching(which), at_most))
@@ -132,6 +136,20 @@ class RedisInspection:
                 if cursor == b"0":
                     break
 
+    def members(
+        self, batch: bytes, *, after: bytes | None = None, size: int = PAGE
+    ) -> Iterator[Sequence[bytes]]:
+        """Ids of the jobs of a batch page by page, newest first."""
+        first, bound = b"[" + batch, b"(" + batch + (_BEHIND_ALL if after is None else after)
+        while True:
+            found = self._link.ask(
+                *("ZREVRANGEBYLEX", self._keys["members"], bound, first, "LIMIT", 0, size)
+            )
+            if not found:
+                return
+            yield [each[16:] for each in found]
+            bound, size = b"(" + found[-1], PAGE
+
     # helpers
 
     def _matching(
@@ -143,6 +161,9 @@ class RedisInspection:
 
     def _pages(self, which: Filter, after: bytes | None, size: int) -> Iterator[Sequence[bytes]]:
         """Ids among which all that match stand, newest first."""
+        if which.batch is not None:
+            yield from self.members(which.batch, after=after, size=size)
+            return
         few = self._few(which)
         if few is not None:
             ids = sorted((each for each in few if after is None or each < after), reverse=True)
@@ -157,6 +178,11 @@ class RedisInspection:
             yield ids
             bound = b"(" + ids[-1]
             size = PAGE  # few of them match: look further at once
+
+    def _members_count(self, batch: bytes) -> int:
+        last = b"(" + batch + _BEHIND_ALL
+        counted: int = self._link.ask("ZLEXCOUNT", self._keys["members"], b"[" + batch, last)
+        return counted
 
     def _few(self, which: Filter) -> set[bytes] | None:
         """Ids of all jobs in the states that are asked for, where those are few."""
@@ -191,6 +217,8 @@ class RedisInspection:
 
     def _known_count(self, which: Filter) -> int | None:
         """The count of a filter that is kept anyway."""
+        if which.batch is not None:
+            return None if which != Filter(batch=which.batch) else self._members_count(which.batch)
         if which.name is not None or which.owner is not None or which.ended_before is not None:
             return None
         if which.ended_since is not None:
@@ -248,6 +276,7 @@ def matches(record: JobRecord, which: Filter) -> bool:
         and (which.queue is None or record.queue == which.queue)
         and (which.name is None or record.name == which.name)
         and (which.owner is None or record.owner == which.owner)
+        and (which.batch is None or (record.bonds or _NO_BONDS).batch == which.batch)
     )
 
 
