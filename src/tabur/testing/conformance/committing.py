@@ -13,9 +13,9 @@ from tabur.errors import ConfigError
 from tabur.model.bonds import Conflict, Unique
 from tabur.model.outcome import Settled
 from tabur.model.states import State
-from tabur.testing.conformance.subject import Subject, move
+from tabur.testing.conformance.subject import KEY, Subject, move
 
-KEYED = Unique(b"k" * 16)
+KEYED = Unique(KEY)
 
 
 def a_batch_commits_with_its_jobs(store: Subject) -> None:
@@ -82,7 +82,7 @@ def a_key_that_is_held_keeps_a_job_out(store: Subject) -> None:
 def what_replaces_another_does_so_as_it_commits(store: Subject) -> None:
     for commit in (False, True):
         holder = store.put_bound(unique=KEYED)
-        heir = store.bound(unique=Unique(KEYED.key, conflict=Conflict.REPLACE))
+        heir = store.bound(unique=Unique(KEY, conflict=Conflict.REPLACE))
         with _transaction(store) as connection:
             _transactional(store).dispatch_in(connection, [heir])
             connection.commit() if commit else connection.rollback()

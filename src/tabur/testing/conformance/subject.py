@@ -24,6 +24,7 @@ from tabur.model.schedules import Advance, Decision, Origin, ScheduleRecord, Tic
 from tabur.model.states import Isolation, State
 
 CRASH = Crash(ErrorInfo("JobCrashed", "Its process died under it."))
+KEY = b"k" * 16
 ALL_SLOTS: Mapping[Isolation, int] = dict.fromkeys(Isolation, 1000)
 
 
@@ -102,6 +103,14 @@ class Subject:
         """A job with bonds, not dispatched yet."""
         bonds = Bonds(batch, tuple(next), unique)
         return self.new(options=encode(DispatchOptions(bonds=bonds)), **given)
+
+    def keyed(self, **given: Any) -> NewJob:
+        """A job under a unique key, not dispatched yet; `given` replaces fields of either."""
+        unique = {name: given.pop(name) for name in Unique.__struct_fields__ if name in given}
+        return self.bound(unique=Unique(**({"key": KEY} | unique)), **given)
+
+    def dispatch(self, *jobs: NewJob) -> dict[bytes, bytes]:
+        return dict(self.driver.dispatching.dispatch(jobs))
 
     def put_bound(self, **given: Any) -> NewJob:
         job = self.bound(**given)
@@ -277,6 +286,14 @@ class Subject:
         """How many jobs of a batch there are in all, unfinished, failed and cancelled."""
         record = self.batch(batch)
         return record.total, record.pending, record.failed, record.cancelled
+
+    def holder(self, key: bytes = KEY) -> bytes | None:
+        """Who holds a unique key; found by a job that is taken away again where nobody does."""
+        asking = self.keyed(key=key)
+        holder = self.dispatch(asking).get(asking.id)
+        if holder is None:
+            self.driver.dispatching.cancel(asking.id)
+        return holder
 
     def is_known(self, job: AnyJob) -> bool:
         return self.driver.inspection.find(job.id) is not None

@@ -45,8 +45,8 @@ def whoever_ends_a_job_cancels_what_waits(store: Subject) -> None:
     head = store.bound(next=tuple(each.id for each in cleared))
     store.driver.dispatching.dispatch([head, *cleared])
     store.driver.dispatching.clear("default")
-    for each in (called_back, released, cancelled, [head, *cleared]):
-        assert set(store.states(*each)) == {CANCELLED}
+    for chain in (called_back, released, cancelled, [head, *cleared]):
+        assert set(store.states(*chain)) == {CANCELLED}
 
 
 def a_waiting_job_that_is_cancelled_cancels_what_waits_for_it(store: Subject) -> None:
