@@ -17,10 +17,8 @@ def packed_bonds(bonds: Bonds) -> bytes:
 
 
 def _packed_unique(unique: Unique) -> bytes:
-    if unique.window is not None:
-        holds = b"w"
-    else:
-        holds = b"s" if unique.until_start else b"e"
+    until = b"s" if unique.until_start else b"e"
+    holds = until if unique.window is None else b"w"
     conflict = _CONFLICT[unique.conflict]
     return _UNIQUE.pack(holds, unique.key, conflict, unique.window or 0, _moment(unique.longest))
 
@@ -29,35 +27,32 @@ def packed_batch(batch: NewBatch) -> bytes:
     """One that is open and has no jobs yet. Raises ConfigError for what cannot be stored."""
     try:
         rest = _encode((batch.name, batch.options or None, batch.tenant, batch.user))
-        counters = _BATCH.pack(
-            *(batch.created_at, 0, 0, 0, 0, 0, 0, batch.allow_failures, True),
-            *(len(batch.next), len(batch.catch), len(batch.finally_)),
-        )
+        tally = _TALLY.pack(batch.created_at, 0, 0, 0, 0, 0, 0, batch.allow_failures, True)
     except (struct.error, UnicodeError):
         raise ConfigError("Something in the batch cannot be kept by the store.") from None
-    return b"".join((counters, *batch.next, *batch.catch, *batch.finally_, rest))
+    waiting = _WAITING.pack(len(batch.next), len(batch.catch), len(batch.finally_))
+    return b"".join((tally, waiting, *batch.next, *batch.catch, *batch.finally_, rest))
 
 
 def batch_record(batch_id: bytes, packed: bytes) -> BatchRecord:
-    (
-        *(created_at, total, pending, failed, cancelled, cancelled_at, finished_at),
-        *(allow_failures, _, nexts, catches, finals),
-    ) = _BATCH.unpack_from(packed)
-    end = _BATCH.size
+    made, total, pending, failed, cancelled, cancelled_at, finished_at, allows, _ = (
+        _TALLY.unpack_from(packed)
+    )
+    end = _TALLY.size + _WAITING.size
     waiting: list[tuple[bytes, ...]] = []
-    for count in (nexts, catches, finals):
+    for count in _WAITING.unpack_from(packed, _TALLY.size):
         first, end = end, end + 16 * count
         waiting.append(tuple(packed[at : at + 16] for at in range(first, end, 16)))
     name, options, tenant, user = _rest.decode(packed[end:])
     return BatchRecord(
         id=batch_id,
         name=name,
-        created_at=created_at,
+        created_at=made,
         total=total,
         pending=pending,
         failed=failed,
         cancelled=cancelled,
-        allow_failures=allow_failures,
+        allow_failures=allows,
         cancelled_at=_known(cancelled_at),
         finished_at=_known(finished_at),
         next=waiting[0],
@@ -84,7 +79,7 @@ def _known(packed: int) -> int | None:
 
 _NO_BATCH, _NEVER = bytes(16), bytes(8)
 _UNIQUE = struct.Struct(">c16scQQ")
-_BATCH = struct.Struct(">QIIIIQQ??III")
+_TALLY, _WAITING = struct.Struct(">QIIIIQQ??"), struct.Struct(">III")
 _CONFLICT = {Conflict.SKIP: b"s", Conflict.REPLACE: b"r", Conflict.EXTEND: b"e"}
 _encode = msgspec.msgpack.Encoder().encode
 _rest = msgspec.msgpack.Decoder(tuple[str, bytes | None, str | None, str | None])

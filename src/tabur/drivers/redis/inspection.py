@@ -179,11 +179,6 @@ class RedisInspection:
             bound = b"(" + ids[-1]
             size = PAGE  # few of them match: look further at once
 
-    def _members_count(self, batch: bytes) -> int:
-        last = b"(" + batch + _BEHIND_ALL
-        counted: int = self._link.ask("ZLEXCOUNT", self._keys["members"], b"[" + batch, last)
-        return counted
-
     def _few(self, which: Filter) -> set[bytes] | None:
         """Ids of all jobs in the states that are asked for, where those are few."""
         if not which.states and not _is_about_ends(which):
@@ -217,20 +212,17 @@ class RedisInspection:
 
     def _known_count(self, which: Filter) -> int | None:
         """The count of a filter that is kept anyway."""
-        if which.batch is not None:
-            return None if which != Filter(batch=which.batch) else self._members_count(which.batch)
         if which.name is not None or which.owner is not None or which.ended_before is not None:
             return None
         if which.ended_since is not None:
-            if which.queue is not None:
+            if which.queue is not None or which.batch is not None:
                 return None
             asked = FINISHED.intersection(which.states or FINISHED)
             return sum(self._ended_count(state, which.ended_since) for state in asked)
         if which.states == () and which.queue is None:
-            total: int = self._link.ask("HLEN", self._keys["jobs"])
-            return total
+            return self._total(which.batch)
         states = set(which.states or State)
-        if which.queue is not None and states & FINISHED:
+        if which.batch is not None or (which.queue is not None and states & FINISHED):
             return None
         unfinished = sum(
             size
@@ -241,6 +233,15 @@ class RedisInspection:
             self._link.ask("ZCARD", self._keys[state.value]) for state in states & FINISHED
         )
         return unfinished + ended
+
+    def _total(self, batch: bytes | None) -> int:
+        total: int
+        if batch is None:
+            total = self._link.ask("HLEN", self._keys["jobs"])
+        else:
+            first, last = b"[" + batch, b"(" + batch + _BEHIND_ALL
+            total = self._link.ask("ZLEXCOUNT", self._keys["members"], first, last)
+        return total
 
     def _oldest(self) -> dict[str, int]:
         """By queue, when the first of its lanes was dispatched."""
