@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
+from tabur.dispatch.recorded_plans import AnyJob, ComposedAssertions, definition_of
 from tabur.drivers.contract import Driver
-from tabur.jobs.definition import JobDefinition
-from tabur.jobs.function import FunctionJob
+from tabur.jobs.composing.plan import Plan
 from tabur.jobs.handle import JobHandle
-from tabur.jobs.job import Job
 from tabur.jobs.pending import Dispatcher, PendingJob
 from tabur.model.ids import id_bytes
 from tabur.model.records import JobRecord
 
 R = TypeVar("R")
 
-AnyJob = FunctionJob[..., Any] | type[Job[Any]]
 Predicate = Callable[[PendingJob[Any]], bool]
 
 
-class FakeQueue:
+class FakeQueue(ComposedAssertions):
     """What was pushed, in order, with assertions whose failures say what was pushed instead.
 
     `job` is a declared function or class; a predicate gets the pending job, with its arguments as
@@ -29,7 +27,7 @@ class FakeQueue:
     """
 
     def __init__(self, driver: Driver) -> None:
-        self._driver = driver
+        super().__init__(driver)
         self._pending: dict[bytes, PendingJob[Any]] = {}
 
     @property
@@ -73,6 +71,12 @@ class FakeQueue:
         """Remember what was dispatched; a repetition by its idempotency key is the same job."""
         self._pending.setdefault(id_bytes(handle.id), pending)
 
+    def record_plan(self, plan: Plan) -> None:
+        """Remember what was dispatched together; the jobs of a batch have been pushed too, its
+        callbacks not."""
+        super().record_plan(plan)
+        self._pending |= {each.id: each.pending for each in plan.nodes if each.batch is not None}
+
     def _kept(self) -> list[tuple[PendingJob[Any], JobRecord]]:
         """What the store knows: neither rolled back nor still waiting for a commit."""
         found = (
@@ -83,7 +87,7 @@ class FakeQueue:
     def _matching(
         self, job: AnyJob | None, predicate: Predicate | None
     ) -> list[tuple[PendingJob[Any], JobRecord]]:
-        definition = None if job is None else _definition(job)
+        definition = None if job is None else definition_of(job)
         return [
             (pending, record)
             for pending, record in self._kept()
@@ -92,7 +96,7 @@ class FakeQueue:
         ]
 
     def _described(self, job: AnyJob, predicate: Predicate | None) -> str:
-        name = _definition(job).name
+        name = definition_of(job).name
         return name if predicate is None else f"{name} of which the predicate holds"
 
     def _all(self) -> str:
@@ -122,16 +126,19 @@ class RecordingDispatcher:
     def dispatch_async(self, pending: PendingJob[R]) -> Awaitable[JobHandle[R]]:
         return self._recorded(self._inner.dispatch_async(pending), pending)
 
+    def dispatch_plan(self, plan: Plan) -> Sequence[Driver]:
+        drivers = self._inner.dispatch_plan(plan)
+        self._queue.record_plan(plan)
+        return drivers
+
+    async def dispatch_plan_async(self, plan: Plan) -> Sequence[Driver]:
+        drivers = await self._inner.dispatch_plan_async(plan)
+        self._queue.record_plan(plan)
+        return drivers
+
     async def _recorded(
         self, dispatched: Awaitable[JobHandle[R]], pending: PendingJob[R]
     ) -> JobHandle[R]:
         handle = await dispatched
         self._queue.record(handle, pending)
         return handle
-
-
-def _definition(job: AnyJob) -> JobDefinition:
-    found = job.definition if isinstance(job, FunctionJob) else job.__tabur_definition__
-    if found is None:
-        raise AssertionError(f"{job!r} belongs to no app: @jobs.register is missing.")
-    return found

@@ -28,15 +28,17 @@ class FakeDriver(MemoryDriver):
     ) -> Mapping[bytes, bytes]:
         from sqlalchemy import event
 
-        ids = [job.id for job in jobs]
+        ids, opened = [job.id for job in jobs], [batch.id for batch in batches]
         holders = self.dispatching.dispatch(jobs, batches)
-        event.listen(connection, "rollback", lambda _: self._undo(ids), once=True)
+        event.listen(connection, "rollback", lambda _: self._undo(ids, opened), once=True)
         return holders
 
     def install(self, engine: Engine) -> None:
         pass
 
-    def _undo(self, ids: Sequence[bytes]) -> None:
+    def _undo(self, ids: Sequence[bytes], batches: Sequence[bytes]) -> None:
+        for batch_id in batches:
+            self._store.bonds.batches.pop(batch_id, None)
         for job_id in ids:
             self.dispatching.cancel(job_id)
             self.dispatching.forget_one(job_id)

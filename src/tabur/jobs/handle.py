@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
@@ -103,7 +103,7 @@ class JobHandle(Generic[R_co]):
         """The result once it is there. Raises TimeoutError after `timeout` seconds, and what
         `result()` raises."""
         deadline = None if timeout is None else time.monotonic() + timeout
-        for pause in _pauses():
+        for pause in pauses():
             record = self._find()
             if record.state in FINISHED:
                 return self._result(record)
@@ -145,7 +145,7 @@ class JobHandle(Generic[R_co]):
     def _result(self, record: JobRecord) -> R_co:
         match record.state:
             case State.COMPLETED:
-                value: R_co = _decode(record.result, self._result_type)
+                value: R_co = decode_as(record.result, self._result_type)
                 return value
             case State.FAILED:
                 error = record.error or ErrorInfo("Unknown", "no error was recorded")
@@ -189,7 +189,7 @@ def _moment(us: int) -> datetime:
     return moment
 
 
-def _decode(raw: bytes | None, kind: Any) -> Any:
+def decode_as(raw: bytes | None, kind: Any) -> Any:
     """The result as the type the job declares, or as plain JSON values where that cannot be."""
     if raw is None:
         return None
@@ -199,7 +199,7 @@ def _decode(raw: bytes | None, kind: Any) -> Any:
         return msgspec.json.decode(raw)
 
 
-def _pauses() -> Any:
+def pauses() -> Iterator[float]:
     """Seconds between two looks: quick at first, at most a quarter of a second."""
     pause = 0.002
     while True:

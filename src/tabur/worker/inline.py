@@ -15,6 +15,7 @@ from tabur.model.outcome import Ending, Outcome
 from tabur.model.records import ClaimedJob
 from tabur.model.states import Isolation, State
 from tabur.worker.options import WorkOptions
+from tabur.worker.running.bound import begin, called_off, off
 from tabur.worker.running.finish import Finished, call_failed, ended, refused
 from tabur.worker.running.reports import StoreReporter
 from tabur.worker.running.run import Refused, Run, completed, prepare, stopped
@@ -40,14 +41,15 @@ def drain(runtime: Runtime) -> None:
         claimed = runtime.driver.claiming.exchange(claim).claimed
         if not claimed:
             return
+        cancelled = called_off(runtime.driver, claimed)
         for job in claimed:
-            finished = _work(runtime, job, reporter)
+            finished = _work(runtime, job, reporter, is_off=job.id in cancelled)
             move = finished.transition(WORKER, now_us(), reporter)
             if move.to is State.SCHEDULED:
                 move = msgspec.structs.replace(move, to=State.PENDING, due_at=None)
             if move.ending is Ending.FAILED:
                 call_failed(finished, runtime.scope)
-            if finished.error is not None:
+            if finished.error is not None and move.ending is not Ending.CANCELLED:
                 _log.error("%s %s", job.name, finished.ctx.job_id, exc_info=finished.error)
             if not finished.outcome.settled:
                 runtime.driver.claiming.exchange(Exchange(worker=WORKER, settle=[move]))
@@ -55,11 +57,14 @@ def drain(runtime: Runtime) -> None:
                 raise finished.error  # meant for this thread, not for the job alone
 
 
-def _work(runtime: Runtime, job: ClaimedJob, reporter: StoreReporter) -> Finished:
+def _work(runtime: Runtime, job: ClaimedJob, reporter: StoreReporter, *, is_off: bool) -> Finished:
+    if is_off:
+        return refused(job, off(job), reporter)
     try:
         run = prepare(job, runtime.registry, _OPTIONS, reporter, now_us())
     except Refused as why:
         return refused(job, why, reporter)
+    begin(runtime.driver, [job])
     run.started_at = now_us()
     with runtime.scope.entered(run.scope()), running(run.ctx):
         return ended(run, _call(run))
