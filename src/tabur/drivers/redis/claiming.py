@@ -79,6 +79,10 @@ class RedisClaiming:
         names: list[bytes] = self._link.run(scripts.HOLDERS, self._now(), again=True)
         return [name.decode() for name in names]
 
+    def begin(self, claims: Sequence[tuple[bytes, bytes]]) -> None:
+        words = (word for claim in claims for word in claim)
+        self._link.run(scripts.BEGIN, self._now(), *words, again=True)
+
     def attach(self, job_id: bytes, token: bytes, attachment: Attachment) -> bool:
         number, file = packed_file(attachment)
         return bool(self._link.run(scripts.ATTACH, self._now(), job_id, token, number, file))

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from tabur.drivers.redis.bonds import packed_bonds
 from tabur.errors import ConfigError
 from tabur.model.outcome import Ending, Transition
 from tabur.model.records import (
@@ -38,13 +39,16 @@ END = {State.COMPLETED: b"c", State.FAILED: b"f", State.CANCELLED: b"x"}
 
 
 def packed_job(job: NewJob) -> tuple[bytes, bytes, bytes]:
-    """Id, stand and record of a new job. Raises ConfigError for a number that is too large."""
+    """Id, stand and record of a new job; its bonds stand behind its stand. Raises ConfigError for a
+    number that is too large."""
     try:
         lane = packed_lane(job.isolation, job.queue, job.priority)
         due = 0 if job.due_at is None else max(1, job.due_at)
         if due > _LATEST:
             raise OverflowError
         stand = _STAND.pack(due, job.attempts, job.exceptions, job.crashes, job.blockers) + lane
+        if (bonds := job.bonds) is not None:
+            stand += packed_bonds(bonds)
     except (struct.error, OverflowError):
         raise ConfigError("A number among the options is too large for the store.") from None
     about = _encode(
@@ -96,7 +100,7 @@ def packed_head(move: Transition, *, more: bool) -> bytes:
         move.id,
         move.token,
         END.get(move.to) or KIND[move.to],
-        b"1" if more else b"0",
+        _FLAGS[more, move.bonds is not None],
         move.attempts,
         move.exceptions,
         move.crashes,
@@ -321,6 +325,8 @@ def _capped(number: int) -> int:
 _STAND = struct.Struct(">QIIII")
 _COUNTERS = struct.Struct(">III")
 _HEAD = struct.Struct(">16s16sccIIIQ")
+#: By whether there is more, and whether it has bonds.
+_FLAGS = {(False, False): b"0", (True, False): b"1", (False, True): b"2", (True, True): b"3"}
 _OUTCOME = struct.Struct(">cQ16sI")
 #: How msgpack begins four values, and a number of eight bytes.
 _ARRAY_OF_4, _UINT_64 = b"\x94", b"\xcf"

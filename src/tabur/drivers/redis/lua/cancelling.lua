@@ -1,3 +1,10 @@
+-- What has ended and may have bonds, with its ending; and by queue, how many were cancelled here.
+local over, endings, cancelled_in = {}, {}, {}
+
+local function has_ended(id, ending)
+  over[#over + 1], endings[#over + 1] = id, ending
+end
+
 -- `rest`: worker, times and error, as the client packs them.
 local function cancel_now(id, work, rest)
   local kind, lane = kind_of(work), lane_of(work)
@@ -11,6 +18,8 @@ local function cancel_now(id, work, rest)
   call('HDEL', WORK, id)
   remember(id, 'x' .. pack('>I8', now()) .. NO_TOKEN .. sub(work, 10, 13) .. rest)
   call('ZADD', ENDED.x, now(), id)
+  cancelled_in[queue_of(lane)] = (cancelled_in[queue_of(lane)] or 0) + 1
+  has_ended(id, 'x')
 end
 
 -- Answers x cancelled, c called back, f finished, u unknown.
