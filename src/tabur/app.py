@@ -32,7 +32,13 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import sessionmaker
 
     from tabur.alerts.declaring import Alerts
-    from tabur.dispatch.recording import AnyJob, FakeQueue
+    from tabur.dispatch.recorded_plans import AnyJob
+    from tabur.dispatch.recording import FakeQueue
+    from tabur.jobs.composing.handle import BatchHandle, BatchStatus
+    from tabur.jobs.composing.pending import Link, Member, PendingBatch, PendingChain
+    from tabur.jobs.composing.plan import Plan
+    from tabur.jobs.composing.running import WorkflowHandle
+    from tabur.jobs.composing.workflow import Workflow
     from tabur.operations.scaling import QueueScale
     from tabur.scheduler.loop import Chore, Scheduler
     from tabur.scheduler.making import Maker
@@ -58,7 +64,7 @@ class Tabur:
         self._alerts: Alerts | None = None
         self._stores: Stores = ConfiguredStores(self.settings)
         self._dispatcher: Dispatcher = StoreDispatcher(
-            self._routes(self._stores), self._scope, code=self.settings.version
+            self._routes(lambda: self._stores), self._scope, code=self.settings.version
         )
         self._sessions = Sessions(lambda: self._stores.get("database"))
         self._schedule: Schedule | None = None
@@ -220,6 +226,54 @@ class Tabur:
             each.pending() if isinstance(each, Job) else each for each in jobs
         )
 
+    def chain(self, *links: Link) -> PendingChain:
+        """Jobs to run one after the other: `jobs.chain(extract(day=1), load(day=1)).dispatch()`. A
+        link may be a batch, or another chain. Raises ConfigError."""
+        from tabur.jobs.composing.pending import PendingChain, checked_links
+
+        return PendingChain(sender=self._sending, links=checked_links(links))
+
+    def batch(
+        self, members: Iterable[Member], *, name: str = "", allow_failures: bool = False
+    ) -> PendingBatch:
+        """Jobs to run beside each other and be counted together: `jobs.batch([chunk(n=1),
+        chunk(n=2)], name="Import").then(notify(user=7)).dispatch()`. A member may be a chain.
+        Raises ConfigError."""
+        from tabur.jobs.composing.pending import PendingBatch, checked_members
+
+        return PendingBatch(
+            sender=self._sending,
+            members=checked_members(members),
+            name=name,
+            may_fail=allow_failures,
+        )
+
+    def workflow(self, name: str) -> Workflow:
+        """A graph of jobs, to which steps are added: `flow.add("load", load(), after=["clean"])`.
+        Raises ConfigError."""
+        from tabur.jobs.composing.workflow import Workflow
+
+        return Workflow(name, self._sending)
+
+    def find_batch(self, batch_id: str | UUID) -> BatchHandle | None:
+        """The handle of a batch, a chain or a workflow, whichever of `connections` it is on; None
+        where no store knows it."""
+        from tabur.jobs.composing.handle import find_batch
+
+        return find_batch(self.drivers, str(batch_id))
+
+    def find_workflow(self, workflow_id: str | UUID) -> WorkflowHandle | None:
+        """As `find_batch`; None also for a batch that is no workflow."""
+        from tabur.jobs.composing.running import find_workflow
+
+        return find_workflow(self.drivers, str(workflow_id))
+
+    def batches(self, *, limit: int = 100) -> list[BatchStatus]:
+        """The newest batches, chains and workflows of all `connections`, newest first."""
+        from tabur.jobs.composing.handle import newest_batches
+
+        return newest_batches(self.drivers, limit=limit)
+
     def handle(self, job_id: str | UUID) -> JobHandle[Any]:
         """The handle of a job by its id, whichever of `connections` it is on. Raises JobNotFound
         for what is no id."""
@@ -258,7 +312,7 @@ class Tabur:
         queue = FakeQueue(driver, connection=self.connection, work=lambda: run_due(runtime))
         stores = FakeStores(driver)
         before = self._dispatcher, self._stores
-        inner = StoreDispatcher(self._routes(stores), self._scope)
+        inner = StoreDispatcher(self._routes(lambda: stores), self._scope)
         self._dispatcher = RecordingDispatcher(inner, queue, faked, others=self._dispatcher)
         self._stores = stores if faked.all else PartlyFakeStores(self._stores, driver)
         try:
@@ -398,7 +452,7 @@ class Tabur:
         self._sessions.close()
         self._stores.close()
 
-    def _routes(self, stores: Stores) -> Callable[[str | None], Route]:
+    def _routes(self, stores: Callable[[], Stores]) -> Callable[[str | None], Route]:
         """The ways of jobs to connections, by name, None: to the default one."""
         routes: dict[str, Route] = {}
 
@@ -406,7 +460,7 @@ class Tabur:
             name = connection or self.connection
             found = routes.get(name)
             if found is None:
-                found = routes[name] = self._make_route(name, stores)
+                found = routes[name] = self._make_route(name, stores())
             return found
 
         return route
@@ -431,6 +485,7 @@ class Tabur:
     def _make_store_route(self, name: str, stores: Stores) -> StoreRoute:
         return StoreRoute(
             lambda: stores.get(name),
+            name=name,
             queue=self.settings.queue_on(name),
             run_inline=self._run_inline if name == "sync" and not stores.fake else None,
         )
@@ -464,3 +519,9 @@ class _Switch:
 
     def dispatch_async(self, pending: PendingJob[R]) -> Awaitable[JobHandle[R]]:
         return self._current().dispatch_async(pending)
+
+    def dispatch_plan(self, plan: Plan) -> Sequence[Driver]:
+        return self._current().dispatch_plan(plan)
+
+    def dispatch_plan_async(self, plan: Plan) -> Awaitable[Sequence[Driver]]:
+        return self._current().dispatch_plan_async(plan)

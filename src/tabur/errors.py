@@ -8,6 +8,7 @@ TaburError
 ├── IdempotencyConflict    the key was used before with another body
 ├── UniqueConflict         another job holds the unique key, and on_conflict="raise"
 ├── JobNotFound            no such id in the store (or no longer)
+├── BatchNotFound          no batch, chain or workflow has this id (or no longer)
 ├── JobNotFinished         a result was asked for too early
 ├── JobFailed              a result was asked for and the job has failed
 ├── JobCancelled           its owner called the job back
@@ -89,6 +90,14 @@ class JobNotFound(TaburError):
     def __init__(self, job_id: str) -> None:
         super().__init__(f"No job with id {job_id} (it may have been removed by retention).")
         self.job_id = job_id
+
+
+class BatchNotFound(TaburError):
+    permanent = True
+
+    def __init__(self, batch_id: str) -> None:
+        super().__init__(f"No batch with id {batch_id} (it may have been removed by retention).")
+        self.batch_id = batch_id
 
 
 class JobNotFinished(TaburError):

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tabur.dispatch import callers
+from tabur.dispatch.composed import OutgoingBatch, connections_of, outgoing
 from tabur.dispatch.outgoing import Outgoing, check_same
 from tabur.dispatch.routes import Route, Sent
 from tabur.drivers.contract import Driver, Relaying
 from tabur.errors import ConfigError, StoreUnavailable, UniqueConflict
+from tabur.jobs.composing.plan import Plan
 from tabur.jobs.handle import JobHandle
+from tabur.jobs.options import DispatchSettings
 from tabur.jobs.pending import PendingJob
 from tabur.jobs.scope import CurrentScope
 from tabur.jobs.sessions import async_connection_of, connection_of, is_async
@@ -36,13 +40,7 @@ class StoreDispatcher:
 
     def dispatch(self, pending: PendingJob[R]) -> JobHandle[R]:
         route = self._route_of(pending)
-        session = pending.settings.session
-        if session is None and pending.settings.after_commit:
-            raise ConfigError("after_commit=True needs session=: whose commit is meant?")
-        if is_async(session):
-            raise ConfigError(
-                "The session is asynchronous: write await ….dispatch_async(), not ….dispatch()."
-            )
+        session = _session_of(pending.settings)
         job = self._job(pending)
         if session is None:
             sent = route.send([job])
@@ -95,6 +93,54 @@ class StoreDispatcher:
             for n, job in zip(places, jobs, strict=True):
                 handles[n] = self._sent(many[n], job, sent)
         return [handles[n] for n in range(len(many))]
+
+    def dispatch_plan(self, plan: Plan) -> Sequence[Driver]:
+        route = self._only_route(plan)
+        session = _session_of(plan.settings)
+        jobs, batches = self._composed(plan, route)
+        if plan.adds_to is not None:
+            return [route.holding(plan.adds_to).send(jobs).driver]
+        if session is None:
+            return [route.send(jobs, batches).driver]
+        if plan.settings.after_commit:
+            callers.after_commit(session, partial(route.send, jobs, batches))
+            return route.drivers()
+        store = route.transactional()
+        return [store.send_in(connection_of(session), jobs, batches).driver]
+
+    async def dispatch_plan_async(self, plan: Plan) -> Sequence[Driver]:
+        session = plan.settings.session
+        if not is_async(session):
+            import asyncio
+
+            return await asyncio.to_thread(self.dispatch_plan, plan)
+        route = self._only_route(plan)
+        jobs, batches = self._composed(plan, route)
+        if plan.settings.after_commit:
+            send = partial(route.send, jobs, batches)
+            callers.after_commit(callers.sync_session(session), send)
+            return route.drivers()
+        store = route.transactional()
+        connection = await async_connection_of(session)
+        sent = await connection.run_sync(lambda sync: store.send_in(sync, jobs, batches))
+        return [sent.driver]
+
+    def _only_route(self, plan: Plan) -> Route:
+        """Raises ConfigError where its jobs would go to several stores."""
+        routes = {self._route(each) for each in connections_of(plan)}
+        if len(routes) > 1:
+            names = ", ".join(sorted(each.name for each in routes))
+            raise ConfigError(
+                f"What belongs together goes to one connection, and this to several: {names}. Say "
+                "which: on_connection('database')."
+            )
+        return routes.pop()
+
+    def _composed(self, plan: Plan, route: Route) -> tuple[list[Outgoing], list[OutgoingBatch]]:
+        scope = self._scope.get()
+        jobs = [outgoing(each, scope, code=self._code) for each in plan.nodes]
+        batches = [OutgoingBatch(each, scope, connection=route.name) for each in plan.groups]
+        return jobs, batches
 
     def _route_of(self, pending: PendingJob[Any]) -> Route:
         return self._route(pending.settings.connection or pending.definition.options.connection)
@@ -161,3 +207,14 @@ def _heed(handle: JobHandle[Any], job: Outgoing, sent: Sent) -> None:
     if job.refuses:
         raise UniqueConflict(job.pending.name, id_text(holder))
     handle.skipped_for(holder)
+
+
+def _session_of(settings: DispatchSettings) -> Any:
+    """The caller's, for a dispatch that is not asynchronous."""
+    if settings.session is None and settings.after_commit:
+        raise ConfigError("after_commit=True needs session=: whose commit is meant?")
+    if is_async(settings.session):
+        raise ConfigError(
+            "The session is asynchronous: write await ….dispatch_async(), not ….dispatch()."
+        )
+    return settings.session

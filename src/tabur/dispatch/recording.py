@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from datetime import timedelta
 from typing import Any, Protocol, TypeVar
 
 from tabur.config import ConnectionName
+from tabur.dispatch.recorded_plans import AnyJob, ComposedAssertions, definition_of
 from tabur.drivers.contract import Driver
 from tabur.errors import ConfigError
-from tabur.jobs.definition import JobDefinition
-from tabur.jobs.function import FunctionJob
+from tabur.jobs.composing.plan import Plan
 from tabur.jobs.handle import JobHandle
-from tabur.jobs.job import Job
 from tabur.jobs.pending import Dispatcher, PendingJob
 from tabur.jobs.spans import span_us
 from tabur.model.ids import id_bytes
@@ -20,7 +19,6 @@ from tabur.model.records import JobRecord
 
 R = TypeVar("R")
 
-AnyJob = FunctionJob[..., Any] | type[Job[Any]]
 Predicate = Callable[[PendingJob[Any]], bool]
 
 
@@ -36,7 +34,7 @@ class FakeStore(Driver, Protocol):
     def next_retry(self) -> int | None: ...
 
 
-class FakeQueue:
+class FakeQueue(ComposedAssertions):
     """What was pushed, in order, with assertions whose failures say what was pushed instead.
 
     `job` is a declared function or class; a predicate gets the pending job, with its arguments as
@@ -49,7 +47,8 @@ class FakeQueue:
     """
 
     def __init__(self, driver: FakeStore, *, connection: str, work: Callable[[], int]) -> None:
-        self._driver = driver
+        super().__init__(driver)
+        self._store = driver
         self._connection = connection
         self._work = work
         self._pending: dict[bytes, PendingJob[Any]] = {}
@@ -121,7 +120,7 @@ class FakeQueue:
 
     def travel(self, span: timedelta | float) -> None:
         """Set the queue's clock on by so many seconds: what was delayed until then may run."""
-        self._driver.travel(span_us(span, "span"))
+        self._store.travel(span_us(span, "span"))
 
     def drain(self, *, limit: int = 1000) -> int:
         """Run what is due, here, on the path that jobs take in a worker, and what it dispatches;
@@ -133,15 +132,21 @@ class FakeQueue:
             some = self._work()
             runs += some
             if not some:
-                due_at = self._driver.next_retry()
+                due_at = self._store.next_retry()
                 if due_at is None:
                     return runs
-                self._driver.travel(max(0, due_at - self._driver.now()))
+                self._store.travel(max(0, due_at - self._store.now()))
         raise AssertionError(f"There were {runs} runs, and there is no end of it. {self._all()}")
 
     def record(self, handle: JobHandle[Any], pending: PendingJob[Any]) -> None:
         """Remember what was dispatched; a repetition by its idempotency key is the same job."""
         self._pending.setdefault(id_bytes(handle.id), pending)
+
+    def record_plan(self, plan: Plan) -> None:
+        """Remember what was dispatched together; the jobs of a batch have been pushed too, its
+        callbacks not."""
+        super().record_plan(plan)
+        self._pending |= {each.id: each.pending for each in plan.nodes if each.batch is not None}
 
     def _kept(self) -> list[tuple[PendingJob[Any], JobRecord]]:
         """What the store knows: neither rolled back nor still waiting for a commit."""
@@ -156,7 +161,7 @@ class FakeQueue:
     def _matching(
         self, job: AnyJob | None, predicate: Predicate | None
     ) -> list[tuple[PendingJob[Any], JobRecord]]:
-        definition = None if job is None else _definition(job)
+        definition = None if job is None else definition_of(job)
         return [
             (pending, record)
             for pending, record in self._kept()
@@ -165,7 +170,7 @@ class FakeQueue:
         ]
 
     def _described(self, job: AnyJob, predicate: Predicate | None) -> str:
-        name = _definition(job).name
+        name = definition_of(job).name
         return name if predicate is None else f"{name} of which the predicate holds"
 
     def _all(self) -> str:
@@ -181,8 +186,8 @@ class Faked:
     def __init__(self, only: Collection[AnyJob] | None, except_: Collection[AnyJob]) -> None:
         if only is not None and except_:
             raise ConfigError("fake(only=…, except_=…): give one of them.")
-        self._only = None if only is None else {_definition(job).name for job in only}
-        self._except = {_definition(job).name for job in except_}
+        self._only = None if only is None else {definition_of(job).name for job in only}
+        self._except = {definition_of(job).name for job in except_}
 
     @property
     def all(self) -> bool:
@@ -192,6 +197,10 @@ class Faked:
         return (self._only is None or pending.name in self._only) and (
             pending.name not in self._except
         )
+
+    def takes_plan(self, plan: Plan) -> bool:
+        """What belongs together is faked together: all of it, if one of its jobs is."""
+        return self.all or any(self.takes(each.pending) for each in plan.nodes)
 
 
 class RecordingDispatcher:
@@ -232,16 +241,23 @@ class RecordingDispatcher:
             return self._others.dispatch_async(pending)
         return self._recorded(self._inner.dispatch_async(pending), pending)
 
+    def dispatch_plan(self, plan: Plan) -> Sequence[Driver]:
+        if not self._faked.takes_plan(plan):
+            return self._others.dispatch_plan(plan)
+        drivers = self._inner.dispatch_plan(plan)
+        self._queue.record_plan(plan)
+        return drivers
+
+    async def dispatch_plan_async(self, plan: Plan) -> Sequence[Driver]:
+        if not self._faked.takes_plan(plan):
+            return await self._others.dispatch_plan_async(plan)
+        drivers = await self._inner.dispatch_plan_async(plan)
+        self._queue.record_plan(plan)
+        return drivers
+
     async def _recorded(
         self, dispatched: Awaitable[JobHandle[R]], pending: PendingJob[R]
     ) -> JobHandle[R]:
         handle = await dispatched
         self._queue.record(handle, pending)
         return handle
-
-
-def _definition(job: AnyJob) -> JobDefinition:
-    found = job.definition if isinstance(job, FunctionJob) else job.__tabur_definition__
-    if found is None:
-        raise AssertionError(f"{job!r} belongs to no app: @jobs.register is missing.")
-    return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
@@ -114,7 +114,7 @@ class JobHandle(Generic[R_co]):
         """The result once it is there. Raises TimeoutError after `timeout` seconds, and what
         `result()` raises."""
         deadline = None if timeout is None else time.monotonic() + timeout
-        for pause in _pauses():
+        for pause in pauses():
             record = self._find()
             if record.state in FINISHED:
                 return self._result(record)
@@ -210,7 +210,7 @@ def decode_as(raw: bytes | None, kind: Any) -> Any:
         return msgspec.json.decode(raw)
 
 
-def _pauses() -> Any:
+def pauses() -> Iterator[float]:
     """Seconds between two looks: quick at first, at most a quarter of a second."""
     pause = 0.002
     while True:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, Unpack, cast
 
@@ -20,6 +20,8 @@ from tabur.model.ids import new_id
 from tabur.model.records import ClaimedJob
 
 if TYPE_CHECKING:
+    from tabur.drivers.contract import Driver
+    from tabur.jobs.composing.plan import Plan
     from tabur.jobs.handle import JobHandle
 
 R = TypeVar("R")
@@ -34,6 +36,11 @@ class Dispatcher(Protocol):
     def dispatch_many(self, pending: Iterable[PendingJob[Any]]) -> list[JobHandle[Any]]: ...
 
     def dispatch_async(self, pending: PendingJob[R]) -> Awaitable[JobHandle[R]]: ...
+
+    def dispatch_plan(self, plan: Plan) -> Sequence[Driver]:
+        """All jobs and batches of a plan, in one transaction. Answers where they may be found."""
+
+    def dispatch_plan_async(self, plan: Plan) -> Awaitable[Sequence[Driver]]: ...
 
 
 class Sender(Dispatcher, Protocol):
@@ -81,9 +88,13 @@ class PendingJob(Generic[R_co]):
         `idempotency_key` the same owner's repetition leads to the same job. `unique_key` and what
         goes with it stand over what the job declares of uniqueness. Raises ConfigError.
         """
+        return self.with_settings(self.settings.merged(given))
+
+    def with_settings(self, settings: DispatchSettings) -> PendingJob[R_co]:
+        """The same job with exactly these settings."""
         again = object.__new__(type(self))
         again.definition, again.payload, again.args = self.definition, self.payload, self.args
-        again.settings = self.settings.merged(given)
+        again.settings = settings
         again._dispatcher = self._dispatcher
         return again
 

@@ -12,6 +12,8 @@ UNFINISHED = "The batch did not complete."
 """The reason of jobs that waited for all of it to complete."""
 DEPENDENCY = "What it waited for did not complete."
 """The reason of jobs that waited for another one."""
+CALLED_OFF = "Its batch was cancelled."
+"""The reason of jobs that had not begun when their batch was cancelled."""
 
 
 class NewBatch(msgspec.Struct, frozen=True):

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from tabur.model.bonds import Bonds
+from tabur.model.compositions import Source
 from tabur.model.retry import Backoff
 from tabur.model.states import Isolation, State
 
@@ -35,6 +36,10 @@ class DispatchOptions(msgspec.Struct, frozen=True, omit_defaults=True):
     trace: str | None = None
     """The traceparent of what dispatched it."""
     bonds: Bonds | None = None
+    sources: tuple[Source, ...] = ()
+    """What it waits for, where it may ask for the results of that."""
+    callback_of: bytes | None = None
+    """The batch that it hears of; one that does not count it."""
 
 
 class NewJob(msgspec.Struct, frozen=True):

@@ -15,6 +15,7 @@ from tabur.model.outcome import Ending, Outcome
 from tabur.model.records import ClaimedJob
 from tabur.model.states import Isolation, State
 from tabur.worker.options import WorkOptions
+from tabur.worker.running.bound import begin, called_off, off
 from tabur.worker.running.finish import Finished, call_failed, ended, refused
 from tabur.worker.running.reports import StoreReporter
 from tabur.worker.running.run import Refused, Run, completed, prepare, stopped
@@ -48,14 +49,15 @@ def _turn(runtime: Runtime, reporter: StoreReporter, *, at_once: bool) -> int:
         slots=_ONE_OF_EACH,
     )
     claimed = runtime.driver.claiming.exchange(claim).claimed
+    cancelled = called_off(runtime.driver, claimed)
     for job in claimed:
-        finished = _work(runtime, job, reporter)
+        finished = _work(runtime, job, reporter, is_off=job.id in cancelled)
         move = finished.transition(WORKER, runtime.driver.now(), reporter)
         if at_once and move.to is State.SCHEDULED:
             move = msgspec.structs.replace(move, to=State.PENDING, due_at=None)
         if move.ending is Ending.FAILED:
             call_failed(finished, runtime.scope)
-        if finished.error is not None:
+        if finished.error is not None and move.ending is not Ending.CANCELLED:
             _log.error("%s %s", job.name, finished.ctx.job_id, exc_info=finished.error)
         if not finished.outcome.settled:
             runtime.driver.claiming.exchange(Exchange(worker=WORKER, settle=[move]))
@@ -64,11 +66,14 @@ def _turn(runtime: Runtime, reporter: StoreReporter, *, at_once: bool) -> int:
     return len(claimed)
 
 
-def _work(runtime: Runtime, job: ClaimedJob, reporter: StoreReporter) -> Finished:
+def _work(runtime: Runtime, job: ClaimedJob, reporter: StoreReporter, *, is_off: bool) -> Finished:
+    if is_off:
+        return refused(job, off(job), reporter)
     try:
         run = prepare(job, runtime.registry, _OPTIONS, reporter, runtime.driver.now())
     except Refused as why:
         return refused(job, why, reporter)
+    begin(runtime.driver, [job])
     run.started_at = now_us()
     with runtime.scope.entered(run.scope()), running(run.ctx):
         return ended(run, outcome_of(run))
