@@ -113,7 +113,7 @@ class Dispatching(Protocol):
           and nothing is kept.
         - A job whose unique key is held by another one is kept or not as its `Conflict` says; of
           two in one call the later one comes later. A key whose window has passed, or whose holder
-          has ended and had none, is free.
+          has ended and had none, is free. What is replaced is cancelled once all jobs are counted.
 
         Answers, of jobs that were not kept for their key, which one holds it."""
 
@@ -128,8 +128,9 @@ class Dispatching(Protocol):
         job holds.
 
         With a job comes back what was cancelled because it had ended: those that wait for it (not
-        yet begun, and now cancelled) are blocked again, and so on from each of them; so are those
-        that waited for all of its batch, which is neither finished nor cancelled any more."""
+        yet begun, and now cancelled) are blocked again, and so on from each of them, but for those
+        whose unique key another job holds; so are those that waited for all of its batch, which is
+        neither finished nor cancelled any more."""
 
     def forget(self, which: Filter) -> int:
         """Remove finished jobs, with records, history and attachments. Answers how many."""
@@ -227,7 +228,7 @@ class Batches(Protocol):
 
     def prune(self, *, before: int, unfinished: bool = False, limit: int) -> int:
         """Remove at most `limit` batches that finished before a moment, or, with `unfinished`, that
-        were made before it and have not finished: what waits for all of such a one is cancelled.
+        were made before it and have not finished: what still waits for such a one is cancelled.
         Their jobs stay, and are counted by nobody. Answers how many."""
 
 

@@ -122,7 +122,7 @@ def ended(batch: BatchRecord, ends: Ends, now: int) -> tuple[BatchRecord, Follow
         cancelled_at=cancelled_at,
         finished_at=None if pending else now,
     )
-    unblock = batch.catch if ends.failed else ()
+    unblock = batch.catch if ends.failed and not batch.failed else ()
     cancel: tuple[bytes, ...] = ()
     if not pending:
         unblock += batch.finally_

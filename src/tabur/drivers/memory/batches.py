@@ -51,7 +51,8 @@ class MemoryBatches:
             ][:limit]
             for each in gone:
                 del self._batches[each.id]
-                self._store.bonds.cancel_waiting(
-                    (*each.next, *each.catch, *each.finally_), UNFINISHED
-                )
+                if unfinished:
+                    self._store.bonds.cancel_waiting(
+                        (*each.next, *each.catch, *each.finally_), UNFINISHED
+                    )
         return len(gone)

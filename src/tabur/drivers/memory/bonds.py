@@ -51,6 +51,8 @@ class MemoryBonds:
         self._keys: dict[bytes, Held] = {}
         self._sources: dict[bytes, set[bytes]] = {}
         """Of a job, the jobs and batches that it waits for or has waited for."""
+        self._replaced: list[Entry] = []
+        """By those that a dispatch has brought; cancelled once all of it is kept and counted."""
         self._ended: deque[Entry] = deque()
         self._is_following = False
 
@@ -58,7 +60,7 @@ class MemoryBonds:
 
     def check(self, jobs: Iterable[NewJob], batches: Iterable[NewBatch]) -> None:
         """Raises ConfigError for a job of a batch that takes no more."""
-        new = {each.id for each in batches}
+        new = {each.id for each in batches if each.id not in self.batches}
         for job in jobs:
             wanted = None if job.bonds is None else job.bonds.batch
             if wanted is None or wanted in new or job.id in self._store.jobs:
@@ -75,11 +77,15 @@ class MemoryBonds:
             self._wait(each.next, each.id)
         return [each.id for each in new]
 
-    def close(self, opened_ids: Iterable[bytes]) -> None:
-        """Those that have got no jobs have finished."""
+    def close(self, opened_ids: Iterable[bytes] = ()) -> None:
+        """The dispatch is kept: batches that have got no jobs have finished, and what was replaced
+        ends."""
         for batch_id in opened_ids:
             if not self.batches[batch_id].total:
                 self._count(batch_id, Ends())
+        replaced, self._replaced = self._replaced, []
+        for entry in replaced:
+            self._store.cancel(entry, REPLACED)
 
     def admit(self, job: NewJob) -> tuple[bytes | None, int | None]:
         """Bind a job that is about to be kept. Answers who holds its unique key, where it is not to
@@ -131,15 +137,16 @@ class MemoryBonds:
         if unique.longest is not None and due_at is not None:
             due_at = min(due_at, held.since + unique.longest)
         entry = self._store.jobs.get(held.job)
-        waits = entry is not None and entry.state in _WAITING
-        held.ends_at = ends_at
+        waiting = entry if entry is not None and entry.state in _WAITING else None
         if unique.conflict is Conflict.EXTEND:
-            if entry is not None and waits:
-                self._store.put_off(entry, due_at)
+            if held.ends_at is not None and ends_at is not None:
+                held.ends_at = ends_at
+            if waiting is not None:
+                self._store.put_off(waiting, due_at)
             return held.job, due_at
-        held.job = job.id
-        if entry is not None and waits:
-            self._store.cancel(entry, REPLACED)
+        held.job, held.ends_at = job.id, ends_at
+        if waiting is not None:
+            self._replaced.append(waiting)
         return None, due_at
 
     def _is_over(self, held: Held) -> bool:
@@ -218,9 +225,9 @@ class MemoryBonds:
         again = deque([(entry, False)])
         while again:
             each, was_waiting = again.popleft()
-            if was_waiting and each.state is not State.CANCELLED:
-                continue  # it waits for several, and has come back with another one
             if was_waiting:
+                if each.state is not State.CANCELLED or not self.may_come_back(each.job):
+                    continue  # it has come back with another one that it waits for, or may not
                 self._store.block(each, self._blockers(each.job.id))
             bonds = each.job.bonds
             if bonds is None:

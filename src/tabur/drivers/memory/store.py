@@ -223,8 +223,13 @@ class MemoryStore:
 
     def put_off(self, entry: Entry, due_at: int | None) -> None:
         """Let one that waits be due at another time."""
+        lies_ahead = due_at is not None and due_at > self.clock()
+        if entry.state is State.PENDING and not lies_ahead:
+            return
         entry.due_at = due_at
-        if entry.state is not State.BLOCKED:
+        if entry.state is State.SCHEDULED and due_at is not None and lies_ahead:
+            heappush(self._scheduled, (due_at, entry.job.id))
+        elif entry.state is not State.BLOCKED:
             self.queue_up(entry)
 
     def take_out(self, entry: Entry) -> None:
@@ -264,6 +269,7 @@ class MemoryStore:
                     self.cancel(entry, reason)
             case Dispatch(job):
                 self.add(job)
+                self.bonds.close()
 
     def wake(self) -> None:
         """Tell every listener that something may have changed."""
