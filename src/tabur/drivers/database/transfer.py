@@ -82,10 +82,10 @@ class _Statements:
     def __init__(self, store: Store) -> None:
         y, w, r = ready.c, waiting.c, records.c
         ready_work = select(*(y[name] for name in WORK)).where(
-            y.token.is_(None), y.worker.is_(None), _has_no_cursor(y.id)
+            y.token.is_(None), y.worker.is_(None), _has_no_cursor(y.id), _is_unbound(y.id)
         )
         waiting_work = select(*(w[name] for name in WORK)).where(
-            w.blockers == ZERO, _has_no_cursor(w.id)
+            w.blockers == ZERO, _has_no_cursor(w.id), _is_unbound(w.id)
         )
 
         def taking(statement: Any, table: Any, *order: Any) -> Any:
@@ -136,6 +136,14 @@ class _Statements:
 
 def _has_no_cursor(job_id: ColumnElement[bytes]) -> ColumnElement[bool]:
     return ~exists().where(cursors.c.id == job_id)
+
+
+def _is_unbound(job_id: ColumnElement[bytes]) -> ColumnElement[bool]:
+    """By what stands in the options, as `bonds_in` looks there."""
+    bound = select(records.c.id).where(
+        records.c.id == job_id, records.c.options.like(literal_column("'%\"bonds\":%'"))
+    )
+    return ~bound.exists()
 
 
 def _job(row: Row) -> NewJob:
