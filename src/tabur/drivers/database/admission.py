@@ -91,7 +91,7 @@ class Admission:
                 refuse(job)
         self._keep(run)
         self._open(run, new)
-        run.woken |= self._following.cancelled(cursor, run.replaced, now, run.counts)
+        self._cancel_replaced(run)
         self._enlarge(run, {each.id for each in new})
         run.woken |= self._following.count(cursor, run.counts, now)
         return Admitted(run.holders, run.woken)
@@ -115,21 +115,21 @@ class Admission:
         if unique.conflict is Conflict.SKIP:
             run.holders[job.id] = held.job
             return None
-        if any(each.id == held.job for each in run.kept):
-            self._keep(run)
         due_at = job.due_at
         if unique.longest is not None and due_at is not None:
             due_at = min(due_at, held.since + unique.longest)
         ends_at = None if unique.window is None else run.now + unique.window
-        if unique.conflict is Conflict.EXTEND:
-            self._sql.pass_on.run(run.cursor, held.job, ends_at, unique.key)
-            run.woken |= self._put_off(run, held.job, due_at)
-            run.holders[job.id] = held.job
-            return None
-        self._sql.pass_on.run(run.cursor, job.id, ends_at, unique.key)
-        if self._rows.cancel(run.cursor, held.job, REPLACED, run.now, running=False):
+        if unique.conflict is Conflict.REPLACE:
+            self._sql.pass_on.run(run.cursor, job.id, ends_at, unique.key)
             run.replaced.append(held.job)
-        return replace(job, due_at=due_at)
+            return replace(job, due_at=due_at)
+        if held.ends_at is not None and ends_at is not None:
+            self._sql.pass_on.run(run.cursor, held.job, ends_at, unique.key)
+        if any(each.id == held.job for each in run.kept):
+            self._keep(run)
+        run.woken |= self._put_off(run, held.job, due_at)
+        run.holders[job.id] = held.job
+        return None
 
     def _take(self, cursor: Any, unique: Unique, job_id: bytes, now: int) -> _Held | None:
         """Take a key for a job; answers who holds it where that cannot be."""
@@ -146,6 +146,14 @@ class Admission:
             self._sql.take_over.run(cursor, job_id, now, ends_at, unique.key)
             return None
         raise StoreUnavailable("A unique key is taken and given back too fast to be looked at.")
+
+    def _cancel_replaced(self, run: _Run) -> None:
+        cancelled = [
+            job_id
+            for job_id in run.replaced
+            if self._rows.cancel(run.cursor, job_id, REPLACED, run.now, running=False)
+        ]
+        run.woken |= self._following.cancelled(run.cursor, cancelled, run.now, run.counts)
 
     def _put_off(self, run: _Run, job_id: bytes, due_at: int | None) -> bool:
         """Let one that waits be due at another time. Answers whether it may be claimed now."""

@@ -62,7 +62,12 @@ class DatabaseBatches:
         self._sql.unlink.many(
             tx.cursor, [(target, each.id) for each in gone for target in each.next]
         )
-        waiting = {job for each in gone for job in (*each.next, *each.catch, *each.finally_)}
+        waiting = {
+            job
+            for each in gone
+            if each.finished_at is None
+            for job in (*each.next, *each.catch, *each.finally_)
+        }
         now, counts = self._store.now(), Counts()
         self._following.cancel_blocked(tx.cursor, waiting, UNFINISHED, now, counts)
         tx.woken = self._following.count(tx.cursor, counts, now)

@@ -55,10 +55,7 @@ class Returning:
         job = self._ended(tx.cursor, job_id)
         if job is None or job.ending not in (Ending.FAILED, Ending.CANCELLED):
             return False
-        unique = job.bonds.unique if job.bonds else None
-        if unique is not None and not self._admission.take_back(
-            tx.cursor, job_id, unique, self._store.now()
-        ):
+        if not self._has_its_key(tx.cursor, job):
             return False
         back = [job, *self._waited_for(tx.cursor, job)]
         ids = [each.id for each in back]
@@ -66,9 +63,7 @@ class Returning:
         self._sql.lock_waiting.all(tx.cursor, ids)
         self._sql.lock_ready.all(tx.cursor, ids)
         self._reopen(tx.cursor, back)
-        blockers: dict[bytes, int] = {
-            job: count for job, count in self._sql.blockers.all(tx.cursor, ids)
-        }
+        blockers = {row[0]: row[1] for row in self._sql.blockers.all(tx.cursor, ids)}
         self._sql.retried.run(tx.cursor, [each.seq for each in back])
         self._sql.delete_progress.run(tx.cursor, ids)
         for each in back:
@@ -88,6 +83,13 @@ class Returning:
         found = self._sql.ended.all(cursor, [job_id])
         return _read(found[0]) if found else None
 
+    def _has_its_key(self, cursor: Any, job: _Ended) -> bool:
+        """Whether its unique key is its own or free; then it is its own."""
+        unique = job.bonds.unique if job.bonds else None
+        return unique is None or self._admission.take_back(
+            cursor, job.id, unique, self._store.now()
+        )
+
     def _waited_for(self, cursor: Any, job: _Ended) -> list[_Ended]:
         """What waited for it, directly or by way of others, and was cancelled before it began."""
         found: dict[bytes, _Ended] = {}
@@ -98,6 +100,7 @@ class Returning:
                 for row in self._sql.ended.all(cursor, sorted(targets))
                 if row[2] == Ending.CANCELLED and not row[-1]
             ]
+            wave = [each for each in wave if self._has_its_key(cursor, each)]
             found.update((each.id, each) for each in wave)
             targets = self._targets(cursor, wave) - found.keys() - {job.id}
         return list(found.values())
