@@ -7,7 +7,21 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, async_sessionmaker
 from sqlalchemy.orm import Session, sessionmaker
 
-from tabur import FunctionJob, Job, JobContext, JobHandle, PendingJob, Tabur, exponential
+from tabur import (
+    BatchHandle,
+    BatchStatus,
+    FunctionJob,
+    Job,
+    JobContext,
+    JobHandle,
+    PendingBatch,
+    PendingChain,
+    PendingJob,
+    State,
+    Tabur,
+    WorkflowHandle,
+    exponential,
+)
 
 jobs = Tabur.from_env()
 
@@ -118,3 +132,34 @@ def where_sessions_come_from(
 
 
 def takes_any_order_job(job: FunctionJob[[int], None]) -> None: ...
+
+
+def composed(ctx: JobContext) -> None:
+    chain = jobs.chain(
+        with_context(7), jobs.batch([with_context(1)]), SyncPendingChangesJob(), jobs.chain(bare())
+    )
+    handle = chain.catch(send_order_confirmation(7)).on_queue("x").delay(60).dispatch()
+    assert_type(chain.on_connection("redis"), PendingChain)
+    assert_type(handle, BatchHandle)
+    assert_type(handle.status().percent, int)
+    batch = jobs.batch((with_context(n) for n in range(40)), name="Import", allow_failures=True)
+    assert_type(batch.then(bare(), SyncPendingChangesJob()).allow_failures(), PendingBatch)
+    jobs.batch([with_context(1), chain, SyncPendingChangesJob()]).finally_(bare()).dispatch()
+    assert_type(handle.wait(timeout=5), BatchStatus)
+    if ctx.batch is not None and not ctx.batch.cancelled:
+        assert_type(ctx.batch.add([with_context(2), chain]), int)
+    found = jobs.find_batch(handle.id)
+    assert_type(found, BatchHandle | None)
+    assert_type(jobs.batches(limit=5), list[BatchStatus])
+    flow = jobs.workflow("nightly")
+    flow.add("one", with_context(1)).add("two", [bare(), SyncPendingChangesJob()], after="one")
+    outer = jobs.workflow("outer").add("inner", flow).catch(bare())
+    assert_type(outer.dispatch(), WorkflowHandle)
+    assert_type(outer.svg(), str)
+    assert_type(outer.dispatch().steps()[0].state, State | None)
+
+
+async def composed_away(session: AsyncSession) -> None:
+    chain = jobs.chain(bare()).options(session=session, tenant="acme")
+    assert_type(await chain.dispatch_async(), BatchHandle)
+    assert_type(await jobs.workflow("x").add("a", bare()).dispatch_async(), WorkflowHandle)

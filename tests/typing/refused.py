@@ -91,3 +91,20 @@ async def own_asynchronous_transactions(
         pass
     await ctx.checkpoint_async(session, cursor=1)  # refused
     ctx.checkpoint(session, 1)  # refused
+
+
+def composed(ctx: JobContext) -> None:
+    jobs.chain(send)  # refused
+    jobs.chain(send(order_id="7"))  # refused
+    jobs.chain([send(1)])  # refused
+    jobs.batch(send(1))  # refused
+    jobs.batch([jobs.batch([])])  # refused
+    jobs.batch([send(1)], nam="x")  # refused
+    jobs.batch([send(1)]).then(send)  # refused
+    jobs.chain(send(1)).then(send(2))  # refused
+    jobs.chain(send(1)).options(tries=3)  # refused
+    jobs.chain(send(1)).on_connection("reddis")  # refused
+    jobs.chain(send(1)).dispatch().result()  # refused
+    ctx.batch.add([])  # refused
+    jobs.workflow("x").add("a", jobs.batch([]))  # refused
+    jobs.workflow("x").add("a", send(1), after=1)  # refused

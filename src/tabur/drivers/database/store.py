@@ -8,10 +8,10 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from sqlalchemy import ClauseElement, Connection, Dialect, Engine
+from sqlalchemy import ClauseElement, Connection, Dialect, Engine, insert
 
 from tabur.drivers.contract import Exchange, Listener
-from tabur.drivers.database.statements import Keyed, Prepared
+from tabur.drivers.database.statements import Inserting, Keyed, Prepared
 from tabur.model.findings import Finding
 from tabur.model.outcome import Transition
 from tabur.model.records import ClaimedJob, NewJob
@@ -109,9 +109,13 @@ class Store(ABC):
         """Bring new jobs in, in a transaction of its own; as `Hot.insert`."""
 
         def insert(tx: Transaction) -> None:
-            tx.woken = self.hot.insert(tx.cursor, jobs, now)
+            tx.woken = self.bring_in(tx.cursor, jobs, now)
 
         self.transact(insert)
+
+    def bring_in(self, cursor: Any, jobs: Sequence[NewJob], now: int) -> bool:
+        """As `Hot.insert`, of any number of jobs, in a transaction that goes on."""
+        return self.hot.insert(cursor, jobs, now)
 
     def alone(self, work: Callable[[Any], T], *, repeat: bool = True) -> T:
         """As `transact`, for one statement, which is a transaction of itself."""
@@ -132,6 +136,10 @@ class Store(ABC):
     @abstractmethod
     def keyed(self, statement: Any, column: Any, *names: str) -> Keyed:
         """`statement` for all rows whose `column` is among the keys."""
+
+    def inserting(self, table: Any) -> Inserting:
+        """An insert of whole rows of a table, as fast as the engine takes them."""
+        return self.prepare(insert(table), *(each.name for each in table.columns))
 
     @abstractmethod
     def listen(self) -> Listener: ...

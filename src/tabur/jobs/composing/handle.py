@@ -137,9 +137,9 @@ class BatchHandle:
         """Its jobs, newest first."""
         return (JobHandle([self._driver], job.id) for job in self._all())
 
-    def failed_jobs(self) -> list[JobHandle[Any]]:
+    def failed_jobs(self) -> Iterator[JobHandle[Any]]:
         """Those that have failed, newest first."""
-        return [JobHandle([self._driver], job.id) for job in self._all(State.FAILED)]
+        return (JobHandle([self._driver], job.id) for job in self._all(State.FAILED))
 
     def wait(self, timeout: float | None = None) -> BatchStatus:
         """Its status once it has finished, however. Raises TimeoutError after `timeout` seconds,
