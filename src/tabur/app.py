@@ -63,8 +63,9 @@ class Tabur:
         self._scope = CurrentScope()
         self._alerts: Alerts | None = None
         self._stores: Stores = ConfiguredStores(self.settings)
+        self._route = self._routes(lambda: self._stores)
         self._dispatcher: Dispatcher = StoreDispatcher(
-            self._routes(lambda: self._stores), self._scope, code=self.settings.version
+            self._route, self._scope, code=self.settings.version
         )
         self._sessions = Sessions(lambda: self._stores.get("database"))
         self._schedule: Schedule | None = None

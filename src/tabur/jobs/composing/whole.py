@@ -11,8 +11,9 @@ from tabur.config import ConnectionName
 from tabur.errors import ConfigError
 from tabur.jobs.composing.handle import BatchHandle
 from tabur.jobs.composing.plan import HANDED_ON, Plan
-from tabur.jobs.options import NO_SETTINGS, DispatchSettings, Span
+from tabur.jobs.options import NO_SETTINGS, DispatchSettings
 from tabur.jobs.pending import Sender
+from tabur.jobs.spans import Span
 
 if TYPE_CHECKING:
     from tabur.jobs.options import CallersTransaction
