@@ -15,10 +15,11 @@ from tabur.drivers.redis.driver import RedisDriver
 from tabur.errors import ConfigError, StoreUnavailable
 from tabur.model.bonds import Unique
 from tabur.model.ids import new_id
-from tabur.model.outcome import Settled
+from tabur.model.outcome import Dispatch, Settled
 from tabur.model.records import NewJob
 from tabur.model.states import Isolation, State
 from tabur.testing.conformance import Subject, move
+from tabur.testing.conformance.subject import KEY
 from tests.drivers.redis_servers import Start
 
 
@@ -49,7 +50,7 @@ def calls(start: Start) -> Iterator[tuple[Subject, RedisServer]]:
 def test_many_ends_in_one_turn_are_one_change_of_their_batch(
     calls: tuple[Subject, RedisServer],
 ) -> None:
-    """The bonds are read at once; the batch is read once and written once."""
+    """The batch is read once and written once."""
     store, server = calls
     store.put_many(201)
     plain = _commands_of_a_settle(store, server)
@@ -58,7 +59,6 @@ def test_many_ends_in_one_turn_are_one_change_of_their_batch(
     assert store.counts(batch) == (201, 1, 0, 0)
     more = {name: count - plain.get(name, 0) for name, count in bound.items()}
     assert {name: count for name, count in more.items() if count} == {
-        "hmget": 1,
         "hget": 1,
         "hset": 1,
     }
@@ -69,12 +69,23 @@ def _commands_of_a_settle(store: Subject, server: RedisServer) -> dict[str, int]
     moves = [move(each, State.COMPLETED) for each in store.claim()[:200]]
     server.ask("CONFIG", "RESETSTAT")
     assert store.settle(*moves) == [Settled.DONE] * 200
-    called = {}
+    called: dict[str, int] = {}
     for line in server.ask("INFO", "commandstats").split():
         name, _, numbers = line.partition(":calls=")
         if numbers and name != "cmdstat_config|resetstat":
             called[name.removeprefix("cmdstat_")] = int(numbers.partition(",")[0])
     return called
+
+
+def test_a_follow_up_may_take_the_key_of_the_job_that_ends(store: Subject) -> None:
+    store.put_bound(unique=Unique(key=KEY))
+    again = store.keyed()
+    claimed = store.claim_one()
+    assert store.settle(move(claimed, State.COMPLETED, follow_ups=(Dispatch(again),))) == [
+        Settled.DONE
+    ]
+    assert store.state(again) is State.PENDING
+    assert store.holder() == again.id
 
 
 # what is bounded

@@ -5,8 +5,13 @@ A chain and a workflow are batches too, of jobs that wait for each other.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import msgspec
 from msgspec.structs import replace
+
+from tabur.errors import ConfigError
+from tabur.model.records import NewJob
 
 UNFINISHED = "The batch did not complete."
 """The reason of jobs that waited for all of it to complete."""
@@ -88,6 +93,19 @@ class Follows(msgspec.Struct, frozen=True):
 
     unblock: tuple[bytes, ...] = ()
     cancel: tuple[bytes, ...] = ()
+
+
+def check_named(jobs: Iterable[NewJob], batches: Iterable[NewBatch]) -> None:
+    """For a dispatch in a caller's transaction. Raises ConfigError for a job of another batch than
+    those that are dispatched with it."""
+    named = {each.id for each in batches}
+    wanted = {bonds.batch for job in jobs if (bonds := job.bonds) is not None}
+    if not wanted <= {None, *named}:
+        raise ConfigError(
+            "A job cannot be added to a batch in a transaction of your own: until that commits, it "
+            "would keep all other jobs of the batch from ending. Dispatch it without session=, or "
+            "with after_commit=True."
+        )
 
 
 def opened(new: NewBatch, total: int) -> BatchRecord:

@@ -16,8 +16,8 @@ from tabur.drivers.database.rows import RECORD, WAIT, WORK, Rows, record_row, sp
 from tabur.drivers.database.schema import ready, records, waiting
 from tabur.drivers.database.statements import Row
 from tabur.drivers.database.store import Store
-from tabur.errors import ConfigError, SchemaMissing
-from tabur.model.batches import NewBatch
+from tabur.errors import SchemaMissing
+from tabur.model.batches import NewBatch, check_named
 from tabur.model.ids import made_from_key
 from tabur.model.records import NewJob
 
@@ -41,7 +41,7 @@ class CallersTransaction:
     def dispatch(
         self, connection: Connection, jobs: Sequence[NewJob], batches: Sequence[NewBatch], now: int
     ) -> Mapping[bytes, bytes]:
-        _check(jobs, batches)
+        check_named(jobs, batches)
         try:
             # Only an id made from a key can be there already. Looking for each would begin the
             # caller's transaction with a read, which SQLite may refuse to let write later.
@@ -82,16 +82,6 @@ class CallersTransaction:
         kept = {"preserve_rowcount": True}  # else some clients forget it
         done = connection.execute(self._insert_unless_known, row, execution_options=kept)
         return done.rowcount == 1
-
-
-def _check(jobs: Iterable[NewJob], batches: Iterable[NewBatch]) -> None:
-    new = {each.id for each in batches}
-    wanted = {bonds.batch for job in jobs if (bonds := job.bonds) is not None}
-    if not wanted <= {None, *new}:
-        raise ConfigError(
-            "A transaction of yours that adds jobs to a batch would keep all its others from "
-            "ending until it commits: dispatch them without session=, or with after_commit=True."
-        )
 
 
 def moves_of_callers(store: Store) -> tuple[Rows, Following]:

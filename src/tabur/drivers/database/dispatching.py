@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -127,16 +128,12 @@ class DatabaseDispatching:
     def _dispatch_bound(
         self, jobs: Sequence[NewJob], batches: Sequence[NewBatch], now: int
     ) -> Mapping[bytes, bytes]:
-        again = False
-        for _ in range(LOOKS):
-            try:
-                return self._store.transact(
-                    partial(self._admit, jobs=jobs, batches=batches, now=now, again=again)
-                )
-            except (self._store.KnownId, KnownJob) as error:
-                # Somebody dispatches again, perhaps just now.
-                again, known = True, error
-        raise known
+        admit = partial(self._admit, jobs=jobs, batches=batches, now=now)
+        for tried in range(LOOKS):
+            # Somebody may dispatch again, and just now: only then ids are looked up.
+            with suppress(self._store.KnownId, KnownJob):
+                return self._store.transact(partial(admit, again=tried > 0))
+        return self._store.transact(partial(admit, again=True))
 
     # in one transaction
 

@@ -23,6 +23,11 @@ def _packed_unique(unique: Unique) -> bytes:
     return _UNIQUE.pack(holds, unique.key, conflict, unique.window or 0, _moment(unique.longest))
 
 
+def packed_place(n: int) -> bytes:
+    """Which of the bonds that a turn brings."""
+    return _PLACE.pack(n)
+
+
 def packed_batch(batch: NewBatch) -> bytes:
     """One that is open and has no jobs yet. Raises ConfigError for what cannot be stored."""
     try:
@@ -79,6 +84,7 @@ def _known(packed: int) -> int | None:
 
 _NO_BATCH, _NEVER = bytes(16), bytes(8)
 _UNIQUE = struct.Struct(">c16scQQ")
+_PLACE = struct.Struct(">I")
 _TALLY, _WAITING = struct.Struct(">QIIIIQQ??"), struct.Struct(">III")
 _CONFLICT = {Conflict.SKIP: b"s", Conflict.REPLACE: b"r", Conflict.EXTEND: b"e"}
 _encode = msgspec.msgpack.Encoder().encode

@@ -55,13 +55,13 @@ class RedisDispatching:
         parts = list(_parts(jobs)) or [[]]
         if len(parts) > 1:
             parts = list(_parts(sorted(jobs, key=lambda job: not job.blockers)))
-        opened = [word for batch in batches for word in (batch.id, packed_batch(batch))]
+        opened: list[Word] = [len(batches)]
+        for batch in batches:
+            opened += (batch.id, packed_batch(batch))
         holders: dict[bytes, bytes] = {}
-        for n, words in enumerate(parts, 1):
-            about = (int(n == len(parts)), len(batches), *opened)
-            found = self._link.run(
-                scripts.BIND, self._now(), *about, *words, again=True, durable=True
-            )
+        for n, part in enumerate(parts, 1):
+            words = [self._now(), int(n == len(parts)), *opened, *part]
+            found = self._link.run(scripts.BIND, *words, again=True, durable=True)
             if found is None:
                 raise ConfigError("The batch has finished or is not known: it takes no more jobs.")
             pairs = iter(found)

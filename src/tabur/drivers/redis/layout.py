@@ -100,7 +100,7 @@ def packed_head(move: Transition, *, more: bool) -> bytes:
         move.id,
         move.token,
         END.get(move.to) or KIND[move.to],
-        _FLAGS[more, move.bonds is not None],
+        b"1" if more else b"0",
         move.attempts,
         move.exceptions,
         move.crashes,
@@ -325,8 +325,6 @@ def _capped(number: int) -> int:
 _STAND = struct.Struct(">QIIII")
 _COUNTERS = struct.Struct(">III")
 _HEAD = struct.Struct(">16s16sccIIIQ")
-#: By whether there is more, and whether it has bonds.
-_FLAGS = {(False, False): b"0", (True, False): b"1", (False, True): b"2", (True, True): b"3"}
 _OUTCOME = struct.Struct(">cQ16sI")
 #: How msgpack begins four values, and a number of eight bytes.
 _ARRAY_OF_4, _UINT_64 = b"\x94", b"\xcf"

@@ -1,4 +1,5 @@
 -- Parts of `bonds` and of a batch.
+local ONLY_BATCH = 17
 local TALLY, TALLY_SIZE = '>I8I4I4I4I4I8I8BB', 42
 -- Who waits for a batch: for all of it, for its first failure, for its end.
 local ALL, FAILURE, ENDING = 1, 2, 3
@@ -23,7 +24,7 @@ local function ids_in(text, first, last)
 end
 
 local function next_of(bonds)
-  return ids_in(bonds, holds(bonds) == '-' and 18 or 51, #bonds)
+  return ids_in(bonds, holds(bonds) == '-' and ONLY_BATCH + 1 or 51, #bonds)
 end
 
 local function waiting_for(batch, which)

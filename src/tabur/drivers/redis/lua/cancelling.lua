@@ -1,8 +1,9 @@
--- What has ended and may have bonds, with its ending; and by queue, how many were cancelled here.
-local over, endings, cancelled_in = {}, {}, {}
+-- What has ended and may have bonds; and by queue, how many were cancelled here.
+local over, cancelled_in = {}, {}
 
-local function has_ended(id, ending)
-  over[#over + 1], endings[#over + 1] = id, ending
+-- `bonds`: nothing, where they are not known here.
+local function has_ended(id, ending, bonds)
+  over[#over + 1] = {id = id, ending = ending, bonds = bonds}
 end
 
 -- `rest`: worker, times and error, as the client packs them.

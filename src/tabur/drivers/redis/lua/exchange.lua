@@ -1,17 +1,18 @@
--- One turn of a worker. ARGV: now, worker, token, watch, number of moves, a head of each, an outcome of
--- each, more of those whose head says so; number of reports, then id and token, progress of each;
+-- One turn of a worker. ARGV: now, worker, token, watch, number of moves, number of different bonds; a head
+-- and an outcome of each move, the bonds, more of those moves whose head says so; number of reports, then id and token, progress of each;
 -- number of isolations, then isolation, slots of each; number of queues, then each as in a lane.
--- head: id(16) token(16) to(1) flags(1) attempts(4) exceptions(4) crashes(4) due(8).
--- Flags: 0; 1 there is more; 2 it has bonds; 3 both.
+-- head: id(16) token(16) to(1) more(1) attempts(4) exceptions(4) crashes(4) due(8), and of what has bonds
+--       which of them (4).
 -- More: progress, outcome if it was called back, number of follow-ups, then kind and arguments of each.
 -- Answers: now, an answer (d done, s stale, u unknown) for each move, next due moment, whether there is
 -- more to claim, ids called back, claims.
 local worker, token, watch, moves = ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])
+local HEAD, FIRST_BONDS = 54, 7 + 2 * moves
 local IS_END = {c = true, f = true, x = true}
 -- Entries passed over in one call, so that it stays short whatever was cancelled; due jobs promoted.
 local PASSED_OVER, PROMOTED = 5000, 1000
 
-local at = 6 + 2 * moves
+local at = FIRST_BONDS + tonumber(ARGV[6])
 local function take()
   at = at + 1
   return ARGV[at - 1]
@@ -60,7 +61,7 @@ local function write_gathered()
     end
   end
   for _, each in ipairs(gathered) do
-    if each.is_bound then has_ended(each.id, each.to) end
+    if each.bonds then has_ended(each.id, each.to, each.bonds) end
   end
   gathered, is_gathered = {}, {}
 end
@@ -89,13 +90,16 @@ local function follow_up(refused)
       local id, rest = take(), take()
       if not refused then cancel(id, rest) end
     else
-      if not refused then add(ARGV, at, at + 2, admit) end
+      if not refused then
+        free_keys()
+        add(ARGV, at, at + 2, admit)
+      end
       at = at + 3
     end
   end
 end
 
-local function settle(id, work, head, outcome, progress, called_back, is_bound)
+local function settle(id, work, head, outcome, progress, called_back, bonds)
   local to = sub(head, 33, 33)
   local off = kind_of(work) == 'c' and not IS_END[to]
   if off then to, outcome = 'x', called_back end
@@ -105,7 +109,7 @@ local function settle(id, work, head, outcome, progress, called_back, is_bound)
   if progress ~= '' then call('HSET', PROGRESS, id, progress) end
   if IS_END[to] then
     call('ZADD', ENDED[to], ended_at(outcome), id)
-    if is_bound then has_ended(id, to) end
+    if bonds then has_ended(id, to, bonds) end
   else
     local lane = lane_of(work)
     if sub(head, 43, 46) ~= NO_BLOCKERS then lane = 'p' .. sub(lane, 2) end
@@ -117,13 +121,13 @@ end
 local answers = {}
 if moves > 0 then
   local ids, touched, changed = {}, {}, false
-  for n = 1, moves do ids[n] = sub(ARGV[5 + n], 1, 16) end
+  for n = 1, moves do ids[n] = sub(ARGV[6 + n], 1, 16) end
   local works = many_of('HMGET', WORK, ids)
   for n = 1, moves do
-    local id, head, outcome = ids[n], ARGV[5 + n], ARGV[5 + moves + n]
+    local id, head, outcome = ids[n], ARGV[6 + n], ARGV[6 + moves + n]
     local progress, called_back, follow_ups = '', '', '0'
-    local flags = byte(head, 34) - 48
-    local has_more, is_bound = flags % 2 == 1, flags > 1
+    local has_more = byte(head, 34) == 49
+    local bonds = #head > HEAD and ARGV[FIRST_BONDS + unpack_from('>I4', head, HEAD + 1)]
     if has_more then
       progress, called_back, follow_ups = take(), take(), ARGV[at]
     end
@@ -137,13 +141,13 @@ if moves > 0 then
       if has_more then at = at + 1 end
       gathered[#gathered + 1] = {
         id = id, work = work, token = token, to = to, outcome = outcome, progress = progress,
-        is_bound = is_bound,
+        bonds = bonds,
       }
       is_gathered[id] = true
       answers[n] = 'd'
     elseif held then
       write_gathered()
-      settle(id, work, head, outcome, progress, called_back, is_bound)
+      settle(id, work, head, outcome, progress, called_back, bonds)
       changed = true
       answers[n] = 'd'
     else

@@ -70,10 +70,32 @@ local function count_batch(id, tally)
   end
 end
 
+-- Looks up the bonds of what is over, where they are not known.
+local function look_up()
+  local ids, asked = {}, {}
+  for _, each in ipairs(over) do
+    if each.bonds == nil then ids[#ids + 1], asked[#asked + 1] = each.id, each end
+  end
+  local found = many_of('HMGET', BONDS, ids)
+  for n, each in ipairs(asked) do each.bonds = found[n] end
+end
+
+-- For what is to be added in the same turn, under the key of one that has ended in it.
+local function free_keys()
+  look_up()
+  for _, each in ipairs(over) do
+    if each.bonds then free(each.id, each.bonds) end
+  end
+end
+
 local function end_bonds(id, ending, bonds)
   local batch = batch_of(bonds)
-  free(id, bonds)
-  if ending == 'c' then unblock_all(next_of(bonds)) else cancel_blocked(next_of(bonds), DEPENDENCY) end
+  if #bonds > ONLY_BATCH then
+    free(id, bonds)
+    if ending == 'c' then unblock_all(next_of(bonds))
+    else cancel_blocked(next_of(bonds), DEPENDENCY)
+    end
+  end
   if batch then
     local tally = tally_of(batch)
     tally[ending] = tally[ending] + 1
@@ -84,11 +106,11 @@ end
 -- all that ended, and how long a chain is does not matter.
 local function follow()
   while #over > 0 or #counted > 0 do
-    local ids, ends = over, endings
-    over, endings = {}, {}
-    local bonds = many_of('HMGET', BONDS, ids)
-    for n, id in ipairs(ids) do
-      if bonds[n] then end_bonds(id, ends[n], bonds[n]) end
+    look_up()
+    local ended = over
+    over = {}
+    for _, each in ipairs(ended) do
+      if each.bonds then end_bonds(each.id, each.ending, each.bonds) end
     end
     if #over == 0 then
       local batches, changed = counted, tallies

@@ -64,7 +64,7 @@ local function bring_back(id, ending)
     end
     for _, other in ipairs(waiting) do
       local past = ended_as(other, 'x')
-      if past and unpack_from('>I4', past, 30) == 0 then ids[#ids + 1] = other end
+      if other ~= id and past and unpack_from('>I4', past, 30) == 0 then ids[#ids + 1] = other end
     end
     at = at + 1
   end
