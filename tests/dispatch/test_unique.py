@@ -236,6 +236,19 @@ def test_it_runs_at_the_latest_after_max_wait(faked: Tabur, queue: FakeQueue) ->
     assert runs == [0, 0, 1, 0, 0]
 
 
+def test_what_comes_while_it_runs_begins_a_wait_of_its_own(faked: Tabur, queue: FakeQueue) -> None:
+    @faked.job(unique="n", debounce=10, max_wait=10)
+    def push(n: int, again: bool = True) -> None:
+        if again:
+            push.dispatch(n, again=False)
+
+    push.dispatch(1)
+    queue.travel(10)
+    assert queue.drain() == 1
+    queue.travel(10)
+    assert queue.drain() == 1
+
+
 def test_without_unique_it_is_by_all_arguments(faked: Tabur, queue: FakeQueue) -> None:
     job = faked.job(debounce=10)(send)
     for order_id in (7, 7, 8):
