@@ -157,7 +157,7 @@ _STYLE = """
 .flow .completed rect{fill:#e2f5e7;stroke:#1a7f37}
 .flow .failed rect{fill:#fde7e9;stroke:#c5221f;stroke-width:2.5}
 .flow .cancelled rect{fill:#fff3d6;stroke:#8a6100}
-@media (prefers-color-scheme:dark){
+@media (prefers-color-scheme: dark){
 .flow{background:#11161d}.flow text{fill:#e6ebf2}.flow rect{fill:#1b222c;stroke:#8593a3}
 .flow .edge{stroke:#8593a3}.flow .tip{fill:#8593a3}
 .flow .processing rect{fill:#12294a;stroke:#6cb0ff}
