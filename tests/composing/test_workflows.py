@@ -195,7 +195,7 @@ def test_the_picture_is_well_formed_and_says_what_it_shows(mill: Mill) -> None:
         boxes = picture.findall(f"{SVG}g")
         assert [each.get("class") for each in boxes][1] == state
         assert "<script>" not in drawn
-        assert "prefers-color-scheme:dark" in drawn
+        assert "prefers-color-scheme: dark" in drawn
 
 
 def test_each_box_stands_right_of_what_it_waits_for(mill: Mill) -> None:

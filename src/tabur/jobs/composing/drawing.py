@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
+from statistics import mean
 
 import msgspec
 
@@ -52,47 +53,80 @@ _NAME, _LABEL = 20, 30
 
 def svg_of(title: str, steps: Sequence[Drawn]) -> str:
     """From left to right: each step stands right of all that it waits for."""
-    columns = _columns(steps)
-    tallest = max(map(len, columns), default=0)
-    width = 2 * _MARGIN + len(columns) * (_WIDTH + _ACROSS) - _ACROSS
-    height = 2 * _MARGIN + tallest * (_HEIGHT + _DOWN) - _DOWN
-    corners = {
-        each.name: (
-            _MARGIN + x * (_WIDTH + _ACROSS),
-            _MARGIN + y * (_HEIGHT + _DOWN) + (tallest - len(column)) * (_HEIGHT + _DOWN) // 2,
-        )
-        for x, column in enumerate(columns)
-        for y, each in enumerate(column)
-    }
-    edges = [_edge(corners[before], corners[each.name]) for each in steps for before in each.after]
-    boxes = [_box(each, *corners[each.name]) for each in steps]
+    graph = _Graph(steps)
     head = (
-        f'<svg xmlns="http://www.w3.org/2000/svg" class="flow" viewBox="0 0 {width} {height}" '
-        f'width="{width}" height="{height}" role="img" aria-label="{escape(title)}">'
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="flow" '
+        f'viewBox="0 0 {graph.width} {graph.height}" width="{graph.width}" '
+        f'height="{graph.height}" role="img" aria-label="{escape(title)}">'
     )
     described = f"<title>{escape(title)}</title>\n<desc>{escape(text_of(steps))}</desc>"
+    edges = [graph.edge(before, each) for each in steps for before in each.after]
+    boxes = [_box(each, *graph.corner(each.name)) for each in steps]
     return "\n".join([head, described, f"<style>{_STYLE}</style>", *edges, *boxes, "</svg>\n"])
 
 
-def _columns(steps: Sequence[Drawn]) -> list[list[Drawn]]:
-    """Steps by the longest way to them; each comes after those that it waits for."""
-    depths: dict[str, int] = {}
-    columns: list[list[Drawn]] = []
-    for each in steps:
-        depth = max((depths[before] + 1 for before in each.after), default=0)
-        depths[each.name] = depth
-        columns += [[] for _ in range(depth + 1 - len(columns))]
-        columns[depth].append(each)
-    return columns
+class _Graph:
+    """Where everything stands. A step has its place in one column; where one further right waits
+    for it, it keeps a place free in the columns between, and the edge passes there."""
 
+    def __init__(self, steps: Sequence[Drawn]) -> None:
+        self._column: dict[str, int] = {}
+        for each in steps:
+            columns = [self._column[before] + 1 for before in each.after]
+            self._column[each.name] = max(columns, default=0)
+        self._rows = self._arranged(steps)
+        self._tallest = max(map(len, self._rows), default=0)
+        self.width = 2 * _MARGIN + len(self._rows) * (_WIDTH + _ACROSS) - _ACROSS
+        self.height = 2 * _MARGIN + self._tallest * (_HEIGHT + _DOWN) - _DOWN
 
-def _edge(before: tuple[int, int], after: tuple[int, int]) -> str:
-    x1, y1 = before[0] + _WIDTH, before[1] + _HEIGHT // 2
-    x2, y2 = after[0], after[1] + _HEIGHT // 2
-    bend = _ACROSS // 2
-    curve = f"M{x1} {y1}C{x1 + bend} {y1} {x2 - bend} {y2} {x2 - 6} {y2}"
-    arrow = f"M{x2 - 7} {y2 - 4}L{x2} {y2}L{x2 - 7} {y2 + 4}"
-    return f'<path class="edge" d="{curve}"/><path class="tip" d="{arrow}z"/>'
+    def corner(self, name: str, column: int | None = None) -> tuple[int, int]:
+        """Left and upper end of the place of a step in its own column, or in another."""
+        x = self._column[name] if column is None else column
+        rows = self._rows[x]
+        lower = (self._tallest - len(rows)) * (_HEIGHT + _DOWN) // 2
+        y = _MARGIN + lower + rows[name] * (_HEIGHT + _DOWN)
+        return _MARGIN + x * (_WIDTH + _ACROSS), y
+
+    def edge(self, before: str, step: Drawn) -> str:
+        x, y = self._middle(before, self._column[before])
+        path = f"M{x + _WIDTH} {y}"
+        for column in range(self._column[before] + 1, self._column[step.name]):
+            path += self._bend(before, column - 1, before, column)
+            path += f"h{_WIDTH}"
+        last = self._column[step.name]
+        path += self._bend(before, last - 1, step.name, last)
+        x, y = self._middle(step.name, last)
+        tip = f"M{x - 7} {y - 4}L{x} {y}L{x - 7} {y + 4}z"
+        return f'<path class="edge" d="{path}"/><path class="tip" d="{tip}"/>'
+
+    def _bend(self, before: str, column: int, after: str, next_column: int) -> str:
+        x1, y1 = self._middle(before, column)
+        x2, y2 = self._middle(after, next_column)
+        bend = _ACROSS // 2
+        return f"C{x1 + _WIDTH + bend} {y1} {x2 - bend} {y2} {x2} {y2}"
+
+    def _middle(self, name: str, column: int) -> tuple[int, int]:
+        x, y = self.corner(name, column)
+        return x, y + _HEIGHT // 2
+
+    def _arranged(self, steps: Sequence[Drawn]) -> list[dict[str, int]]:
+        """The row of each place, column by column: near the middle of what leads to it."""
+        columns: list[dict[str, Sequence[str]]] = [
+            {} for _ in range(max(self._column.values(), default=-1) + 1)
+        ]
+        for each in steps:
+            columns[self._column[each.name]][each.name] = each.after
+            for before in each.after:
+                for column in range(self._column[before] + 1, self._column[each.name]):
+                    columns[column][before] = [before]
+        rows: list[dict[str, int]] = []
+        for places in columns:
+            names = list(places)
+            if rows:
+                last = rows[-1]
+                names.sort(key=lambda name: mean(last[each] for each in places[name]))
+            rows.append({name: row for row, name in enumerate(names)})
+        return rows
 
 
 def _box(step: Drawn, x: int, y: int) -> str:
@@ -123,7 +157,7 @@ _STYLE = """
 .flow .completed rect{fill:#e2f5e7;stroke:#1a7f37}
 .flow .failed rect{fill:#fde7e9;stroke:#c5221f;stroke-width:2.5}
 .flow .cancelled rect{fill:#fff3d6;stroke:#8a6100}
-@media (prefers-color-scheme:dark){
+@media (prefers-color-scheme: dark){
 .flow{background:#11161d}.flow text{fill:#e6ebf2}.flow rect{fill:#1b222c;stroke:#8593a3}
 .flow .edge{stroke:#8593a3}.flow .tip{fill:#8593a3}
 .flow .processing rect{fill:#12294a;stroke:#6cb0ff}
