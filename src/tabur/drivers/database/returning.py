@@ -63,12 +63,12 @@ class Returning:
         self._sql.lock_waiting.all(tx.cursor, ids)
         self._sql.lock_ready.all(tx.cursor, ids)
         self._reopen(tx.cursor, back)
-        blockers = {row[0]: row[1] for row in self._sql.blockers.all(tx.cursor, ids)}
+        blockers = Counter(row[0] for row in self._sql.blockers.all(tx.cursor, ids))
         self._sql.retried.run(tx.cursor, [each.seq for each in back])
         self._sql.delete_progress.run(tx.cursor, ids)
         for each in back:
             row = (each.id, *each.place, 0, 0, 0)
-            if blockers.get(each.id):
+            if blockers[each.id]:
                 self._rows.insert_waiting.run(tx.cursor, *row, None, blockers[each.id])
             else:
                 self._rows.insert_ready.run(tx.cursor, *row)
@@ -203,12 +203,11 @@ class _Statements:
             ),
         )
         self.blockers = store.keyed(
-            select(tie.target, func.count())
+            select(tie.target)
             .select_from(
                 links.outerjoin(batches, b.id == tie.source).outerjoin(records, r.id == tie.source)
             )
-            .where(undone)
-            .group_by(tie.target),
+            .where(undone),
             tie.target,
         )
         self.retried = store.keyed(update(outcomes).values(ending=literal(Ending.RETRIED)), o.seq)
