@@ -18,7 +18,7 @@ from servers.mariadb import MariaDBServer
 from tabur.drivers.contract import Filter
 from tabur.drivers.database.dispatching import CHUNK
 from tabur.drivers.database.driver import DatabaseDriver
-from tabur.drivers.database.schema import metadata
+from tabur.drivers.database.schema import BONDS, metadata
 from tabur.model.states import Isolation, State
 from tabur.testing.conformance import Clock, Subject
 from tests.drivers.skew import DUE_AT, MADE_AT, fill
@@ -175,6 +175,12 @@ def check(crowd: Crowd, name: str, *, times: int = 1) -> None:
 @pytest.mark.parametrize("name", EVERY)
 def test_it_reads_few_rows_by_the_index_made_for_it(crowd: Crowd, name: str) -> None:
     check(crowd, name)
+
+
+@pytest.mark.parametrize("name", WORKING)
+def test_a_job_without_bonds_pays_nothing_for_them(crowd: Crowd, name: str) -> None:
+    seen = crowd.do(WORKING[name])
+    assert not [each for each in seen for table in BONDS if table.name in each.sql]
 
 
 def test_of_many_that_become_due_at_once_a_turn_promotes_a_part(crowd: Crowd) -> None:

@@ -213,20 +213,20 @@ LOOKING: Mapping[str, Verb] = {
 
 def _batched(s: Subject) -> list[ClaimedJob]:
     batch = s.new_batch()
-    jobs = [s.bound(batch=batch.id, queue="own") for _ in range(4)]
+    jobs = [s.bound(batch=batch.id, queue="bound") for _ in range(4)]
     s.driver.dispatching.dispatch(jobs, [batch])
-    return s.claim("own", slots=_TEN)[:3]
+    return s.claim("bound", slots=_TEN)[:3]
 
 
 def _chained(s: Subject) -> list[ClaimedJob]:
     ids = [new_id() for _ in range(3)]
     s.dispatch(
         *(
-            s.bound(id=each, queue="own", next=ids[n + 1 : n + 2], blockers=int(n > 0))
+            s.bound(id=each, queue="bound", next=ids[n + 1 : n + 2], blockers=int(n > 0))
             for n, each in enumerate(ids)
         )
     )
-    return s.claim("own", slots=_TEN)
+    return s.claim("bound", slots=_TEN)
 
 
 def _each(to: State, ready: Callable[[Subject], list[ClaimedJob]]) -> Verb:
@@ -246,13 +246,13 @@ def _finished_batch(s: Subject) -> object:
 
 def _dispatch_batch(s: Subject, _: object) -> object:
     batch = s.new_batch()
-    jobs = [s.bound(batch=batch.id, queue="own") for _ in range(3)]
+    jobs = [s.bound(batch=batch.id, queue="bound") for _ in range(3)]
     return s.driver.dispatching.dispatch(jobs, [batch])
 
 
 def _held_key(s: Subject) -> bytes:
     key = new_id()
-    s.dispatch(s.keyed(key=key, queue="own"))
+    s.dispatch(s.keyed(key=key, queue="bound"))
     return key
 
 
@@ -261,9 +261,11 @@ _OF_BATCH = Filter(batch=CROWDED_BATCH)
 #: Of jobs with bonds.
 BONDED: Mapping[str, Verb] = {
     "dispatch a batch": Verb(_dispatch_batch, None),
-    "dispatch under a key": Verb(lambda s, _: s.dispatch(s.keyed(key=new_id(), queue="own")), None),
+    "dispatch under a key": Verb(
+        lambda s, _: s.dispatch(s.keyed(key=new_id(), queue="bound")), None
+    ),
     "dispatch under a held key": Verb(
-        lambda s, key: s.dispatch(s.keyed(key=key, queue="own")),
+        lambda s, key: s.dispatch(s.keyed(key=key, queue="bound")),
         _held_key,
     ),
     "complete jobs of a batch": _each(State.COMPLETED, _batched),
