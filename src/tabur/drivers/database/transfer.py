@@ -15,6 +15,7 @@ from tabur.drivers.database.rows import RECORD, WAIT, WORK, Rows
 from tabur.drivers.database.schema import (
     attachments,
     cursors,
+    links,
     outcomes,
     progress,
     ready,
@@ -132,8 +133,11 @@ class _Statements:
         self.out = store.prepare(first(out.order_by(w.id), literal_column("1000")))
         self.out_one = store.prepare(out.where(w.id == P("job")), "job")
         self.remove = [
-            store.keyed(delete(table), table.c.id)
-            for table in (waiting, outcomes, progress, attachments, records)
+            *(
+                store.keyed(delete(table), table.c.id)
+                for table in (waiting, outcomes, progress, attachments, records)
+            ),
+            store.keyed(delete(links), links.c.target),
         ]
 
 
