@@ -41,7 +41,9 @@ class U1(OnEachStore):
 
     @classmethod
     def small(cls) -> Self:
-        return cls(GENEROUS, keys=12, rivals=2, threads=3, processes=2, seconds=4.0, every=0.9)
+        return cls(
+            GENEROUS, keys=12, rivals=2, threads=3, ms=150, processes=2, seconds=4.0, every=0.9
+        )
 
     def lasting(self, minutes: float) -> Self:
         return replace(self, seconds=minutes * 60)
@@ -57,6 +59,8 @@ class U1(OnEachStore):
             host = run.host(processes=self.processes, app="chaos.sole:jobs")
             run.at_work(host)
             rivals = [self._rival(run) for _ in range(self.rivals)]
+            for each in rivals:
+                _at_work(run, each)
             self._kill_for_a_while(run, host, rivals)
             for each in rivals:
                 each.send_signal(signal.SIGTERM)
@@ -86,9 +90,15 @@ class U1(OnEachStore):
                 victim = rivals.pop(0)
                 victim.kill()
                 rivals.append(self._rival(run))
+                _at_work(run, rivals[-1])
             else:
                 run.until(host.children, "a process to kill")
                 os.kill(random.choice(host.children()), signal.SIGKILL)
+
+
+def _at_work(run: Run, rival: subprocess.Popen[bytes]) -> None:
+    """Returns when it has dispatched something."""
+    run.until((run.place / f"{rival.pid}.effects").exists, "a dispatcher at work")
 
 
 def _check(report: Report, effects: Sequence[Effect], *, with_rollbacks: bool) -> None:
