@@ -154,6 +154,13 @@ class Run:
             raise Stuck(f"{command} ended with {process.returncode}: {log.read_text('utf-8')}")
         return log.read_text("utf-8")
 
+    def start(self, *module: str, log: str) -> subprocess.Popen[bytes]:
+        """Starts a module with its arguments, and does not wait for its end."""
+        command = [sys.executable, "-m", *module]
+        process = start_process(command, self._environment, log=self.place / log)
+        self._open.callback(stop_process, process)
+        return process
+
     # what is dispatched
 
     def bring(self, jobs: Iterable[Brought], batches: Sequence[NewBatch] = ()) -> dict[int, bytes]:

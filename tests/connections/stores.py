@@ -10,6 +10,7 @@ import pytest
 from tabur import Tabur
 from tabur.drivers.contract import Driver
 from tabur.errors import StoreError, StoreUnavailable, StoreUnreachable
+from tabur.model.batches import NewBatch
 from tabur.model.records import NewJob
 
 UNREACHABLE = StoreUnreachable("it cannot be reached")
@@ -25,11 +26,13 @@ class Faulty:
         self.error: StoreError | None = None
         self.asked = 0
 
-    def dispatch(self, jobs: Sequence[NewJob]) -> Mapping[bytes, bytes]:
+    def dispatch(
+        self, jobs: Sequence[NewJob], batches: Sequence[NewBatch] = ()
+    ) -> Mapping[bytes, bytes]:
         self.asked += 1
         if self.error is UNREACHABLE:
             raise self.error
-        holders: Mapping[bytes, bytes] = self._role.dispatch(jobs)
+        holders: Mapping[bytes, bytes] = self._role.dispatch(jobs, batches)
         if self.error is not None:
             raise self.error
         return holders

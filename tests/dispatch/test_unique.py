@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,16 +28,34 @@ from tabur.testing import FakeQueue
 from tabur.worker.inline import drain
 
 
+@pytest.fixture(params=["memory", "database"])
+def jobs(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Tabur]:
+    with closing(_app(request.param, tmp_path)) as app:
+        yield app
+
+
 @pytest.fixture
-def jobs() -> Tabur:
+def database(tmp_path: Path) -> Iterator[Tabur]:
+    with closing(_app("database", tmp_path)) as app:
+        yield app
+
+
+@pytest.fixture
+def faked() -> Tabur:
     return Tabur(connection="memory")
 
 
 @pytest.fixture
-def queue(jobs: Tabur) -> Iterator[FakeQueue]:
+def queue(faked: Tabur) -> Iterator[FakeQueue]:
     """Its clock can be set on."""
-    with jobs.fake() as fake:
+    with faked.fake() as fake:
         yield fake
+
+
+def _app(connection: str, place: Path) -> Tabur:
+    app = Tabur(connection=connection, database_url=f"sqlite:///{place}/jobs.sqlite3")
+    app.migrate()
+    return app
 
 
 def send(order_id: int, note: str = "") -> int:
@@ -148,8 +168,8 @@ def test_while_it_runs_another_is_skipped(jobs: Tabur) -> None:
     assert seen == [True]
 
 
-def test_a_window_holds_whatever_becomes_of_the_job(jobs: Tabur, queue: FakeQueue) -> None:
-    job = jobs.job(unique=True, unique_for=timedelta(hours=1))(send)
+def test_a_window_holds_whatever_becomes_of_the_job(faked: Tabur, queue: FakeQueue) -> None:
+    job = faked.job(unique=True, unique_for=timedelta(hours=1))(send)
     first = job.dispatch(7)
     queue.drain()
     assert same(first, job.dispatch(7))
@@ -170,8 +190,8 @@ def test_one_that_waits_is_replaced(jobs: Tabur) -> None:
     assert (first.status().state, second.status().state) == (State.CANCELLED, State.PENDING)
 
 
-def test_one_that_waits_is_put_off(jobs: Tabur, queue: FakeQueue) -> None:
-    job = jobs.job(unique="order_id", on_conflict="extend")(send)
+def test_one_that_waits_is_put_off(faked: Tabur, queue: FakeQueue) -> None:
+    job = faked.job(unique="order_id", on_conflict="extend")(send)
     first = job.options(delay=60).dispatch(7, "one")
     queue.travel(50)
     assert same(first, job.options(delay=60).dispatch(7, "two"))
@@ -194,8 +214,8 @@ def test_an_error_names_the_holder(jobs: Tabur) -> None:
 # debounce
 
 
-def test_the_last_of_a_burst_runs_when_it_has_been_quiet(jobs: Tabur, queue: FakeQueue) -> None:
-    job = jobs.job(unique="order_id", debounce=timedelta(seconds=10))(send)
+def test_the_last_of_a_burst_runs_when_it_has_been_quiet(faked: Tabur, queue: FakeQueue) -> None:
+    job = faked.job(unique="order_id", debounce=timedelta(seconds=10))(send)
     handles = []
     for n in range(5):
         handles.append(job.dispatch(7, str(n)))
@@ -206,8 +226,8 @@ def test_the_last_of_a_burst_runs_when_it_has_been_quiet(jobs: Tabur, queue: Fak
     assert [each.status().state for each in handles] == [State.CANCELLED] * 4 + [State.COMPLETED]
 
 
-def test_it_runs_at_the_latest_after_max_wait(jobs: Tabur, queue: FakeQueue) -> None:
-    job = jobs.job(unique="order_id", debounce=10, max_wait=25)(send)
+def test_it_runs_at_the_latest_after_max_wait(faked: Tabur, queue: FakeQueue) -> None:
+    job = faked.job(unique="order_id", debounce=10, max_wait=25)(send)
     runs = []
     for n in range(5):
         job.dispatch(7, str(n))
@@ -216,16 +236,29 @@ def test_it_runs_at_the_latest_after_max_wait(jobs: Tabur, queue: FakeQueue) -> 
     assert runs == [0, 0, 1, 0, 0]
 
 
-def test_without_unique_it_is_by_all_arguments(jobs: Tabur, queue: FakeQueue) -> None:
-    job = jobs.job(debounce=10)(send)
+def test_what_comes_while_it_runs_begins_a_wait_of_its_own(faked: Tabur, queue: FakeQueue) -> None:
+    @faked.job(unique="n", debounce=10, max_wait=10)
+    def push(n: int, again: bool = True) -> None:
+        if again:
+            push.dispatch(n, again=False)
+
+    push.dispatch(1)
+    queue.travel(10)
+    assert queue.drain() == 1
+    queue.travel(10)
+    assert queue.drain() == 1
+
+
+def test_without_unique_it_is_by_all_arguments(faked: Tabur, queue: FakeQueue) -> None:
+    job = faked.job(debounce=10)(send)
     for order_id in (7, 7, 8):
         job.dispatch(order_id)
     queue.travel(10)
     assert queue.drain() == 2
 
 
-def test_debounce_at_dispatch(jobs: Tabur, queue: FakeQueue) -> None:
-    job = jobs.job()(send)
+def test_debounce_at_dispatch(faked: Tabur, queue: FakeQueue) -> None:
+    job = faked.job()(send)
     quiet = job.options(unique_key="shop-1", debounce=10)
     quiet.dispatch(1)
     quiet.dispatch(2)
@@ -262,6 +295,76 @@ def test_after_a_commit_the_handle_knows(jobs: Tabur) -> None:
     assert later.status().state is State.PENDING
 
 
+def test_in_your_transaction_it_is_held_with_it(database: Tabur) -> None:
+    job = database.job(unique=True)(send)
+    engine = create_engine(database.settings.database_url)
+    database.install(engine)
+    with Session(engine) as session:
+        session.begin()
+        first = job.options(session=session).dispatch(7)
+        assert same(first, job.options(session=session).dispatch(7))
+        refused = job.options(session=session, on_conflict="raise")
+        with pytest.raises(UniqueConflict, match=first.id):
+            refused.dispatch(7)
+        session.rollback()
+        second = job.dispatch(7)
+        assert not second.was_skipped
+        with session.begin():
+            assert same(second, job.options(session=session).dispatch(7))
+            third = job.options(session=session).dispatch(8)
+    assert same(third, job.dispatch(8))
+    engine.dispose()
+
+
+def test_with_failover_in_the_store_that_it_went_to(database: Tabur) -> None:
+    app = Tabur(
+        connection="failover",
+        failover=["memory", "database"],
+        database_url=database.settings.database_url,
+    )
+    job = app.job(unique=True)(send)
+    first, second = job.dispatch(7), job.dispatch(7)
+    assert same(first, second)
+    assert second.connection == "memory"
+    app.close()
+
+
+def test_in_a_batch_it_is_not_unique(jobs: Tabur) -> None:
+    job = jobs.job(unique=True)(send)
+    job.dispatch(7)
+    batch = jobs.batch([job(7), job(7)]).dispatch()
+    work(jobs)
+    assert batch.status().completed == 2
+
+
+def test_until_it_has_begun(jobs: Tabur) -> None:
+    seen: list[bool] = []
+
+    @jobs.job(unique=True, unique_until="start")
+    def once_more(n: int) -> None:
+        if len(seen) < 3:
+            seen.append(once_more.dispatch(n).was_skipped)
+
+    first = once_more.dispatch(1)
+    assert same(first, once_more.dispatch(1))
+    work(jobs)
+    assert seen == [False, False, False]
+
+
+def test_a_failed_one_comes_back_only_if_its_key_is_free(jobs: Tabur) -> None:
+    @jobs.job(unique=True)
+    def fail(n: int) -> None:
+        raise ValueError("as always")
+
+    first = fail.dispatch(1)
+    work(jobs)
+    second = fail.dispatch(1)
+    assert (second.was_skipped, first.retry()) == (False, False)
+    work(jobs)
+    assert first.retry()
+    assert same(first, fail.dispatch(1))
+
+
 def test_where_jobs_run_at_once() -> None:
     jobs = Tabur(connection="sync")
     job = jobs.job(unique=True)(send)
@@ -294,10 +397,10 @@ def test_a_repetition_by_its_idempotency_key_is_not_skipped(jobs: Tabur) -> None
     ],
 )
 def test_what_contradicts_itself_is_refused_where_it_stands(
-    jobs: Tabur, options: Any, message: str
+    faked: Tabur, options: Any, message: str
 ) -> None:
     with pytest.raises(ConfigError, match=f"^send: .*{message}"):
-        jobs.job(**options)(send)
+        faked.job(**options)(send)
 
 
 @pytest.mark.parametrize(

@@ -175,9 +175,9 @@ def test_tables_of_version_4_are_brought_up_while_their_workers_work(url: str) -
         subject.settle(move(retrying, State.PENDING))
         batch = subject.new_batch()
         with pytest.raises(SchemaMissing, match="tabur migrate"):
-            subject.driver.dispatching.dispatch([subject.new(batch=batch.id)], [batch])
+            subject.driver.dispatching.dispatch([subject.bound(batch=batch.id)], [batch])
         assert subject.driver.migrate() == STEPS[4:]
-        subject.driver.dispatching.dispatch([subject.new(batch=batch.id)], [batch])
+        subject.driver.dispatching.dispatch([subject.bound(batch=batch.id)], [batch])
         assert {each.id for each in subject.claim()} > {retrying.id}
     assert shape(url) == made
 

@@ -19,9 +19,11 @@ from tabur import (
     PendingJob,
     State,
     Tabur,
+    UniqueConflict,
     WorkflowHandle,
     exponential,
 )
+from tabur.testing import FakeRun, run
 
 jobs = Tabur.from_env()
 
@@ -129,6 +131,60 @@ def where_sessions_come_from(
 ) -> None:
     jobs.use_sessions(engine)
     jobs.use_sessions(other, factory)
+
+
+@jobs.job(unique="shop", unique_for=timedelta(hours=1), on_conflict="replace")
+def rebuild(shop: str, day: int = 0) -> int:
+    return day
+
+
+@jobs.job(unique=("shop", "day"), unique_until="start")
+def close(shop: str, day: int) -> None: ...
+
+
+@jobs.job(unique=lambda args: args.shop.lower(), on_conflict="raise")
+def export(shop: str) -> None: ...
+
+
+@jobs.job(unique=(), debounce=5, max_wait=timedelta(minutes=1))
+def push(shop: str) -> None: ...
+
+
+@jobs.register
+class Once(Job[None], unique=True):
+    shop: str
+
+    def handle(self, ctx: JobContext) -> None: ...
+
+
+def unique_jobs() -> None:
+    handle = rebuild.options(unique_key="basra", on_conflict="extend").dispatch("basra")
+    assert_type(handle, JobHandle[int])
+    assert_type(handle.was_skipped, bool)
+    Once(shop="basra").options(debounce=timedelta(seconds=5)).dispatch()
+    try:
+        export.dispatch("basra")
+    except UniqueConflict as conflict:
+        assert_type(conflict.holder, str)
+
+
+def fakes() -> None:
+    with jobs.fake(only=[rebuild, Once]) as queue, jobs.fake(except_=(push,)):
+        queue.assert_pushed(rebuild, lambda job: job.args.shop == "basra", times=2)
+        queue.assert_pushed_on("sync", Once)
+        queue.assert_pushed_to("redis", Once)
+        queue.assert_pushed_after_commit(push)
+        queue.assert_count(3)
+        queue.travel(timedelta(minutes=5))
+        assert_type(queue.drain(limit=10), int)
+    done = run(rebuild("basra"), attempt=2, cursor={"page": 7})
+    assert_type(done, FakeRun[int])
+    assert_type(done.result, int)
+    assert_type(run(SyncPendingChangesJob()).result, dict[str, int])
+    assert_type(run(asynchronous("x"), cancelled=True, stopping=True).result, list[int])
+    done.assert_released(delay=timedelta(seconds=30))
+    done.assert_failed_with(ValueError)
+    done.assert_failed_with("No rows.")
 
 
 def takes_any_order_job(job: FunctionJob[[int], None]) -> None: ...

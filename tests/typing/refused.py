@@ -7,6 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 from sqlalchemy.orm import Session, sessionmaker
 
 from tabur import Job, JobContext, Tabur
+from tabur.testing import run
 
 jobs = Tabur.from_env()
 
@@ -61,6 +62,36 @@ def wrong_connection() -> None: ...
 
 @jobs.job(quue="x")  # refused
 def wrong_option() -> None: ...
+
+
+@jobs.job(unique=7)  # refused
+def wrong_unique() -> None: ...
+
+
+@jobs.job(unique=True, on_conflict="wait")  # refused
+def wrong_conflict() -> None: ...
+
+
+@jobs.job(unique=True, unique_until="done")  # refused
+def wrong_until() -> None: ...
+
+
+send.options(unique=True).dispatch(order_id=7)  # refused
+send.options(debounce="5 s").dispatch(order_id=7)  # refused
+
+
+def fakes() -> None:
+    with jobs.fake(only=send):  # refused
+        pass
+    with jobs.fake(only=["send"]) as queue:  # refused
+        queue.assert_pushed("send")  # refused
+        queue.assert_pushed(send, times="once")  # refused
+        queue.assert_pushed_to("reddis", send)  # refused
+        queue.travel("5 minutes")  # refused
+    run(send)  # refused
+    run(send(order_id=7), attempt="2")  # refused
+    run(asynchronous("x")).result.upper()  # refused
+    run(send(order_id=7)).assert_failed_with(ValueError("x"))  # refused
 
 
 def own_transactions(

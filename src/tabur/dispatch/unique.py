@@ -60,10 +60,7 @@ def _key(pending: PendingJob[Any], said: Uniqueness, tenant: str | None) -> byte
         body = codec.canonical(_identity(pending.args, said))
     except (TypeError, ValueError, RecursionError) as error:
         raise PayloadError(f"{pending.name}: no unique key can be made: {error}") from None
-    hashed = sha256(pending.name.encode())
-    hashed.update(f"\0{tenant or ''}\0".encode())
-    hashed.update(body)
-    return hashed.digest()[:16]
+    return sha256(f"{pending.name}\0{tenant or ''}\0".encode() + body).digest()[:16]
 
 
 def _identity(args: Any, said: Uniqueness) -> Any:

@@ -59,13 +59,16 @@ class Admission:
     def unknown(
         self, cursor: Any, jobs: Sequence[NewJob], new: Sequence[NewBatch]
     ) -> tuple[list[NewJob], list[NewBatch]]:
-        """Those whose ids are not known yet."""
+        """Those whose ids are not known yet; without the jobs of a batch among them that has
+        finished, since those were not kept before."""
         known = {row[0] for row in self._sql.known.all(cursor, [job.id for job in jobs])}
-        there = {row[0] for row in self._sql.known_batches.all(cursor, [each.id for each in new])}
-        return (
-            [job for job in jobs if job.id not in known],
-            [each for each in new if each.id not in there],
+        there: dict[bytes | None, int | None] = dict(
+            self._sql.known_batches.all(cursor, sorted(each.id for each in new))
         )
+        fresh = [job for job in jobs if job.id not in known]
+        if any(finished_at is not None for finished_at in there.values()):
+            fresh = [job for job in fresh if there.get(_batch_of(job)) is None]
+        return fresh, [each for each in new if each.id not in there]
 
     def dispatch(
         self,
@@ -211,6 +214,10 @@ class Admission:
                 raise ConfigError("The batch has finished or is not known: it takes no more jobs.")
 
 
+def _batch_of(job: NewJob) -> bytes | None:
+    return None if job.bonds is None else job.bonds.batch
+
+
 def _each_once(jobs: Iterable[NewJob]) -> Iterable[NewJob]:
     """Of two with one id, the first."""
     by_id: dict[bytes, NewJob] = {}
@@ -237,7 +244,7 @@ class _Statements:
     def __init__(self, source: Source) -> None:
         b, y, w, r, u = batches.c, ready.c, waiting.c, records.c, uniques.c
         self.known = source.keyed(select(r.id), r.id)
-        self.known_batches = source.keyed(select(b.id), b.id)
+        self.known_batches = source.keyed(select(b.id, b.finished_at).with_for_update(), b.id)
         self.insert_batches = source.prepare(insert(batches), *names(batches))
         self.insert_members = source.inserting(members)
         self.insert_links = source.inserting(links)

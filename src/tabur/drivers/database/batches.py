@@ -89,21 +89,12 @@ class _Statements:
             *("now", "batch"),
         )
         self.cancelled = store.keyed(select(b.id).where(b.cancelled_at.is_not(None)), b.id)
-        self.finished = store.prepare(
-            first(
-                whole.where(b.finished_at < P("before")).order_by(b.finished_at, b.created_at),
-                P("n"),
-            ).with_for_update(skip_locked=True),
-            *("before", "n"),
-        )
-        self.unfinished = store.prepare(
-            first(
-                whole.where(b.finished_at.is_(None), b.created_at < P("before")).order_by(
-                    b.created_at
-                ),
-                P("n"),
-            ).with_for_update(skip_locked=True),
-            *("before", "n"),
+        old = whole.where(b.finished_at < P("before")).order_by(b.finished_at, b.created_at)
+        # The index yields them in order, by which no two engines find it.
+        hanging = whole.where(b.finished_at.is_(None), b.created_at < P("before"))
+        self.finished, self.unfinished = (
+            store.prepare(first(each, P("n")).with_for_update(skip_locked=True), *("before", "n"))
+            for each in (old, hanging)
         )
         self.delete = store.keyed(delete(batches), b.id)
         self.unlink = store.prepare(

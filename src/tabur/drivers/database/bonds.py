@@ -118,7 +118,9 @@ class Following:
             targets.difference_update(row[0] for row in gone)
             found = self._sql.blocked.all(cursor, sorted(targets))
             targets = set()
-            for job_id, attempts, options in found:
+            for job_id, blockers, attempts, options in found:
+                if blockers <= 0:
+                    continue
                 gone.append(cancelled_row(job_id, reason, attempts=attempts, now=now))
                 bonds = bonds_in(options)
                 if bonds is not None:
@@ -163,9 +165,9 @@ class Following:
             ids = sorted(each for each in targets if targets[each] == times)
             self._sql.unblock.run(cursor, ids, times, times)
         free = sorted(
-            row[:-1]
-            for row in self._sql.unblocked.all(cursor, sorted(targets))
-            if row[-1] is None or row[-1] <= now
+            tuple(row)
+            for *row, due_at, blockers in self._sql.unblocked.all(cursor, sorted(targets))
+            if blockers == 0 and (due_at is None or due_at <= now)
         )
         self._sql.delete_waiting.run(cursor, [row[0] for row in free])
         self._rows.insert_ready.many(cursor, free)
@@ -202,6 +204,9 @@ class Following:
 
 
 class _Statements:
+    """Rows that wait are found by their ids alone, and judged once they are read: else an engine
+    may go by how many blockers they have, and lock them all."""
+
     def __init__(self, source: Source) -> None:
         b, w, r, u = batches.c, waiting.c, records.c, uniques.c
         self.lock_keys = source.keyed(select(u.key).with_for_update(), u.key)
@@ -215,25 +220,25 @@ class _Statements:
         )
         self.options = source.keyed(select(r.id, r.options), r.id)
         self.blocked = source.keyed(
-            select(w.id, w.attempts, r.options)
+            select(w.id, w.blockers, w.attempts, r.options)
             .join_from(waiting, records, w.id == r.id)
-            .where(w.blockers > ZERO)
             .with_for_update(of=waiting),
             w.id,
         )
         self.delete_waiting = source.keyed(delete(waiting), w.id)
         self.unblock = source.keyed(
-            update(waiting)
-            .where(w.blockers > ZERO)
-            .values(blockers=case((w.blockers > P("n"), w.blockers - P("n")), else_=ZERO)),
+            update(waiting).values(
+                blockers=case(
+                    (w.blockers > P("n"), w.blockers - P("n")),
+                    (w.blockers > ZERO, ZERO),
+                    else_=w.blockers,
+                )
+            ),
             w.id,
             *("n", "n"),
         )
         self.unblocked = source.keyed(
-            select(*(w[name] for name in WORK), w.due_at)
-            .where(w.blockers == ZERO)
-            .with_for_update(),
-            w.id,
+            select(*(w[name] for name in WORK), w.due_at, w.blockers).with_for_update(), w.id
         )
         self.progressed = source.prepare(
             update(batches)

@@ -59,16 +59,12 @@ class Returning:
             return False
         back = [job, *self._waited_for(tx.cursor, job)]
         ids = [each.id for each in back]
-        # Whoever ends one of those that they wait for waits now, and finds them blocked then.
-        self._sql.lock_waiting.all(tx.cursor, ids)
-        self._sql.lock_ready.all(tx.cursor, ids)
-        self._reopen(tx.cursor, back)
-        blockers = {row[0]: row[1] for row in self._sql.blockers.all(tx.cursor, ids)}
+        blockers = self._block(tx.cursor, back, ids)
         self._sql.retried.run(tx.cursor, [each.seq for each in back])
         self._sql.delete_progress.run(tx.cursor, ids)
         for each in back:
             row = (each.id, *each.place, 0, 0, 0)
-            if blockers.get(each.id):
+            if blockers[each.id]:
                 self._rows.insert_waiting.run(tx.cursor, *row, None, blockers[each.id])
             else:
                 self._rows.insert_ready.run(tx.cursor, *row)
@@ -113,7 +109,18 @@ class Returning:
             targets.update(batch_record(row).next)
         return targets
 
-    def _reopen(self, cursor: Any, back: Sequence[_Ended]) -> None:
+    def _block(self, cursor: Any, back: Sequence[_Ended], ids: Sequence[bytes]) -> Counter[bytes]:
+        """Answers by how many each is blocked. Whoever ends one of those that they wait for waits
+        from here on, and finds them blocked then."""
+        sources = {row[0] for row in self._sql.sources.all(cursor, ids)}
+        if sources:
+            self._sql.lock_waiting.all(cursor, ids)
+            self._sql.lock_ready.all(cursor, ids)
+        self._reopen(cursor, back, sources)
+        found = self._sql.blockers.all(cursor, ids) if sources else ()
+        return Counter(row[0] for row in found)
+
+    def _reopen(self, cursor: Any, back: Sequence[_Ended], sources: set[bytes]) -> None:
         """Their batches have not finished any more. Locked with those that they wait for."""
         failed: Counter[bytes] = Counter()
         cancelled: Counter[bytes] = Counter()
@@ -121,7 +128,6 @@ class Returning:
             if each.bonds is not None and each.bonds.batch is not None:
                 by = failed if each.ending == Ending.FAILED else cancelled
                 by[each.bonds.batch] += 1
-        sources = {row[0] for row in self._sql.sources.all(cursor, [each.id for each in back])}
         locked = self._sql.lock_batches.all(
             cursor, sorted(sources | failed.keys() | cancelled.keys())
         )
@@ -203,12 +209,11 @@ class _Statements:
             ),
         )
         self.blockers = store.keyed(
-            select(tie.target, func.count())
+            select(tie.target)
             .select_from(
                 links.outerjoin(batches, b.id == tie.source).outerjoin(records, r.id == tie.source)
             )
-            .where(undone)
-            .group_by(tie.target),
+            .where(undone),
             tie.target,
         )
         self.retried = store.keyed(update(outcomes).values(ending=literal(Ending.RETRIED)), o.seq)

@@ -15,6 +15,7 @@ from tabur.drivers.database.rows import RECORD, WAIT, WORK, Rows
 from tabur.drivers.database.schema import (
     attachments,
     cursors,
+    links,
     outcomes,
     progress,
     ready,
@@ -132,8 +133,11 @@ class _Statements:
         self.out = store.prepare(first(out.order_by(w.id), literal_column("1000")))
         self.out_one = store.prepare(out.where(w.id == P("job")), "job")
         self.remove = [
-            store.keyed(delete(table), table.c.id)
-            for table in (waiting, outcomes, progress, attachments, records)
+            *(
+                store.keyed(delete(table), table.c.id)
+                for table in (waiting, outcomes, progress, attachments, records)
+            ),
+            store.keyed(delete(links), links.c.target),
         ]
 
 
@@ -145,7 +149,9 @@ def _is_unbound(job_id: ColumnElement[bytes], words: Words) -> ColumnElement[boo
     """By what stands in the options, as `bonds_in` looks there."""
     options = words.text_of.format("job_records.options")
     ties: ColumnElement[bool] = literal_column(f"{options} LIKE '%\"bonds\":%'")
-    return ~exists(select(records.c.id).where(records.c.id == job_id, ties))
+    bound = select(records.c.id).where(records.c.id == job_id, ties)
+    # A value and no join: for a few rows an engine would begin with all records.
+    return bound.scalar_subquery().is_(None)
 
 
 def _job(row: Row) -> NewJob:
