@@ -22,8 +22,8 @@ from tabur.model.states import FINISHED, Isolation, State
 
 P = bindparam
 
-#: Due jobs promoted in one turn.
-PROMOTED_AT_ONCE = 500
+#: Due jobs promoted in one turn, and batches counted in one statement.
+PROMOTED_AT_ONCE, BATCHES_AT_ONCE = 500, 4
 
 
 class DatabaseClaiming:
@@ -104,14 +104,16 @@ class DatabaseClaiming:
 
     def _at_once(self, turn: Exchange, now: int) -> Exchanged | None:
         """A turn in one statement, as most are; None where it needs more than that."""
-        plain = not turn.progress and all(_is_plain(each) for each in turn.settle)
-        if not (plain and self._hot.knows_at_once):
+        counts = _counted_only(turn)
+        if counts is None or not self._hot.knows_at_once:
             return None
         try:
             done = self._store.alone(
-                lambda cursor: self._hot.at_once(cursor, turn, now), repeat=False
+                lambda cursor: self._hot.at_once(cursor, turn, now, counts), repeat=False
             )
         except self._store.DataErrors:
+            return None
+        if done is None:
             return None
         settled: Sequence[Settled] = [Settled.DONE] * len(turn.settle)
         if not done.settled:
@@ -265,13 +267,22 @@ class DatabaseClaiming:
         return len(held)
 
 
-def _is_plain(move: Transition) -> bool:
-    return (
-        move.to is State.COMPLETED
-        and not move.follow_ups
-        and move.progress is None
-        and move.bonds is None
-    )
+def _counted_only(turn: Exchange) -> dict[bytes, int] | None:
+    """Of a turn of plain completions, how many there are by batch; None where more follows."""
+    if turn.progress:
+        return None
+    counts: dict[bytes, int] = {}
+    for move in turn.settle:
+        if move.to is not State.COMPLETED or move.follow_ups or move.progress is not None:
+            return None
+        bonds = move.bonds
+        if bonds is None:
+            continue
+        if bonds.batch is None or bonds.next or bonds.unique is not None:
+            return None
+        counts[bonds.batch] = counts.get(bonds.batch, 0) + 1
+    # Of many batches, one is likely to finish.
+    return counts if len(counts) <= BATCHES_AT_ONCE else None
 
 
 def _with_what_is_free(turn: Exchange, claimed: Sequence[ClaimedJob]) -> Exchange:

@@ -224,10 +224,15 @@ class Hot(ABC):
 
     knows_at_once = False
 
-    def at_once(self, cursor: Any, turn: Exchange, now: int) -> AtOnce:
+    def at_once(
+        self, cursor: Any, turn: Exchange, now: int, counts: Mapping[bytes, int]
+    ) -> AtOnce | None:
         """A whole turn that settles nothing but plain completions, in one statement, for engines
         that have such a one. Where a job is due it claims nothing: that one is to be promoted
-        before, for it may come first."""
+        before, for it may come first.
+
+        `counts`: by batch, how many of its jobs have completed; counted last. Where one of them
+        does not go on after that, or a claim does not hold, nothing is done: None."""
         raise NotImplementedError
 
     @abstractmethod

@@ -7,7 +7,8 @@ rows) leads to reading the indexes, whatever it knows of the tables.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from tabur.drivers.contract import Exchange
@@ -51,13 +52,20 @@ class PostgresHot(Hot):
 
     knows_at_once = True
 
-    def at_once(self, cursor: Any, turn: Exchange, now: int) -> AtOnce:
+    def at_once(
+        self, cursor: Any, turn: Exchange, now: int, counts: Mapping[bytes, int]
+    ) -> AtOnce | None:
         free = _free(turn)
         settle = _columns([outcome_row(each) for each in turn.settle], _OUTCOME_WIDTH)
         with self._marks.reading():
             first, rest = turn.queues[:1], turn.queues[1:]
             values = self._claim_values(turn, first[0] if first else "", free, now)
-            cursor.execute(_AT_ONCE, (*settle, *values, now))
+            if counts:
+                whole = (*settle, *values, now, len(turn.settle))
+                if not _counting(cursor, whole, counts):
+                    return None
+            else:
+                cursor.execute(_AT_ONCE, (*settle, *values, now))
             rows = cursor.fetchall()
             settled, next_due = rows[0][:2]
             claimed: list[ClaimedJob] = []
@@ -113,6 +121,25 @@ class PostgresHot(Hot):
 
     def put_back(self) -> None:
         self._marks.forget()
+
+
+def _counting(cursor: Any, values: Sequence[Any], counts: Mapping[bytes, int]) -> bool:
+    """All claims or none, and then the batches, in one round trip; false where that cannot be."""
+    connection = cursor.connection
+    try:
+        with connection.pipeline():
+            connection.execute("BEGIN")
+            cursor.execute(_ALL_AT_ONCE, values)
+            for batch_id, done in sorted(counts.items()):
+                connection.execute(_GO_ON, (done, batch_id, done))
+            connection.execute("COMMIT")
+    except BaseException as error:
+        with suppress(Exception):  # it may be the connection that has failed
+            connection.execute("ROLLBACK")
+        if getattr(error, "sqlstate", None) == _DIVISION_BY_ZERO:
+            return False
+        raise
+    return True
 
 
 def _free(turn: Exchange) -> dict[str, int]:
@@ -196,9 +223,23 @@ _CLAIM_UNLESS_DUE = _CLAIM_IF.format(
                   SELECT 1 FROM job_waiting w WHERE w.blockers = 0 AND w.due_at <= %s)"""
 )
 _COMPLETE = f"WITH {_SETTLE} SELECT count(*) FROM kept"
-_AT_ONCE = f"""
+
+
+def _at_once(settled: str) -> str:
+    return f"""
     WITH {_SETTLE}, taken AS ({_CLAIM_UNLESS_DUE})
-    SELECT (SELECT count(*) FROM kept),
+    SELECT (SELECT {settled} FROM kept),
            (SELECT due_at FROM job_waiting WHERE blockers = 0 ORDER BY due_at LIMIT 1), taken.*
       FROM (SELECT 1) one LEFT JOIN taken ON true
+    """
+
+
+_AT_ONCE = _at_once("count(*)")
+#: Within one round trip nothing can be asked and then decided: where it is not so, it is an error.
+_ALL_AT_ONCE = _at_once("count(*) / (count(*) = %s)::int")
+_GO_ON = """
+    WITH one AS (UPDATE job_batches SET pending_jobs = pending_jobs - %s::int
+                  WHERE id = %s AND pending_jobs > %s::int RETURNING 1)
+    SELECT 1 / count(*) FROM one
 """
+_DIVISION_BY_ZERO = "22012"
