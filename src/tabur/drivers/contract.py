@@ -110,7 +110,8 @@ class Dispatching(Protocol):
 
         - A new batch counts those of `jobs` that are bound to it. Of a batch that is there already
           the jobs are counted too, unless it has finished or is unknown: then ConfigError is raised
-          and nothing is kept.
+          and nothing is kept. (Of one that is among `batches` and has finished, this is the same
+          dispatch again: those of its jobs that are not known were not kept, and are passed over.)
         - A job whose unique key is held by another one is kept or not as its `Conflict` says; of
           two in one call the later one comes later. A key whose window has passed, or whose holder
           has ended and had none, is free. What is replaced is cancelled once all jobs are counted.

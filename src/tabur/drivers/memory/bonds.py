@@ -58,16 +58,24 @@ class MemoryBonds:
 
     # dispatch
 
-    def check(self, jobs: Iterable[NewJob], batches: Iterable[NewBatch]) -> None:
-        """Raises ConfigError for a job of a batch that takes no more."""
-        new = {each.id for each in batches if each.id not in self.batches}
+    def admissible(self, jobs: Iterable[NewJob], batches: Iterable[NewBatch]) -> list[NewJob]:
+        """`jobs` without those that a repeated dispatch did not keep, of a batch that has finished
+        meanwhile. Raises ConfigError for a job of a batch that takes no more."""
+        given = {each.id for each in batches}
+        admitted: list[NewJob] = []
         for job in jobs:
             wanted = None if job.bonds is None else job.bonds.batch
-            if wanted is None or wanted in new or job.id in self._store.jobs:
-                continue
-            batch = self.batches.get(wanted)
-            if batch is None or batch.finished_at is not None:
+            if wanted is None or self._is_open(wanted) or job.id in self._store.jobs:
+                admitted.append(job)
+            elif wanted not in given:
                 raise ConfigError("The batch has finished or is not known: it takes no more jobs.")
+            elif wanted not in self.batches:
+                admitted.append(job)
+        return admitted
+
+    def _is_open(self, batch_id: bytes) -> bool:
+        batch = self.batches.get(batch_id)
+        return batch is not None and batch.finished_at is None
 
     def open(self, batches: Iterable[NewBatch]) -> list[bytes]:
         """Keep new batches, to be counted and then closed. Answers which ones are new."""

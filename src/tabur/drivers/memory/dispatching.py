@@ -23,7 +23,7 @@ class MemoryDispatching:
         self, jobs: Sequence[NewJob], batches: Sequence[NewBatch] = ()
     ) -> Mapping[bytes, bytes]:
         with self._store.lock:
-            self._store.bonds.check(jobs, batches)
+            jobs = self._store.bonds.admissible(jobs, batches)
             opened = self._store.bonds.open(batches)
             holders = {job.id: self._store.add(job) for job in jobs}
             self._store.bonds.close(opened)

@@ -44,6 +44,30 @@ def a_known_id_is_passed_over_before_its_key_is_looked_at(store: Subject) -> Non
     assert store.states(done, heir) == [State.COMPLETED, State.PENDING]
 
 
+def a_batch_of_which_every_job_is_skipped_has_finished(store: Subject) -> None:
+    store.dispatch(holder := store.keyed())
+    batch = store.new_batch()
+    skipped = store.keyed(batch=batch.id)
+    answer = store.driver.dispatching.dispatch([skipped], [batch])
+    assert dict(answer) == {skipped.id: holder.id}
+    assert store.counts(batch) == (0, 0, 0, 0)
+    assert store.batch(batch).is_complete
+
+
+def what_was_skipped_is_not_kept_by_the_same_dispatch_again(store: Subject) -> None:
+    """Once its batch has finished; before that it is tried again."""
+    store.dispatch(holder := store.keyed())
+    batch = store.new_batch()
+    skipped, other = store.keyed(batch=batch.id), store.bound(batch=batch.id)
+    store.driver.dispatching.dispatch([skipped, other], [batch])
+    store.run(other)
+    store.run(holder)
+    assert dict(store.driver.dispatching.dispatch([skipped, other], [batch])) == {}
+    assert not store.is_known(skipped)
+    assert store.counts(batch) == (1, 0, 0, 0)
+    assert store.holder() is None
+
+
 def a_key_is_free_when_its_holder_has_ended(store: Subject) -> None:
     for to in (State.COMPLETED, State.FAILED, State.CANCELLED):
         store.dispatch(holder := store.keyed())
@@ -120,14 +144,6 @@ def a_job_that_is_not_kept_is_not_counted_and_nothing_waits_for_it(store: Subjec
     store.driver.dispatching.retry([other.id])
     store.run(other)
     assert store.state(waiting) is State.PENDING
-
-
-def a_batch_of_which_every_job_is_skipped_has_finished(store: Subject) -> None:
-    store.dispatch(store.keyed())
-    batch = store.new_batch()
-    store.driver.dispatching.dispatch([store.keyed(batch=batch.id)], [batch])
-    assert store.counts(batch) == (0, 0, 0, 0)
-    assert store.batch(batch).is_complete
 
 
 def a_key_may_be_held_until_its_job_begins(store: Subject) -> None:
