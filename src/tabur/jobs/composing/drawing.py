@@ -21,7 +21,7 @@ class Drawn(msgspec.Struct, frozen=True):
 
 
 #: Each state by a mark too: who sees no colours, or reads a terminal, is told the same.
-MARKS = {
+MARKS: dict[State | None, str] = {
     None: "○",
     State.SCHEDULED: "◷",
     State.BLOCKED: "○",
