@@ -61,6 +61,9 @@ class WatchedClaiming:
     def holders(self) -> Sequence[str]:
         return self._inner.holders()
 
+    def begin(self, claims: Sequence[tuple[bytes, bytes]]) -> None:
+        self._inner.begin(claims)
+
     def attach(self, job_id: bytes, token: bytes, attachment: Attachment) -> bool:
         return self._inner.attach(job_id, token, attachment)
 

@@ -14,9 +14,11 @@ from typing import Any, NamedTuple
 from chaos.ledger import DONE, Dispatch, Writer
 from chaos.numbering import is_booked, is_heavy
 from tabur.drivers.contract import Driver
+from tabur.model.batches import NewBatch
+from tabur.model.bonds import Bonds
 from tabur.model.clock import now_us, to_us
 from tabur.model.ids import new_id
-from tabur.model.records import NewJob
+from tabur.model.records import DispatchOptions, NewJob, encode
 from tabur.model.states import Isolation
 
 #: Seconds between two lots of a steady feed.
@@ -33,6 +35,8 @@ class Brought(NamedTuple):
     queue: str = "default"
     delay: float = 0.0
     """Seconds."""
+    batch: bytes | None = None
+    blockers: int = 0
 
 
 def mixed(
@@ -61,14 +65,14 @@ class Feeder:
         self.booked: set[int] = set()
         """Those that are to write a row of their own."""
 
-    def bring(self, jobs: Iterable[Brought]) -> dict[int, bytes]:
+    def bring(self, jobs: Iterable[Brought], batches: Sequence[NewBatch] = ()) -> dict[int, bytes]:
         """Dispatches them; answers their ids by number. Numbers must follow each other."""
         brought = [*jobs]
         self.booked |= {each.number for each in brought if each.name.endswith("booked")}
         new = {each.number: _new_job(each) for each in brought}
         began = time.monotonic_ns()
         with self._lock:  # from a feed and from beside it
-            self._driver.dispatching.dispatch([*new.values()])
+            self._driver.dispatching.dispatch([*new.values()], batches)
         took = time.monotonic_ns() - began
         first = min(new)
         assert max(new) == first + len(new) - 1, "numbers do not follow each other"
@@ -134,4 +138,6 @@ def _new_job(job: Brought) -> NewJob:
         payload=json.dumps({"number": job.number, **job.arguments}).encode(),
         created_at=now,
         due_at=now + to_us(job.delay) if job.delay else None,
+        blockers=job.blockers,
+        options=b"" if job.batch is None else encode(DispatchOptions(bonds=Bonds(job.batch))),
     )

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 STARTED, ENDED, RAISED, COMMITTED, OVERLAPPED = range(5)
+DISPATCHED, SKIPPED, ROLLED_BACK = range(5, 8)
 DONE, REFUSED, UNKNOWN, UNCLEAR = "done", "refused", "unknown", "unclear"
 CLAIMED, ACCEPTED, DECLINED, UNANSWERED, MISLAID = range(5)
 

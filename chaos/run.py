@@ -27,6 +27,7 @@ from chaos.watch import Watch
 from chaos.workers import ROOT, Stuck, Workers, start_process, stop_process
 from tabur import JobContext, State, Tabur
 from tabur.drivers.contract import Driver, Filter
+from tabur.model.batches import NewBatch
 from tabur.model.states import FINISHED
 
 #: Seconds that anything may take on a busy machine: a ceiling, no target.
@@ -153,11 +154,18 @@ class Run:
             raise Stuck(f"{command} ended with {process.returncode}: {log.read_text('utf-8')}")
         return log.read_text("utf-8")
 
+    def start(self, *module: str, log: str) -> subprocess.Popen[bytes]:
+        """Starts a module with its arguments, and does not wait for its end."""
+        command = [sys.executable, "-m", *module]
+        process = start_process(command, self._environment, log=self.place / log)
+        self._open.callback(stop_process, process)
+        return process
+
     # what is dispatched
 
-    def bring(self, jobs: Iterable[Brought]) -> dict[int, bytes]:
+    def bring(self, jobs: Iterable[Brought], batches: Sequence[NewBatch] = ()) -> dict[int, bytes]:
         """Dispatches from here, in one transaction; answers the ids by number."""
-        return self._feeding().bring(jobs)
+        return self._feeding().bring(jobs, batches)
 
     def bring_mixed(self, count: int, *, ms: int, queue: str = "default") -> dict[int, bytes]:
         """So many of the usual jobs, each `ms` milliseconds at most."""

@@ -56,7 +56,7 @@ class K1(OnEachStore):
             host = run.host(processes=self.processes)
             run.at_work(host)
             feed = run.feed(rate=self.rate, ms=self.ms)
-            killed = [self._kill_one(run, host) for _ in range(self.kills)]
+            killed = [kill_one(run, host, after=self.every) for _ in range(self.kills)]
             moments = [at for at, _ in killed]
             run.at_work(host)
             with suppress(Stuck):  # what does not come is for the checks to tell
@@ -84,15 +84,17 @@ class K1(OnEachStore):
                 len(run.gone.keys() & _workers(run)) - self.kills,
             )
 
-    def _kill_one(self, run: Run, host: Workers) -> tuple[int, set[int]]:
-        """Answers when, and which processes this ended."""
-        time.sleep(self.every)
-        run.until(host.children, "a process to kill")
-        victim = random.choice(host.children())
-        below = {each.pid for each in psutil.Process(victim).children(recursive=True)}
-        at = time.monotonic_ns()
-        os.kill(victim, signal.SIGKILL)
-        return at, {victim, *below}
+
+def kill_one(run: Run, host: Workers, *, after: float) -> tuple[int, set[int]]:
+    """After so many seconds, one of its processes with all that it has started. Answers when, and
+    which processes this ended."""
+    time.sleep(after)
+    run.until(host.children, "a process to kill")
+    victim = random.choice(host.children())
+    below = {each.pid for each in psutil.Process(victim).children(recursive=True)}
+    at = time.monotonic_ns()
+    os.kill(victim, signal.SIGKILL)
+    return at, {victim, *below}
 
 
 def _workers(run: Run) -> set[int]:

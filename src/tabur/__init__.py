@@ -2,6 +2,7 @@
 
 from tabur.app import Tabur
 from tabur.errors import (
+    BatchNotFound,
     ClaimLost,
     ConfigError,
     IdempotencyConflict,
@@ -13,8 +14,13 @@ from tabur.errors import (
     SchemaMissing,
     StoreUnavailable,
     TaburError,
+    UniqueConflict,
     UnknownJob,
 )
+from tabur.jobs.composing.handle import BatchHandle, BatchStatus
+from tabur.jobs.composing.pending import PendingBatch, PendingChain
+from tabur.jobs.composing.running import StepStatus, WorkflowHandle
+from tabur.jobs.composing.workflow import Workflow
 from tabur.jobs.context import JobContext
 from tabur.jobs.function import FunctionJob
 from tabur.jobs.handle import JobHandle, JobStatus
@@ -25,6 +31,9 @@ from tabur.model.retry import exponential
 from tabur.model.states import State
 
 __all__ = [
+    "BatchHandle",
+    "BatchNotFound",
+    "BatchStatus",
     "ClaimLost",
     "ConfigError",
     "FunctionJob",
@@ -39,14 +48,20 @@ __all__ = [
     "JobStatus",
     "Owner",
     "PayloadError",
+    "PendingBatch",
+    "PendingChain",
     "PendingJob",
     "Progress",
     "SchemaMissing",
     "State",
+    "StepStatus",
     "StoreUnavailable",
     "Tabur",
     "TaburError",
+    "UniqueConflict",
     "UnknownJob",
+    "Workflow",
+    "WorkflowHandle",
     "exponential",
 ]
 

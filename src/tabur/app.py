@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack, cast
@@ -32,7 +32,13 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import sessionmaker
 
     from tabur.alerts.declaring import Alerts
+    from tabur.dispatch.recorded_plans import AnyJob
     from tabur.dispatch.recording import FakeQueue
+    from tabur.jobs.composing.handle import BatchHandle, BatchStatus
+    from tabur.jobs.composing.pending import Link, Member, PendingBatch, PendingChain
+    from tabur.jobs.composing.plan import Plan
+    from tabur.jobs.composing.running import WorkflowHandle
+    from tabur.jobs.composing.workflow import Workflow
     from tabur.operations.scaling import QueueScale
     from tabur.scheduler.loop import Chore, Scheduler
     from tabur.scheduler.making import Maker
@@ -57,7 +63,7 @@ class Tabur:
         self._scope = CurrentScope()
         self._alerts: Alerts | None = None
         self._stores: Stores = ConfiguredStores(self.settings)
-        self._routes: dict[str, Route] = {}
+        self._route = self._routes(lambda: self._stores)
         self._dispatcher: Dispatcher = StoreDispatcher(
             self._route, self._scope, code=self.settings.version
         )
@@ -65,7 +71,9 @@ class Tabur:
         self._schedule: Schedule | None = None
         self.spec: str | None = None
         """Where commands find this object, such as `shop.main:jobs`, once one has looked for it."""
-        self._sending: Sender = _Switch(lambda: self._dispatcher, self._sessions)
+        self._sending: Sender = _Switch(
+            lambda: self._dispatcher, self.registry, self._scope, self._sessions
+        )
 
     @classmethod
     def from_env(cls, env_file: str | Path | None = ".env", **overrides: Any) -> Tabur:
@@ -219,6 +227,54 @@ class Tabur:
             each.pending() if isinstance(each, Job) else each for each in jobs
         )
 
+    def chain(self, *links: Link) -> PendingChain:
+        """Jobs to run one after the other: `jobs.chain(extract(day=1), load(day=1)).dispatch()`. A
+        link may be a batch, or another chain. Raises ConfigError."""
+        from tabur.jobs.composing.pending import PendingChain, checked_links
+
+        return PendingChain(sender=self._sending, links=checked_links(links))
+
+    def batch(
+        self, members: Iterable[Member], *, name: str = "", allow_failures: bool = False
+    ) -> PendingBatch:
+        """Jobs to run beside each other and be counted together: `jobs.batch([chunk(n=1),
+        chunk(n=2)], name="Import").then(notify(user=7)).dispatch()`. A member may be a chain.
+        Raises ConfigError."""
+        from tabur.jobs.composing.pending import PendingBatch, checked_members
+
+        return PendingBatch(
+            sender=self._sending,
+            members=checked_members(members),
+            name=name,
+            may_fail=allow_failures,
+        )
+
+    def workflow(self, name: str) -> Workflow:
+        """A graph of jobs, to which steps are added: `flow.add("load", load(), after=["clean"])`.
+        Raises ConfigError."""
+        from tabur.jobs.composing.workflow import Workflow
+
+        return Workflow(name, self._sending)
+
+    def find_batch(self, batch_id: str | UUID) -> BatchHandle | None:
+        """The handle of a batch, a chain or a workflow, whichever of `connections` it is on; None
+        where no store knows it."""
+        from tabur.jobs.composing.handle import find_batch
+
+        return find_batch(self.drivers, str(batch_id))
+
+    def find_workflow(self, workflow_id: str | UUID) -> WorkflowHandle | None:
+        """As `find_batch`; None also for a batch that is no workflow."""
+        from tabur.jobs.composing.running import find_workflow
+
+        return find_workflow(self.drivers, str(workflow_id))
+
+    def batches(self, *, limit: int = 100) -> list[BatchStatus]:
+        """The newest batches, chains and workflows of all `connections`, newest first."""
+        from tabur.jobs.composing.handle import newest_batches
+
+        return newest_batches(self.drivers, limit=limit)
+
     def handle(self, job_id: str | UUID) -> JobHandle[Any]:
         """The handle of a job by its id, whichever of `connections` it is on. Raises JobNotFound
         for what is no id."""
@@ -242,20 +298,28 @@ class Tabur:
         return self._scope.entered(Scope(tenant, user, locale, trace))
 
     @contextmanager
-    def fake(self) -> Iterator[FakeQueue]:
-        """Record dispatches instead of sending them, for tests."""
-        from tabur.dispatch.recording import FakeQueue, RecordingDispatcher
-        from tabur.drivers.fake import FakeStores
+    def fake(
+        self, *, only: Collection[AnyJob] | None = None, except_: Collection[AnyJob] = ()
+    ) -> Iterator[FakeQueue]:
+        """Record dispatches instead of sending them, for tests. With `only` those of some jobs,
+        with `except_` those of all but some: the others are dispatched as ever. Raises
+        ConfigError."""
+        from tabur.dispatch.recording import Faked, FakeQueue, RecordingDispatcher
+        from tabur.drivers.fake import FakeDriver, FakeStores, PartlyFakeStores
+        from tabur.worker.inline import run_due
 
-        stores = FakeStores()
-        queue = FakeQueue(stores.driver)
-        before = self._dispatcher, self._stores, self._routes
-        self._stores, self._routes = stores, {}
-        self._dispatcher = RecordingDispatcher(StoreDispatcher(self._route, self._scope), queue)
+        faked, driver = Faked(only, except_), FakeDriver()
+        runtime = Runtime(self.registry, self._scope, self.settings, lambda: driver, self._sessions)
+        queue = FakeQueue(driver, connection=self.connection, work=lambda: run_due(runtime))
+        stores = FakeStores(driver)
+        before = self._dispatcher, self._stores
+        inner = StoreDispatcher(self._routes(lambda: stores), self._scope)
+        self._dispatcher = RecordingDispatcher(inner, queue, faked, others=self._dispatcher)
+        self._stores = stores if faked.all else PartlyFakeStores(self._stores, driver)
         try:
             yield queue
         finally:
-            self._dispatcher, self._stores, self._routes = before
+            self._dispatcher, self._stores = before
 
     # the stores
 
@@ -288,7 +352,7 @@ class Tabur:
     @property
     def drivers(self) -> list[Driver]:
         """The stores in use, the default one first."""
-        return [self.driver_of(name) for name in self.connections]
+        return [*(self.driver_of(name) for name in self.connections), *self._stores.beside]
 
     def driver_of(self, connection: str) -> Driver:
         """The store of one connection, of `failover` its first. Raises ConfigError."""
@@ -389,33 +453,40 @@ class Tabur:
         self._sessions.close()
         self._stores.close()
 
-    def _route(self, connection: str | None) -> Route:
-        """The way of jobs to a connection; without a name, to the default one."""
-        name = connection or self.connection
-        route = self._routes.get(name)
-        if route is None:
-            route = self._routes[name] = self._make_route(name)
+    def _routes(self, stores: Callable[[], Stores]) -> Callable[[str | None], Route]:
+        """The ways of jobs to connections, by name, None: to the default one."""
+        routes: dict[str, Route] = {}
+
+        def route(connection: str | None) -> Route:
+            name = connection or self.connection
+            found = routes.get(name)
+            if found is None:
+                found = routes[name] = self._make_route(name, stores())
+            return found
+
         return route
 
-    def _make_route(self, name: str) -> Route:
+    def _make_route(self, name: str, stores: Stores) -> Route:
         if name == "failover":
             if not self.settings.failover:
                 raise ConfigError(
                     "connection='failover' needs to know what to try: failover=['redis', "
                     "'database'], or QUEUE_FAILOVER=redis,database."
                 )
-            return FailoverRoute([self._make_store_route(each) for each in self.settings.failover])
+            return FailoverRoute(
+                [self._make_store_route(each, stores) for each in self.settings.failover]
+            )
         if name not in self.connections:
             raise ConfigError(
                 f"This app does not say that it uses the connection {name!r}, so nobody would look "
                 f"for its jobs there: write connections=[{name!r}], or QUEUE_CONNECTIONS={name}."
             )
-        return self._make_store_route(name)
+        return self._make_store_route(name, stores)
 
-    def _make_store_route(self, name: str) -> StoreRoute:
-        stores = self._stores
+    def _make_store_route(self, name: str, stores: Stores) -> StoreRoute:
         return StoreRoute(
             lambda: stores.get(name),
+            name=name,
             queue=self.settings.queue_on(name),
             run_inline=self._run_inline if name == "sync" and not stores.fake else None,
         )
@@ -429,8 +500,16 @@ class Tabur:
 class _Switch:
     """Stands between declared jobs and the dispatcher, which `fake()` exchanges."""
 
-    def __init__(self, current: Callable[[], Dispatcher], sessions: Sessions) -> None:
+    def __init__(
+        self,
+        current: Callable[[], Dispatcher],
+        registry: Registry,
+        scope: CurrentScope,
+        sessions: Sessions,
+    ) -> None:
         self._current = current
+        self.registry = registry
+        self.scope = scope
         self.sessions = sessions
 
     def dispatch(self, pending: PendingJob[R]) -> JobHandle[R]:
@@ -441,3 +520,9 @@ class _Switch:
 
     def dispatch_async(self, pending: PendingJob[R]) -> Awaitable[JobHandle[R]]:
         return self._current().dispatch_async(pending)
+
+    def dispatch_plan(self, plan: Plan) -> Sequence[Driver]:
+        return self._current().dispatch_plan(plan)
+
+    def dispatch_plan_async(self, plan: Plan) -> Awaitable[Sequence[Driver]]:
+        return self._current().dispatch_plan_async(plan)

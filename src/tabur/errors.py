@@ -6,7 +6,9 @@ TaburError
 │   └── NewerJob           arguments of a version that this app does not know yet
 ├── PayloadError           arguments or a result that cannot be kept; raised where they are made
 ├── IdempotencyConflict    the key was used before with another body
+├── UniqueConflict         another job holds the unique key, and on_conflict="raise"
 ├── JobNotFound            no such id in the store (or no longer)
+├── BatchNotFound          no batch, chain or workflow has this id (or no longer)
 ├── JobNotFinished         a result was asked for too early
 ├── JobFailed              a result was asked for and the job has failed
 ├── JobCancelled           its owner called the job back
@@ -72,12 +74,30 @@ class IdempotencyConflict(TaburError):
         self.key = key
 
 
+class UniqueConflict(TaburError):
+    def __init__(self, name: str, holder: str) -> None:
+        super().__init__(
+            f"{name} was not dispatched: job {holder} holds its unique key. Look at that one with "
+            f"jobs.handle({holder!r}), or wait until it has ended."
+        )
+        self.name = name
+        self.holder = holder
+
+
 class JobNotFound(TaburError):
     permanent = True
 
     def __init__(self, job_id: str) -> None:
         super().__init__(f"No job with id {job_id} (it may have been removed by retention).")
         self.job_id = job_id
+
+
+class BatchNotFound(TaburError):
+    permanent = True
+
+    def __init__(self, batch_id: str) -> None:
+        super().__init__(f"No batch with id {batch_id} (it may have been removed by retention).")
+        self.batch_id = batch_id
 
 
 class JobNotFinished(TaburError):

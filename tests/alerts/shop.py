@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from tabur import Tabur
@@ -21,6 +21,7 @@ class OneStore:
     """In place of those that the settings name."""
 
     fake = False
+    beside: Sequence[Driver] = ()
 
     def __init__(self, driver: Driver) -> None:
         self._driver = driver

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -10,6 +10,7 @@ import pytest
 from tabur import Tabur
 from tabur.drivers.contract import Driver
 from tabur.errors import StoreError, StoreUnavailable, StoreUnreachable
+from tabur.model.batches import NewBatch
 from tabur.model.records import NewJob
 
 UNREACHABLE = StoreUnreachable("it cannot be reached")
@@ -25,13 +26,16 @@ class Faulty:
         self.error: StoreError | None = None
         self.asked = 0
 
-    def dispatch(self, jobs: Sequence[NewJob]) -> None:
+    def dispatch(
+        self, jobs: Sequence[NewJob], batches: Sequence[NewBatch] = ()
+    ) -> Mapping[bytes, bytes]:
         self.asked += 1
         if self.error is UNREACHABLE:
             raise self.error
-        self._role.dispatch(jobs)
+        holders: Mapping[bytes, bytes] = self._role.dispatch(jobs, batches)
         if self.error is not None:
             raise self.error
+        return holders
 
     def __getattr__(self, name: str) -> Any:
         if self.error is not None:

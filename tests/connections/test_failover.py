@@ -99,17 +99,17 @@ def test_one_that_could_not_be_reached_rests_and_is_asked_again(
     routes = [StoreRoute(partial(drivers.__getitem__, n), queue="default") for n in range(2)]
     route = FailoverRoute(routes, clock=lambda: now[0])
     faulty[0].error = UNREACHABLE
-    assert [route.send([]).name for _ in range(3)] == ["two"] * 3
+    assert [route.send([]).driver.name for _ in range(3)] == ["two"] * 3
     assert faulty[0].asked == 1
     faulty[0].error = None
     now[0] += REST + 1
-    assert route.send([]).name == "one"
+    assert route.send([]).driver.name == "one"
     assert caplog.messages[-1] == "Failover: jobs go to one again"
     # When all the others fail, one that rests is asked before giving up.
     faulty[0].error = UNREACHABLE
-    assert route.send([]).name == "two"
+    assert route.send([]).driver.name == "two"
     faulty[0].error, faulty[1].error = None, UNREACHABLE
-    assert route.send([]).name == "one"
+    assert route.send([]).driver.name == "one"
 
 
 def test_a_job_on_its_default_queue_goes_to_that_of_its_store(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from scripts import simulated_day, states_table
+from scripts import simulated_day, states_table, workflow_picture
 from tabur.alerts.rules import RULES
 from tabur.jobs.options import DeclaredOptions, DispatchKeywords
 from tabur.testing.conformance import ACROSS_PROCESSES, FENCING, OBLIGATIONS
@@ -22,6 +22,11 @@ def test_the_picture_of_a_balanced_day_is_current() -> None:
     picture, _ = simulated_day.day()
     current = simulated_day.PICTURE.read_text(encoding="utf-8")
     assert current == picture, "run python scripts/simulated_day.py"
+
+
+def test_the_picture_of_a_workflow_is_current() -> None:
+    current = workflow_picture.PICTURE.read_text(encoding="utf-8")
+    assert current == workflow_picture.current(), "run python scripts/workflow_picture.py"
 
 
 def test_every_option_is_in_the_table_of_options() -> None:

@@ -25,13 +25,17 @@ _PLAIN = "'thread', 0, 0, 0, 0"
 
 def fill(url: str, count: int) -> None:
     """`count` jobs each: pending, deleted, scheduled, finished; and some claimed. Then as many
-    schedules."""
+    schedules; and batches, links and unique keys."""
     engine = create_engine(url)
     with engine.begin() as connection:
         words = _WORDS[engine.dialect.name]
         if engine.dialect.name == "sqlite":
             _count_up(connection, count)
-        for statement in (*_statements(words, count), *_schedules(words, count)):
+        for statement in (
+            *_statements(words, count),
+            *_schedules(words, count),
+            *_bonds(words, count),
+        ):
             connection.execute(text(statement))
     engine.dispose()
 
@@ -52,6 +56,10 @@ def finished(n: int) -> bytes:
     return bytes.fromhex(f"04{n:030x}")
 
 
+#: The batch of all that has finished.
+CROWDED_BATCH = bytes.fromhex("06" * 16)
+
+
 def scheduled(n: int) -> bytes:
     return bytes.fromhex(f"03{n:030x}")
 
@@ -60,10 +68,20 @@ class _Words:
     """How an engine says what is needed here. `numbers`: a table of the numbers up to `{}`."""
 
     def __init__(
-        self, *, an_id: str, a_name: str, numbers: str, n: str, rank: str = "rank"
+        self,
+        *,
+        an_id: str,
+        a_name: str,
+        numbers: str,
+        n: str,
+        rank: str = "rank",
+        empty: str = "''",
+        a_key: str = "x'{}'",
+        key: str = "key",
     ) -> None:
         self.an_id, self.a_name = an_id, a_name
         self.numbers, self.n, self.rank = numbers, n, rank
+        self.empty, self.a_key, self.key = empty, a_key, key
 
 
 _WORDS = {
@@ -72,6 +90,7 @@ _WORDS = {
         a_name="'{}' || lpad(n::text, 8, '0')",
         numbers="generate_series(1, {}) AS s(n)",
         n="n",
+        a_key="decode('{}', 'hex')",
     ),
     "mysql": _Words(
         an_id="unhex(concat('{}', lpad(hex(seq), 30, '0')))",
@@ -79,12 +98,14 @@ _WORDS = {
         numbers="seq_1_to_{}",
         n="seq",
         rank="`rank`",
+        key="`key`",
     ),
     "sqlite": _Words(
         an_id="unhex_('{}' || printf('%030x', n))",
         a_name="printf('{}%08d', n)",
         numbers="(SELECT n FROM numbers LIMIT {})",
         n="n",
+        empty="x''",
     ),
 }
 
@@ -126,8 +147,8 @@ def _statements(words: _Words, count: int) -> Iterator[str]:
     ):
         yield (
             f"INSERT INTO job_records (id, name, queue, {words.rank}, isolation, payload, options,"
-            f" created_at) SELECT {an_id}, 'send', '{queue}', 0, 'thread', {_EMPTY}, {_EMPTY},"
-            f" {MADE_AT} FROM {numbers}"
+            f" created_at) SELECT {an_id}, 'send', '{queue}', 0, 'thread', {words.empty},"
+            f" {words.empty}, {MADE_AT} FROM {numbers}"
         )
 
 
@@ -143,7 +164,7 @@ def _schedules(words: _Words, count: int) -> Iterator[str]:
         yield (
             "INSERT INTO job_schedules (name, origin, definition, cron_expression, timezone,"
             " next_run_at, is_active, revision)"
-            f" SELECT {words.a_name.format(name)}, 'table', {_EMPTY}, '* * * * *', 'UTC',"
+            f" SELECT {words.a_name.format(name)}, 'table', {words.empty}, '* * * * *', 'UTC',"
             f" {next_run_at}, {active}, 1 FROM {numbers}"
         )
     for name, due_at in ((words.a_name.format("s"), f"{n}"), ("'busy'", f"{n} * 1000")):
@@ -153,7 +174,24 @@ def _schedules(words: _Words, count: int) -> Iterator[str]:
         )
 
 
-_EMPTY = "''"
+def _bonds(words: _Words, count: int) -> Iterator[str]:
+    """Batches that have finished, with those that waited for them; the jobs of the crowd are all of
+    one batch more. And unique keys that nobody gives back."""
+    n, many = words.n, words.numbers.format(count)
+    batch, waits, ended, key = (words.an_id.format(f"0{kind}") for kind in (6, 3, 4, 7))
+    yield (
+        "INSERT INTO job_batches (id, name, total_jobs, pending_jobs, failed_jobs, cancelled_jobs,"
+        " allow_failures, next_ids, catch_ids, finally_ids, options, created_at, finished_at)"
+        f" SELECT {batch}, 'import', 1, 0, 0, 0, 0, {words.empty}, {words.empty}, {words.empty},"
+        f" {words.empty}, {MADE_AT}, {MADE_AT} + {n} FROM {many}"
+    )
+    crowd = words.a_key.format(CROWDED_BATCH.hex())
+    yield f"INSERT INTO job_members (batch, job) SELECT {crowd}, {ended} FROM {many}"
+    yield f"INSERT INTO job_links (target, source) SELECT {waits}, {batch} FROM {many}"
+    yield (
+        f"INSERT INTO job_uniques ({words.key}, job, since, ends_at)"
+        f" SELECT {key}, {ended}, {MADE_AT}, NULL FROM {many}"
+    )
 
 
 def _count_up(connection: Connection, count: int) -> None:

@@ -22,10 +22,18 @@ from tabur.model.records import ClaimedJob, ErrorInfo, Pause
 from tabur.model.states import State
 from tabur.testing.conformance import Subject, move
 
-STEPS = ["0001_job_tables", "0002_signals", "0003_control", "0004_scheduling"]
+STEPS = ["0001_job_tables", "0002_signals", "0003_control", "0004_scheduling", "0005_bonds"]
 #: What `tabur migrate --sql` of the version before has printed.
 SCHEMA = Path(__file__).parent / "schema"
+BACK_TO_4 = (
+    "DROP TABLE job_batches",
+    "DROP TABLE job_members",
+    "DROP TABLE job_links",
+    "DROP TABLE job_uniques",
+    "DELETE FROM tabur_schema WHERE version = 5",
+)
 BACK_TO_3 = (
+    *BACK_TO_4,
     "DROP TABLE job_schedules",
     "DROP TABLE job_ticks",
     "DROP TABLE job_notes",
@@ -67,7 +75,7 @@ def test_a_second_time_there_is_nothing_to_do(url: str) -> None:
             driver.check()
         assert driver.migrate() == STEPS
         assert driver.migrate() == []
-    assert column(url, "SELECT version FROM tabur_schema ORDER BY version") == [1, 2, 3, 4]
+    assert column(url, "SELECT version FROM tabur_schema ORDER BY version") == [1, 2, 3, 4, 5]
     works(url)
 
 
@@ -152,6 +160,26 @@ def test_tables_of_version_3_are_brought_up_while_their_workers_work(
     with closing(DatabaseDriver(fresh)) as driver:
         driver.migrate()
     assert shape(url) == shape(fresh)
+
+
+def test_tables_of_version_4_are_brought_up_while_their_workers_work(url: str) -> None:
+    """Jobs without bonds go their way on either; what has some waits for the migration."""
+    subject = Subject(lambda clock: DatabaseDriver(url, clock=clock))
+    made = shape(url)
+    with closing(subject.driver):
+        with connected(url) as connection:
+            for statement in BACK_TO_4:
+                connection.execute(text(statement))
+        assert subject.state(subject.finished()) is State.COMPLETED
+        retrying = subject.running()
+        subject.settle(move(retrying, State.PENDING))
+        batch = subject.new_batch()
+        with pytest.raises(SchemaMissing, match="tabur migrate"):
+            subject.driver.dispatching.dispatch([subject.bound(batch=batch.id)], [batch])
+        assert subject.driver.migrate() == STEPS[4:]
+        subject.driver.dispatching.dispatch([subject.bound(batch=batch.id)], [batch])
+        assert {each.id for each in subject.claim()} > {retrying.id}
+    assert shape(url) == made
 
 
 class _Unmigrated(DatabaseDriver):

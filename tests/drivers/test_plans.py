@@ -18,11 +18,11 @@ from servers.mariadb import MariaDBServer
 from tabur.drivers.contract import Filter
 from tabur.drivers.database.dispatching import CHUNK
 from tabur.drivers.database.driver import DatabaseDriver
-from tabur.drivers.database.schema import metadata
+from tabur.drivers.database.schema import BONDS, metadata
 from tabur.model.states import Isolation, State
 from tabur.testing.conformance import Clock, Subject
 from tests.drivers.skew import DUE_AT, MADE_AT, fill
-from tests.drivers.verbs import LOOKING, SCHEDULING, WORKING, Verb
+from tests.drivers.verbs import BONDED, LOOKING, SCHEDULING, WORKING, Verb
 from tests.drivers.watching import (
     MariaDBWatcher,
     PostgresWatcher,
@@ -34,7 +34,7 @@ from tests.drivers.watching import (
 #: What makes a crowd takes its time on a busy machine.
 pytestmark = pytest.mark.timeout(300)
 
-EVERY: Mapping[str, Verb] = {**WORKING, **LOOKING, **SCHEDULING}
+EVERY: Mapping[str, Verb] = {**WORKING, **LOOKING, **BONDED, **SCHEDULING}
 COUNT, MILLION = 20_000, 1_000_000
 
 #: What one statement of a verb may read at most: rows, and on SQLite steps.
@@ -60,6 +60,8 @@ EXPECTED = {
     "forget an old one": {"*": "job_outcomes_job"},
     "list the failed": {"*": "job_outcomes_failed"},
     "count the failed": {"*": "job_outcomes_failed"},
+    "prune batches": {"*": "job_batches_finished"},
+    "prune batches that hang": {"*": "job_batches_finished"},
     "due": {"*": "job_schedules_due"},
     "put those of the code": {"*": "job_schedules_origin"},
     "history of all": {"*": "job_ticks_due"},
@@ -136,7 +138,8 @@ _ANALYZE = {
     "postgresql": ["ANALYZE"],
     "sqlite": ["ANALYZE"],
     "mysql": [
-        "ANALYZE TABLE job_ready, job_waiting, job_outcomes, job_records, job_schedules, job_ticks"
+        "ANALYZE TABLE job_ready, job_waiting, job_outcomes, job_records, job_schedules, job_ticks",
+        "ANALYZE TABLE job_batches, job_members, job_links, job_uniques",
     ],
 }
 WHEN = [
@@ -172,6 +175,12 @@ def check(crowd: Crowd, name: str, *, times: int = 1) -> None:
 @pytest.mark.parametrize("name", EVERY)
 def test_it_reads_few_rows_by_the_index_made_for_it(crowd: Crowd, name: str) -> None:
     check(crowd, name)
+
+
+@pytest.mark.parametrize("name", WORKING)
+def test_a_job_without_bonds_pays_nothing_for_them(crowd: Crowd, name: str) -> None:
+    seen = crowd.do(WORKING[name])
+    assert not [each for each in seen for table in BONDS if table.name in each.sql]
 
 
 def test_of_many_that_become_due_at_once_a_turn_promotes_a_part(crowd: Crowd) -> None:

@@ -52,7 +52,8 @@ def test_between_processes(
     )
 
 
-LOOKING = [each for each in OBLIGATIONS if each.__module__.endswith((".inspecting", ".moving"))]
+LOOKED_AT = (".inspecting", ".moving", ".overseeing")
+LOOKING = [each for each in OBLIGATIONS if each.__module__.endswith(LOOKED_AT)]
 
 
 @pytest.mark.parametrize("obligation", LOOKING, ids=lambda each: each.__name__)

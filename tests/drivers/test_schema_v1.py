@@ -70,13 +70,14 @@ def everything(path: Path) -> dict[str, list[tuple[object, ...]]]:
 def test_it_comes_up_to_date_with_nothing_lost(path: Path) -> None:
     before = everything(path)
     with closing(DatabaseDriver(f"sqlite:///{path}")) as driver:
-        assert driver.migrate() == ["0002_signals", "0003_control", "0004_scheduling"]
+        assert driver.migrate() == ["0002_signals", "0003_control", "0004_scheduling", "0005_bonds"]
         assert driver.check()["schema"] == f"{schema.VERSION} of {schema.VERSION}"
         assert driver.migrate() == []
     after = everything(path)
     assert after.keys() - before.keys() == {
         *("job_pauses", "job_cursors"),
         *("job_schedules", "job_ticks", "job_notes"),
+        *("job_batches", "job_members", "job_links", "job_uniques"),
     }
     added_to = ("tabur_schema", "job_signals")
     for table in before.keys() - set(added_to):

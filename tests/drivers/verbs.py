@@ -14,7 +14,7 @@ from tabur.model.records import Attachment, ClaimedJob, Progress
 from tabur.model.schedules import Advance, Origin, ScheduleRecord
 from tabur.model.states import Isolation, State
 from tabur.testing.conformance import CRASH, Subject, move
-from tests.drivers.skew import CROWDED, MADE_AT, QUIET, finished
+from tests.drivers.skew import CROWDED, CROWDED_BATCH, MADE_AT, QUIET, finished
 
 _TEN = {Isolation.THREAD: 10}
 
@@ -207,6 +207,86 @@ LOOKING: Mapping[str, Verb] = {
             [each.id for each in s.driver.transfer.take_out(None, limit=5)]
         ),
         None,
+    ),
+}
+
+
+def _batched(s: Subject) -> list[ClaimedJob]:
+    batch = s.new_batch()
+    jobs = [s.bound(batch=batch.id, queue="bound") for _ in range(4)]
+    s.driver.dispatching.dispatch(jobs, [batch])
+    return s.claim("bound", slots=_TEN)[:3]
+
+
+def _chained(s: Subject) -> list[ClaimedJob]:
+    ids = [new_id() for _ in range(3)]
+    s.dispatch(
+        *(
+            s.bound(id=each, queue="bound", next=ids[n + 1 : n + 2], blockers=int(n > 0))
+            for n, each in enumerate(ids)
+        )
+    )
+    return s.claim("bound", slots=_TEN)
+
+
+def _each(to: State, ready: Callable[[Subject], list[ClaimedJob]]) -> Verb:
+    return Verb(_settle, lambda s: [move(each, to) for each in ready(s)])
+
+
+def _failed_chain(s: Subject) -> list[bytes]:
+    claimed = _chained(s)
+    s.settle(*(move(each, State.FAILED) for each in claimed))
+    return [each.id for each in claimed]
+
+
+def _finished_batch(s: Subject) -> object:
+    batch = s.new_batch(created_at=1)
+    return s.driver.dispatching.dispatch([], [batch])
+
+
+def _dispatch_batch(s: Subject, _: object) -> object:
+    batch = s.new_batch()
+    jobs = [s.bound(batch=batch.id, queue="bound") for _ in range(3)]
+    return s.driver.dispatching.dispatch(jobs, [batch])
+
+
+def _held_key(s: Subject) -> bytes:
+    key = new_id()
+    s.dispatch(s.keyed(key=key, queue="bound"))
+    return key
+
+
+_OF_BATCH = Filter(batch=CROWDED_BATCH)
+
+#: Of jobs with bonds.
+BONDED: Mapping[str, Verb] = {
+    "dispatch a batch": Verb(_dispatch_batch, None),
+    "dispatch under a key": Verb(
+        lambda s, _: s.dispatch(s.keyed(key=new_id(), queue="bound")), None
+    ),
+    "dispatch under a held key": Verb(
+        lambda s, key: s.dispatch(s.keyed(key=key, queue="bound")),
+        _held_key,
+    ),
+    "complete jobs of a batch": _each(State.COMPLETED, _batched),
+    "fail jobs of a batch": _each(State.FAILED, _batched),
+    "complete what others wait for": _each(State.COMPLETED, _chained),
+    "fail what others wait for": _each(State.FAILED, _chained),
+    "retry what others waited for": Verb(
+        lambda s, ids: s.driver.dispatching.retry(ids), _failed_chain
+    ),
+    "find a batch": Verb(lambda s, _: s.driver.batches.find(CROWDED_BATCH), None),
+    "list batches": Verb(lambda s, _: s.driver.batches.list(limit=50), None),
+    "prune batches": Verb(lambda s, _: s.driver.batches.prune(before=2, limit=3), _finished_batch),
+    "prune batches that hang": Verb(
+        lambda s, _: s.driver.batches.prune(before=2, unfinished=True, limit=3), None
+    ),
+    "which are cancelled": Verb(lambda s, _: s.driver.batches.cancelled([CROWDED_BATCH]), None),
+    "list the jobs of a batch": Verb(
+        lambda s, _: s.driver.inspection.list(_OF_BATCH, limit=50), None
+    ),
+    "list the jobs of a batch further on": Verb(
+        lambda s, _: s.driver.inspection.list(_OF_BATCH, limit=50, after=finished(5_000)), None
     ),
 }
 

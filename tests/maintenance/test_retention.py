@@ -42,6 +42,21 @@ def test_only_old_completed_and_cancelled_jobs_are_removed(
     assert failed.status().state == "failed"
 
 
+def test_batches_go_with_their_jobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    jobs = app(tmp_path)
+
+    @jobs.job()
+    def fine() -> None: ...
+
+    batch = jobs.batch([fine()]).dispatch()
+    assert prune(jobs.driver, jobs.drivers, jobs.settings) == 0
+    assert batch.status().finished
+    two_hours_later = time.time_ns() // 1000 + 2 * 3600 * 1_000_000
+    monkeypatch.setattr(jobs.driver, "now", lambda: two_hours_later)
+    assert prune(jobs.driver, jobs.drivers, jobs.settings) == 1
+    assert jobs.batches() == []
+
+
 def test_young_jobs_stay(tmp_path: Path) -> None:
     jobs = app(tmp_path)
 

@@ -264,3 +264,9 @@ def test_a_retry_comes_within_the_policys_time(policy: Policy, random: float, de
         case _:
             longest = policy.backoff
     assert delay <= move.due_at - NOW <= max(delay, longest * SECOND)
+
+
+def test_what_was_cancelled_before_it_began_has_spent_no_attempt() -> None:
+    outcome = Outcome(Ended.CANCELLED, started_at=None, ended_at=NOW)
+    move = decide(claimed(2), ONCE, outcome, worker="w1", now=NOW, random=0.5)
+    assert (move.to, move.attempts) == (State.CANCELLED, 2)

@@ -18,7 +18,11 @@ def test_a_move_is_allowed_that_stands_in_the_table_and_no_other() -> None:
 
 def test_only_people_bring_back_what_is_finished() -> None:
     again = {(source, target) for source, target in MOVES if source in FINISHED}
-    assert again == {(State.FAILED, State.PENDING), (State.CANCELLED, State.PENDING)}
+    assert again == {
+        (ended, waits)
+        for ended in (State.FAILED, State.CANCELLED)
+        for waits in (State.PENDING, State.BLOCKED)
+    }
 
 
 def test_every_end_comes_from_a_run_but_a_cancel() -> None:

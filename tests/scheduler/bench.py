@@ -24,6 +24,7 @@ class OneStore:
     """Answers the same driver for every connection."""
 
     fake = False
+    beside: Sequence[Driver] = ()
 
     def __init__(self, driver: Driver) -> None:
         self.driver = driver

@@ -30,6 +30,16 @@ async def double_lightly(n: int) -> int:
     return n * 2
 
 
+@jobs.job()
+def sum_up(ctx: JobContext) -> int:
+    return sum(ctx.previous)
+
+
+@jobs.job(isolation="process")
+def gather(ctx: JobContext) -> dict[str, int]:
+    return dict(ctx.results)
+
+
 @jobs.job(isolation="process")
 def whose_process() -> list[int]:
     return [os.getpid(), os.getppid()]

@@ -164,3 +164,46 @@ def test_a_killed_child_costs_its_jobs_nothing(shop: Workshop) -> None:
     for handle in handles:
         handle.cancel()
         reaches(handle, State.CANCELLED)
+
+
+def test_a_chain_with_a_batch_in_it_from_end_to_end(shop: Workshop) -> None:
+    double = shop.module.double
+    batch = shop.jobs.batch([double(n=n) for n in range(20)], name="middle")
+    chain = shop.jobs.chain(double(n=1), batch, shop.module.sum_up(), shop.module.mark(text="end"))
+    handle = chain.dispatch()
+    status = handle.wait(40)
+    assert (status.total, status.completed, status.succeeded) == (23, 23, True)
+    results = {each.status().name: each.result() for each in handle.jobs()}
+    assert results["sum_up"] == sum(n * 2 for n in range(20))
+    assert shop.ledger("end") == ["end"]
+
+
+def test_a_batch_that_fails_calls_back_once_and_is_tried_again(shop: Workshop) -> None:
+    order = shop.module.Order
+    mark = shop.module.mark
+    handle = (
+        shop.jobs.batch([order(number=f"batch-{n}") for n in range(3)], allow_failures=True)
+        .then(mark(text="batch then"))
+        .catch(mark(text="batch catch"))
+        .finally_(mark(text="batch finally"))
+        .dispatch()
+    )
+    assert handle.wait(40).failed == 3
+    shop.noted("batch ", 2)
+    for n in range(3):
+        (shop.folder / f"batch-{n}").touch()
+    assert "3 jobs" in shop.run("queue:retry-batch", handle.id)
+    assert handle.wait(40).succeeded
+    assert sorted(shop.noted("batch ", 3)) == ["batch catch", "batch finally", "batch then"]
+
+
+def test_a_workflow_hands_results_on_by_name(shop: Workshop) -> None:
+    double, flow = shop.module.double, shop.jobs.workflow("doubling")
+    flow.add("one", double(n=1)).add("two", shop.module.double_lightly(n=2))
+    flow.add("all", shop.module.gather(), after=["one", "two"])
+    handle = flow.dispatch()
+    assert handle.wait(40).succeeded
+    (last,) = [each for each in handle.jobs() if each.status().name == "gather"]
+    assert last.result() == {"one": 2, "two": 4}
+    assert {step.state for step in handle.steps()} == {State.COMPLETED}
+    assert "✔ all" in shop.run("queue:batches:show", handle.id)

@@ -7,7 +7,23 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, async_sessionmaker
 from sqlalchemy.orm import Session, sessionmaker
 
-from tabur import FunctionJob, Job, JobContext, JobHandle, PendingJob, Tabur, exponential
+from tabur import (
+    BatchHandle,
+    BatchStatus,
+    FunctionJob,
+    Job,
+    JobContext,
+    JobHandle,
+    PendingBatch,
+    PendingChain,
+    PendingJob,
+    State,
+    Tabur,
+    UniqueConflict,
+    WorkflowHandle,
+    exponential,
+)
+from tabur.testing import FakeRun, run
 
 jobs = Tabur.from_env()
 
@@ -117,4 +133,89 @@ def where_sessions_come_from(
     jobs.use_sessions(other, factory)
 
 
+@jobs.job(unique="shop", unique_for=timedelta(hours=1), on_conflict="replace")
+def rebuild(shop: str, day: int = 0) -> int:
+    return day
+
+
+@jobs.job(unique=("shop", "day"), unique_until="start")
+def close(shop: str, day: int) -> None: ...
+
+
+@jobs.job(unique=lambda args: args.shop.lower(), on_conflict="raise")
+def export(shop: str) -> None: ...
+
+
+@jobs.job(unique=(), debounce=5, max_wait=timedelta(minutes=1))
+def push(shop: str) -> None: ...
+
+
+@jobs.register
+class Once(Job[None], unique=True):
+    shop: str
+
+    def handle(self, ctx: JobContext) -> None: ...
+
+
+def unique_jobs() -> None:
+    handle = rebuild.options(unique_key="basra", on_conflict="extend").dispatch("basra")
+    assert_type(handle, JobHandle[int])
+    assert_type(handle.was_skipped, bool)
+    Once(shop="basra").options(debounce=timedelta(seconds=5)).dispatch()
+    try:
+        export.dispatch("basra")
+    except UniqueConflict as conflict:
+        assert_type(conflict.holder, str)
+
+
+def fakes() -> None:
+    with jobs.fake(only=[rebuild, Once]) as queue, jobs.fake(except_=(push,)):
+        queue.assert_pushed(rebuild, lambda job: job.args.shop == "basra", times=2)
+        queue.assert_pushed_on("sync", Once)
+        queue.assert_pushed_to("redis", Once)
+        queue.assert_pushed_after_commit(push)
+        queue.assert_count(3)
+        queue.travel(timedelta(minutes=5))
+        assert_type(queue.drain(limit=10), int)
+    done = run(rebuild("basra"), attempt=2, cursor={"page": 7})
+    assert_type(done, FakeRun[int])
+    assert_type(done.result, int)
+    assert_type(run(SyncPendingChangesJob()).result, dict[str, int])
+    assert_type(run(asynchronous("x"), cancelled=True, stopping=True).result, list[int])
+    done.assert_released(delay=timedelta(seconds=30))
+    done.assert_failed_with(ValueError)
+    done.assert_failed_with("No rows.")
+
+
 def takes_any_order_job(job: FunctionJob[[int], None]) -> None: ...
+
+
+def composed(ctx: JobContext) -> None:
+    chain = jobs.chain(
+        with_context(7), jobs.batch([with_context(1)]), SyncPendingChangesJob(), jobs.chain(bare())
+    )
+    handle = chain.catch(send_order_confirmation(7)).on_queue("x").delay(60).dispatch()
+    assert_type(chain.on_connection("redis"), PendingChain)
+    assert_type(handle, BatchHandle)
+    assert_type(handle.status().percent, int)
+    batch = jobs.batch((with_context(n) for n in range(40)), name="Import", allow_failures=True)
+    assert_type(batch.then(bare(), SyncPendingChangesJob()).allow_failures(), PendingBatch)
+    jobs.batch([with_context(1), chain, SyncPendingChangesJob()]).finally_(bare()).dispatch()
+    assert_type(handle.wait(timeout=5), BatchStatus)
+    if ctx.batch is not None and not ctx.batch.cancelled:
+        assert_type(ctx.batch.add([with_context(2), chain]), int)
+    found = jobs.find_batch(handle.id)
+    assert_type(found, BatchHandle | None)
+    assert_type(jobs.batches(limit=5), list[BatchStatus])
+    flow = jobs.workflow("nightly")
+    flow.add("one", with_context(1)).add("two", [bare(), SyncPendingChangesJob()], after="one")
+    outer = jobs.workflow("outer").add("inner", flow).catch(bare())
+    assert_type(outer.dispatch(), WorkflowHandle)
+    assert_type(outer.svg(), str)
+    assert_type(outer.dispatch().steps()[0].state, State | None)
+
+
+async def composed_away(session: AsyncSession) -> None:
+    chain = jobs.chain(bare()).options(session=session, tenant="acme")
+    assert_type(await chain.dispatch_async(), BatchHandle)
+    assert_type(await jobs.workflow("x").add("a", bare()).dispatch_async(), WorkflowHandle)

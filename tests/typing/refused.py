@@ -7,6 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 from sqlalchemy.orm import Session, sessionmaker
 
 from tabur import Job, JobContext, Tabur
+from tabur.testing import run
 
 jobs = Tabur.from_env()
 
@@ -63,6 +64,36 @@ def wrong_connection() -> None: ...
 def wrong_option() -> None: ...
 
 
+@jobs.job(unique=7)  # refused
+def wrong_unique() -> None: ...
+
+
+@jobs.job(unique=True, on_conflict="wait")  # refused
+def wrong_conflict() -> None: ...
+
+
+@jobs.job(unique=True, unique_until="done")  # refused
+def wrong_until() -> None: ...
+
+
+send.options(unique=True).dispatch(order_id=7)  # refused
+send.options(debounce="5 s").dispatch(order_id=7)  # refused
+
+
+def fakes() -> None:
+    with jobs.fake(only=send):  # refused
+        pass
+    with jobs.fake(only=["send"]) as queue:  # refused
+        queue.assert_pushed("send")  # refused
+        queue.assert_pushed(send, times="once")  # refused
+        queue.assert_pushed_to("reddis", send)  # refused
+        queue.travel("5 minutes")  # refused
+    run(send)  # refused
+    run(send(order_id=7), attempt="2")  # refused
+    run(asynchronous("x")).result.upper()  # refused
+    run(send(order_id=7)).assert_failed_with(ValueError("x"))  # refused
+
+
 def own_transactions(
     ctx: JobContext,
     engine: Engine,
@@ -91,3 +122,20 @@ async def own_asynchronous_transactions(
         pass
     await ctx.checkpoint_async(session, cursor=1)  # refused
     ctx.checkpoint(session, 1)  # refused
+
+
+def composed(ctx: JobContext) -> None:
+    jobs.chain(send)  # refused
+    jobs.chain(send(order_id="7"))  # refused
+    jobs.chain([send(1)])  # refused
+    jobs.batch(send(1))  # refused
+    jobs.batch([jobs.batch([])])  # refused
+    jobs.batch([send(1)], nam="x")  # refused
+    jobs.batch([send(1)]).then(send)  # refused
+    jobs.chain(send(1)).then(send(2))  # refused
+    jobs.chain(send(1)).options(tries=3)  # refused
+    jobs.chain(send(1)).on_connection("reddis")  # refused
+    jobs.chain(send(1)).dispatch().result()  # refused
+    ctx.batch.add([])  # refused
+    jobs.workflow("x").add("a", jobs.batch([]))  # refused
+    jobs.workflow("x").add("a", send(1), after=1)  # refused

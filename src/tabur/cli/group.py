@@ -90,6 +90,12 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "queue:forget": ("failed:forget", "Remove one failed job."),
         "queue:flush": ("failed:flush", "Remove all failed jobs."),
     },
+    "Batches": {
+        "queue:batches": ("batches:batches", "List batches, chains and workflows."),
+        "queue:batches:show": ("batches:show", "Show one of them, with what has failed."),
+        "queue:retry-batch": ("batches:retry", "Run again what has failed in batches."),
+        "queue:prune-batches": ("batches:prune", "Remove old batches."),
+    },
     "Deployment": {
         "deploy:supervisor": ("deploy:to_supervisor", "Write a configuration for Supervisor."),
         "deploy:systemd": ("deploy:to_systemd", "Write units for systemd."),

@@ -18,7 +18,7 @@ def sync_session(session: Any) -> Session:
     return found
 
 
-def after_commit(session: Any, send: Callable[[], None]) -> None:
+def after_commit(session: Any, send: Callable[[], object]) -> None:
     """Call `send` once the session's outermost transaction has committed; never on the release of
     a SAVEPOINT, and not at all when that SAVEPOINT or the whole is rolled back."""
     from sqlalchemy.orm import Session
@@ -43,11 +43,11 @@ class _Waiting:
         from sqlalchemy import event
 
         self._session = session
-        self._sends: list[tuple[list[SessionTransaction], Callable[[], None]]] = []
+        self._sends: list[tuple[list[SessionTransaction], Callable[[], object]]] = []
         event.listen(session, "after_commit", self._committed)
         event.listen(session, "after_soft_rollback", self._rolled_back)
 
-    def add(self, send: Callable[[], None]) -> None:
+    def add(self, send: Callable[[], object]) -> None:
         if not self._session.in_transaction():
             self._session.begin()
         inside: list[SessionTransaction] = []

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tabur.dispatch import callers
+from tabur.dispatch.composed import OutgoingBatch, connections_of, outgoing
 from tabur.dispatch.outgoing import Outgoing, check_same
-from tabur.dispatch.routes import Route
-from tabur.drivers.contract import Driver
-from tabur.errors import ConfigError, StoreUnavailable
+from tabur.dispatch.routes import Route, Sent
+from tabur.drivers.contract import Driver, Relaying
+from tabur.errors import ConfigError, StoreUnavailable, UniqueConflict
+from tabur.jobs.composing.plan import Plan
 from tabur.jobs.handle import JobHandle
+from tabur.jobs.options import DispatchSettings
 from tabur.jobs.pending import PendingJob
 from tabur.jobs.scope import CurrentScope
 from tabur.jobs.sessions import async_connection_of, connection_of, is_async
+from tabur.model.ids import id_text
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -35,18 +40,12 @@ class StoreDispatcher:
 
     def dispatch(self, pending: PendingJob[R]) -> JobHandle[R]:
         route = self._route_of(pending)
-        session = pending.settings.session
-        if session is None and pending.settings.after_commit:
-            raise ConfigError("after_commit=True needs session=: whose commit is meant?")
-        if is_async(session):
-            raise ConfigError(
-                "The session is asynchronous: write await ….dispatch_async(), not ….dispatch()."
-            )
+        session = _session_of(pending.settings)
         job = self._job(pending)
         if session is None:
-            driver = route.send([job])
-            self._compare([job], driver)
-            return self._handle(pending, job, [driver])
+            sent = route.send([job])
+            self._compare([job], sent.driver)
+            return self._sent(pending, job, sent)
         if pending.settings.after_commit:
             return self._send_after(session, route, pending, job)
         return self._send_in(connection_of(session), route, pending, job)
@@ -80,14 +79,68 @@ class StoreDispatcher:
         handles: dict[int, JobHandle[Any]] = {}
         for route, places in groups.items():
             jobs = [self._job(many[n]) for n in places]
+            if any(each.refuses for each in jobs):
+                raise ConfigError(
+                    "dispatch_many takes no job with on_conflict='raise': others would be "
+                    "dispatched all the same. Give options(on_conflict='skip'), and look at "
+                    "handle.was_skipped."
+                )
             if session is None:
-                driver = route.send(jobs)
-                self._compare(jobs, driver)
+                sent = route.send(jobs)
+                self._compare(jobs, sent.driver)
             else:
-                driver = self._put(connection_of(session), route, jobs)
+                sent = self._put(connection_of(session), route, jobs)
             for n, job in zip(places, jobs, strict=True):
-                handles[n] = self._handle(many[n], job, [driver])
+                handles[n] = self._sent(many[n], job, sent)
         return [handles[n] for n in range(len(many))]
+
+    def dispatch_plan(self, plan: Plan) -> Sequence[Driver]:
+        route = self._only_route(plan)
+        session = _session_of(plan.settings)
+        jobs, batches = self._composed(plan, route)
+        if plan.adds_to is not None:
+            return [route.holding(plan.adds_to).send(jobs).driver]
+        if session is None:
+            return [route.send(jobs, batches).driver]
+        if plan.settings.after_commit:
+            callers.after_commit(session, partial(route.send, jobs, batches))
+            return route.drivers()
+        store = route.transactional()
+        return [store.send_in(connection_of(session), jobs, batches).driver]
+
+    async def dispatch_plan_async(self, plan: Plan) -> Sequence[Driver]:
+        session = plan.settings.session
+        if not is_async(session):
+            import asyncio
+
+            return await asyncio.to_thread(self.dispatch_plan, plan)
+        route = self._only_route(plan)
+        jobs, batches = self._composed(plan, route)
+        if plan.settings.after_commit:
+            send = partial(route.send, jobs, batches)
+            callers.after_commit(callers.sync_session(session), send)
+            return route.drivers()
+        store = route.transactional()
+        connection = await async_connection_of(session)
+        sent = await connection.run_sync(lambda sync: store.send_in(sync, jobs, batches))
+        return [sent.driver]
+
+    def _only_route(self, plan: Plan) -> Route:
+        """Raises ConfigError where its jobs would go to several stores."""
+        routes = {self._route(each) for each in connections_of(plan)}
+        if len(routes) > 1:
+            names = ", ".join(sorted(each.name for each in routes))
+            raise ConfigError(
+                f"What belongs together goes to one connection, and this to several: {names}. Say "
+                "which: on_connection('database')."
+            )
+        return routes.pop()
+
+    def _composed(self, plan: Plan, route: Route) -> tuple[list[Outgoing], list[OutgoingBatch]]:
+        scope = self._scope.get()
+        jobs = [outgoing(each, scope, code=self._code) for each in plan.nodes]
+        batches = [OutgoingBatch(each, scope, connection=route.name) for each in plan.groups]
+        return jobs, batches
 
     def _route_of(self, pending: PendingJob[Any]) -> Route:
         return self._route(pending.settings.connection or pending.definition.options.connection)
@@ -98,24 +151,35 @@ class StoreDispatcher:
     def _send_after(
         self, session: Any, route: Route, pending: PendingJob[R], job: Outgoing
     ) -> JobHandle[R]:
+        if job.refuses:
+            raise ConfigError(
+                f"{pending.name}: on_conflict='raise' does not go with after_commit=True: when its "
+                "unique key is looked at, it is too late to raise."
+            )
         drivers = route.drivers()
         self._compare([job], drivers[0])
+        handle: JobHandle[R] = JobHandle(drivers, job.id, pending.definition.result_type)
 
         def send() -> None:
-            route.send([job])
+            _heed(handle, job, route.send([job]))
 
         callers.after_commit(session, send)
-        return self._handle(pending, job, drivers)
+        return handle
 
     def _send_in(
         self, connection: Connection, route: Route, pending: PendingJob[R], job: Outgoing
     ) -> JobHandle[R]:
-        return self._handle(pending, job, [self._put(connection, route, [job])])
+        return self._sent(pending, job, self._put(connection, route, [job]))
 
-    def _put(self, connection: Connection, route: Route, jobs: Sequence[Outgoing]) -> Driver:
+    def _put(self, connection: Connection, route: Route, jobs: Sequence[Outgoing]) -> Sent:
         """In the caller's transaction. A store that does not answer does not hinder it, where an
         outbox stands between: then what its keys have led to is not compared."""
         store = route.transactional()
+        if isinstance(store.driver, Relaying) and any(each.refuses for each in jobs):
+            raise ConfigError(
+                "on_conflict='raise' does not go with an outbox: when the unique key is looked at, "
+                "the transaction has long committed."
+            )
         with suppress(StoreUnavailable):
             self._compare(jobs, store.driver)
         return store.send_in(connection, jobs)
@@ -128,7 +192,29 @@ class StoreDispatcher:
                 if kept is not None:
                     check_same(job.pending, kept)
 
-    def _handle(
-        self, pending: PendingJob[R], job: Outgoing, drivers: Sequence[Driver]
-    ) -> JobHandle[R]:
-        return JobHandle(drivers, job.id, pending.definition.result_type)
+    def _sent(self, pending: PendingJob[R], job: Outgoing, sent: Sent) -> JobHandle[R]:
+        handle: JobHandle[R] = JobHandle([sent.driver], job.id, pending.definition.result_type)
+        _heed(handle, job, sent)
+        return handle
+
+
+def _heed(handle: JobHandle[Any], job: Outgoing, sent: Sent) -> None:
+    """Where another job holds its unique key: the handle is of that one. Raises UniqueConflict
+    where that is what its dispatcher wants."""
+    holder = sent.holders.get(job.id)
+    if holder is None:
+        return
+    if job.refuses:
+        raise UniqueConflict(job.pending.name, id_text(holder))
+    handle.skipped_for(holder)
+
+
+def _session_of(settings: DispatchSettings) -> Any:
+    """The caller's, for a dispatch that is not asynchronous."""
+    if settings.session is None and settings.after_commit:
+        raise ConfigError("after_commit=True needs session=: whose commit is meant?")
+    if is_async(settings.session):
+        raise ConfigError(
+            "The session is asynchronous: write await ….dispatch_async(), not ….dispatch()."
+        )
+    return settings.session

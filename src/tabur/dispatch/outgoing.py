@@ -5,11 +5,16 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import Any
 
+import msgspec
+
+from tabur.dispatch.unique import uniquely
 from tabur.errors import IdempotencyConflict
 from tabur.jobs.current import current_traceparent
 from tabur.jobs.options import NO_SETTINGS, Until
 from tabur.jobs.pending import PendingJob
 from tabur.jobs.scope import Scope
+from tabur.model.bonds import Bonds
+from tabur.model.compositions import Source
 from tabur.model.ids import idempotent_id, new_id
 from tabur.model.records import (
     NO_OPTIONS,
@@ -21,24 +26,50 @@ from tabur.model.records import (
 )
 
 
+class Ties(msgspec.Struct, frozen=True):
+    """How a job is tied to those that it is dispatched with."""
+
+    id: bytes | None = None
+    """That they know it by."""
+    bonds: Bonds | None = None
+    blockers: int = 0
+    sources: tuple[Source, ...] = ()
+    callback_of: bytes | None = None
+
+
+_ALONE = Ties()
+
+
 class Outgoing:
     """A job on its way to a store, with a fresh id or the one its idempotency key leads to. `code`
     is the version of the application."""
 
-    __slots__ = ("_code", "_scope", "id", "pending")
+    __slots__ = ("_code", "_scope", "_ties", "_uniquely", "id", "pending")
 
-    def __init__(self, pending: PendingJob[Any], scope: Scope, *, code: str = "") -> None:
+    def __init__(
+        self, pending: PendingJob[Any], scope: Scope, *, code: str = "", ties: Ties = _ALONE
+    ) -> None:
         self.pending = pending
         self._scope = scope
         self._code = code
+        self._ties = ties
         key = pending.settings.idempotency_key
-        self.id = idempotent_id((self._tenant, self._user), key) if key else new_id()
+        owner = (self._tenant, self._user)
+        self.id = ties.id or (idempotent_id(owner, key) if key else new_id())
+        # What waits for a job that was not kept would wait for ever.
+        self._uniquely = uniquely(pending, self._tenant) if ties is _ALONE else None
+
+    @property
+    def refuses(self) -> bool:
+        """Who dispatches it while another job holds its unique key is to get an error."""
+        return self._uniquely is not None and self._uniquely.refuses
 
     def job(self, now: int, default_queue: str) -> NewJob:
         """The record that the store keeps. Its spans begin at `now`, by the store's clock: that of
         this host may be wrong."""
         pending, settings = self.pending, self.pending.settings
         declared = pending.definition.options
+        delay = settings.delay or (self._uniquely.debounce if self._uniquely else 0)
         return NewJob(
             id=self.id,
             name=pending.definition.name,
@@ -47,12 +78,19 @@ class Outgoing:
             payload=pending.payload,
             created_at=now,
             priority=declared.priority if settings.priority is None else settings.priority,
-            due_at=settings.at or (now + settings.delay if settings.delay else None),
-            options=_options(pending, now, self._code, self._trace),
+            due_at=settings.at or (now + delay if delay else None),
+            blockers=self._ties.blockers,
+            options=_options(pending, now, self._code, self._trace, self._all_ties),
             tenant=self._tenant,
             user=self._user,
             locale=settings.locale or self._scope.locale,
         )
+
+    @property
+    def _all_ties(self) -> Ties:
+        if self._uniquely is None:
+            return self._ties
+        return Ties(bonds=Bonds(unique=self._uniquely.unique))
 
     @property
     def _trace(self) -> str | None:
@@ -67,7 +105,7 @@ class Outgoing:
         return self.pending.settings.user or self._scope.user
 
 
-def _options(pending: PendingJob[Any], now: int, code: str, trace: str | None) -> bytes:
+def _options(pending: PendingJob[Any], now: int, code: str, trace: str | None, ties: Ties) -> bytes:
     """What this dispatch sets otherwise than its job declares, as it is kept; mostly nothing."""
     settings, declared = pending.settings, pending.definition.options
     declared_spans = (declared.retry_until, declared.expires)
@@ -77,6 +115,7 @@ def _options(pending: PendingJob[Any], now: int, code: str, trace: str | None) -
         and declared.version == 1
         and not code
         and trace is None
+        and ties is _ALONE
     ):
         return b""
     options = DispatchOptions(
@@ -89,6 +128,9 @@ def _options(pending: PendingJob[Any], now: int, code: str, trace: str | None) -
         code=code or None,
         version=declared.version,
         trace=trace,
+        bonds=ties.bonds,
+        sources=ties.sources,
+        callback_of=ties.callback_of,
     )
     return b"" if options == NO_OPTIONS else encode(options)
 

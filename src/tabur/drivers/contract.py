@@ -1,6 +1,6 @@
 """What every store promises: the roles of a driver, and the obligations of each verb.
 
-A driver is one object with eight roles. All verbs may be called from any thread. A verb either
+A driver is one object with nine roles. All verbs may be called from any thread. A verb either
 does all it says, in one transaction, or nothing. A verb whose answer does not come raises
 StoreUnavailable; then it is unknown whether it was done, and calling it again is safe. Where
 nothing was sent, since no connection could be made, it raises the kind named StoreUnreachable.
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import msgspec
 
+from tabur.model.batches import BatchRecord, NewBatch
 from tabur.model.findings import Finding
 from tabur.model.outcome import Settled, Transition
 from tabur.model.records import (
@@ -88,6 +89,8 @@ class Filter(msgspec.Struct, frozen=True):
     queue: str | None = None
     name: str | None = None
     owner: Owner | None = None
+    batch: bytes | None = None
+    """Jobs of one batch."""
     ended_before: int | None = None
     """Finished jobs that ended before a moment."""
     ended_since: int | None = None
@@ -98,18 +101,37 @@ class Filter(msgspec.Struct, frozen=True):
 class Dispatching(Protocol):
     """Bringing jobs in, and the moves that people ask for."""
 
-    def dispatch(self, jobs: Sequence[NewJob]) -> None:
-        """Keep `jobs`: blocked where they have blockers, scheduled where `due_at` lies ahead, else
-        pending, in the order given. An id that is known already (running, finished, whatever)
-        is passed over: dispatching twice is dispatching once. Wakes workers."""
+    def dispatch(
+        self, jobs: Sequence[NewJob], batches: Sequence[NewBatch] = ()
+    ) -> Mapping[bytes, bytes]:
+        """Keep `batches` and `jobs`: blocked where they have blockers, scheduled where `due_at`
+        lies ahead, else pending, in the order given. An id that is known already (running,
+        finished, whatever) is passed over: dispatching twice is dispatching once. Wakes workers.
+
+        - A new batch counts those of `jobs` that are bound to it. Of a batch that is there already
+          the jobs are counted too, unless it has finished or is unknown: then ConfigError is raised
+          and nothing is kept. (Of one that is among `batches` and has finished, this is the same
+          dispatch again: those of its jobs that are not known were not kept, and are passed over.)
+        - A job whose unique key is held by another one is kept or not as its `Conflict` says; of
+          two in one call the later one comes later. A key whose window has passed, or whose holder
+          has ended and had none, is free. What is replaced is cancelled once all jobs are counted.
+
+        Answers, of jobs that were not kept for their key, which one holds it."""
 
     def cancel(self, job_id: bytes) -> CancelAnswer:
         """Cancel what has not started, or waits between two attempts, at once; mark what runs."""
 
     def retry(self, job_ids: Iterable[bytes]) -> int:
         """Make failed and cancelled jobs pending, counters at zero and progress anew; their history
-        stays, its last ending now told as retried.
-        Answers how many; jobs in another state are passed over."""
+        stays, its last ending now told as retried. One of which something that it waits for has not
+        completed is blocked instead, by so many.
+        Answers how many; jobs in another state are passed over, and those whose unique key another
+        job holds.
+
+        With a job comes back what was cancelled because it had ended: those that wait for it (not
+        yet begun, and now cancelled) are blocked again, and so on from each of them, but for those
+        whose unique key another job holds; so are those that waited for all of its batch, which is
+        neither finished nor cancelled any more."""
 
     def forget(self, which: Filter) -> int:
         """Remove finished jobs, with records, history and attachments. Answers how many."""
@@ -128,7 +150,8 @@ class Claiming(Protocol):
         """Settle, write progress and claim, in one transaction and one round trip.
 
         - A settle whose token is the job's current one moves the job, appends its outcome and
-          applies its follow-ups. Repeated, it answers DONE again and changes nothing. With another
+          applies its follow-ups, and what its bonds ask for where it has ended (see Batches).
+          Repeated, it answers DONE again and changes nothing. With another
           token it answers STALE. One bad transition never fails its neighbours.
           (A hand-back leaves no trace: repeated, it answers STALE, and nothing is changed.)
         - A job that was marked to be cancelled and would run again is cancelled instead, without
@@ -165,9 +188,49 @@ class Claiming(Protocol):
     def holders(self) -> Sequence[str]:
         """The names of all workers that hold something, registered or not."""
 
+    def begin(self, claims: Sequence[tuple[bytes, bytes]]) -> None:
+        """Free the unique keys of jobs, by id and token, that hold one until they begin. Passed
+        over where the claim has moved on or the key has."""
+
     def attach(self, job_id: bytes, token: bytes, attachment: Attachment) -> bool:
         """Record a file of a running job; False where the claim has moved on. The same `n` again
         replaces it."""
+
+
+class Batches(Protocol):
+    """Jobs that are counted together, and that wait for each other.
+
+    Wherever a job ends for good (settled, called back, cleared, cancelled since another one failed)
+    this happens in the same transaction, once:
+
+    - each job in its bonds' `next` has one blocker less where it completed, and becomes pending or
+      scheduled with the last; where it ended otherwise, each that is still blocked is cancelled
+      (`tabur.model.batches.DEPENDENCY`), which is an end too;
+    - its batch is counted, and what waits for that is unblocked or cancelled
+      (`tabur.model.batches.ended`, UNFINISHED);
+    - its unique key is free, unless that has a window or has gone over to another job.
+
+    A batch's counters are exact at every moment, whoever dies. To unblock what is not blocked, or
+    to cancel what is neither blocked nor waiting, is nothing.
+    """
+
+    def find(self, batch_id: bytes) -> BatchRecord | None: ...
+
+    def list(self, *, limit: int, after: bytes | None = None) -> Sequence[BatchRecord]:
+        """Newest id first, starting behind `after`."""
+
+    def cancel(self, batch_id: bytes) -> bool:
+        """Let no more of its jobs begin: workers cancel them as they come to them (`cancelled`).
+        What runs goes on. False where it is unknown, has finished or is cancelled already."""
+
+    def cancelled(self, batch_ids: Sequence[bytes]) -> frozenset[bytes]:
+        """Which of them are cancelled. A worker asks it for each claim with jobs of batches, so it
+        costs next to nothing."""
+
+    def prune(self, *, before: int, unfinished: bool = False, limit: int) -> int:
+        """Remove at most `limit` batches that finished before a moment, or, with `unfinished`, that
+        were made before it and have not finished: what still waits for such a one is cancelled.
+        Their jobs stay, and are counted by nobody. Answers how many."""
 
 
 class Transfer(Protocol):
@@ -180,8 +243,8 @@ class Transfer(Protocol):
     def take_out(self, queue: str | None, *, limit: int) -> Sequence[NewJob]:
         """Take out at most `limit` jobs that wait, pending before scheduled (retries among them),
         of one queue or of all; with the counters of attempts before. Not what is blocked: what
-        unblocks it is here. Nor what has left a checkpoint: it would begin anew elsewhere, and do
-        twice what it did here. Empty: there is nothing left to take."""
+        unblocks it is here; nor what has bonds. Nor what has left a checkpoint: it would begin anew
+        elsewhere, and do twice what it did here. Empty: there is nothing left to take."""
 
     def taken_out(self) -> Sequence[NewJob]:
         """What stands taken out, by whoever began and did not finish; a thousand at most."""
@@ -358,6 +421,7 @@ class Driver(Protocol):
     name: str
     dispatching: Dispatching
     claiming: Claiming
+    batches: Batches
     transfer: Transfer
     workers: Workers
     control: Control
@@ -389,10 +453,17 @@ class Driver(Protocol):
 class Transactional(Protocol):
     """A driver whose store may be the caller's own database."""
 
-    def dispatch_in(self, connection: Connection, jobs: Sequence[NewJob]) -> None:
+    def dispatch_in(
+        self,
+        connection: Connection,
+        jobs: Sequence[NewJob],
+        batches: Sequence[NewBatch] = (),
+    ) -> Mapping[bytes, bytes]:
         """As `Dispatching.dispatch`, in the transaction that is open on `connection`: the jobs
-        commit or vanish with it, and a SAVEPOINT rolled back takes them along. Only inserts; wakes
-        workers once it has committed. Raises ConfigError where it is another database."""
+        commit or vanish with it, and a SAVEPOINT rolled back takes them along. Only inserts, but
+        for unique keys; wakes workers once it has committed. Raises ConfigError where it is another
+        database, and for jobs of a batch that is not among `batches`: who holds its row keeps all
+        its jobs from ending."""
 
     def install(self, engine: Engine) -> None:
         """Prepare a caller's engine on this database for living beside the queue."""

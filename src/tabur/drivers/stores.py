@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from typing import Protocol
 
 from tabur.config import DEFAULT_REDIS_URL, Settings
@@ -11,9 +12,11 @@ from tabur.errors import ConfigError
 
 
 class Stores(Protocol):
-    """One driver for each connection. `fake`: they run nothing."""
+    """One driver for each connection. `fake`: they run nothing. `beside`: others, in which jobs may
+    be too."""
 
     fake: bool
+    beside: Sequence[Driver]
 
     def get(self, connection: str) -> Driver:
         """The driver; opened when first asked for. Raises ConfigError."""
@@ -26,6 +29,7 @@ class ConfiguredStores:
     """As the settings say."""
 
     fake = False
+    beside: Sequence[Driver] = ()
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings

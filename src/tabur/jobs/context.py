@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Sized
+from collections.abc import Iterable, Iterator, Mapping, Sized
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeVar, overload
 
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
         async_sessionmaker,
     )
     from sqlalchemy.orm import Session, sessionmaker
+
+    from tabur.jobs.composing.handle import BatchHandle
 
 T = TypeVar("T")
 S = TypeVar("S", bound="Session")
@@ -292,6 +294,35 @@ class JobContext:
         if self._cursor is _UNREAD:
             self._cursor = decode_cursor(self.backing.cursor(self._job.id))
         return self._cursor
+
+    @property
+    def batch(self) -> BatchHandle | None:
+        """The batch, chain or workflow that it is one of, or whose callback it is."""
+        from tabur.jobs.composing.handle import BatchHandle  # most jobs have none
+
+        options = decode_options(self._job.options)
+        found = options.bonds.batch if options.bonds is not None else None
+        found = found or options.callback_of
+        return None if found is None else BatchHandle([self.backing.driver], found)
+
+    @property
+    def previous(self) -> Any:
+        """The result of what it waited for: of the job before it in a chain; of a batch a list,
+        those that completed; None where it is the first. As the type that the other job declares.
+        Read from the store each time it is asked for.
+
+        Raises TaburError where it waited for several steps of a workflow: see `results`."""
+        from tabur.jobs.composing.results import previous
+
+        return previous(decode_options(self._job.options).sources, self.backing)
+
+    @property
+    def results(self) -> Mapping[str, Any]:
+        """In a workflow, the results of the steps that it waited for, by their names. Each is read
+        when it is asked for."""
+        from tabur.jobs.composing.results import Results
+
+        return Results(decode_options(self._job.options).sources, self.backing)
 
     @property
     def cancelled(self) -> bool:

@@ -35,6 +35,8 @@ class JobDefinition:
         self.name = check_name(name, "name")
         self.options = options
         self.fields = tuple(fields)
+        if options.uniqueness is not None:
+            options.uniqueness.check_fields(name, self.fields)
         self.codec = ArgumentCodec(name, fields)
         self.call = call
         self.is_async = is_async

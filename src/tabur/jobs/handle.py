@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
@@ -53,7 +53,7 @@ class JobHandle(Generic[R_co]):
     `drivers`: the stores in which it may be; the first that knows it is asked from then on.
     """
 
-    __slots__ = ("_drivers", "_id", "_result_type")
+    __slots__ = ("_drivers", "_id", "_result_type", "_was_skipped")
 
     def __init__(
         self, drivers: Sequence[Driver], job_id: bytes | str, result_type: Any = Any
@@ -61,6 +61,17 @@ class JobHandle(Generic[R_co]):
         self._id = id_bytes(job_id)
         self._drivers = drivers
         self._result_type = result_type
+        self._was_skipped = False
+
+    @property
+    def was_skipped(self) -> bool:
+        """Nothing was dispatched, for another job held the unique key: this is its handle. (With
+        `after_commit=True` it is not known before the commit.)"""
+        return self._was_skipped
+
+    def skipped_for(self, holder: bytes) -> None:
+        """For dispatchers: the store has kept nothing, and told who holds the key."""
+        self._id, self._was_skipped = holder, True
 
     @property
     def id(self) -> str:
@@ -103,7 +114,7 @@ class JobHandle(Generic[R_co]):
         """The result once it is there. Raises TimeoutError after `timeout` seconds, and what
         `result()` raises."""
         deadline = None if timeout is None else time.monotonic() + timeout
-        for pause in _pauses():
+        for pause in pauses():
             record = self._find()
             if record.state in FINISHED:
                 return self._result(record)
@@ -145,7 +156,7 @@ class JobHandle(Generic[R_co]):
     def _result(self, record: JobRecord) -> R_co:
         match record.state:
             case State.COMPLETED:
-                value: R_co = _decode(record.result, self._result_type)
+                value: R_co = decode_as(record.result, self._result_type)
                 return value
             case State.FAILED:
                 error = record.error or ErrorInfo("Unknown", "no error was recorded")
@@ -189,7 +200,7 @@ def _moment(us: int) -> datetime:
     return moment
 
 
-def _decode(raw: bytes | None, kind: Any) -> Any:
+def decode_as(raw: bytes | None, kind: Any) -> Any:
     """The result as the type the job declares, or as plain JSON values where that cannot be."""
     if raw is None:
         return None
@@ -199,7 +210,7 @@ def _decode(raw: bytes | None, kind: Any) -> Any:
         return msgspec.json.decode(raw)
 
 
-def _pauses() -> Any:
+def pauses() -> Iterator[float]:
     """Seconds between two looks: quick at first, at most a quarter of a second."""
     pause = 0.002
     while True:

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypedDict
 
 import msgspec
 
 from tabur.config import CONNECTIONS, ConnectionName
 from tabur.errors import ConfigError
-from tabur.model.clock import SECOND, moment_us, to_us
+from tabur.jobs.spans import Span, span_us
+from tabur.jobs.uniqueness import (
+    OnConflict,
+    UniqueBy,
+    Uniqueness,
+    UniqueUntil,
+    take_uniqueness,
+)
+from tabur.model.clock import SECOND, moment_us
 from tabur.model.records import DispatchOptions
 from tabur.model.retry import Backoff, Exponential, Policy, parse_backoff
 from tabur.model.states import Isolation
@@ -25,14 +33,12 @@ if TYPE_CHECKING:
     CallersTransaction = Session | Connection | AsyncSession | AsyncConnection
 
 BackoffSpec = float | Sequence[float] | Exponential
-Span = timedelta | float
 
 #: Bounds that keep every store's columns and every clock safe.
 LONGEST_NAME = 200
 LARGEST_TRIES = 1_000_000
 LARGEST_PRIORITY = 1_000_000
 LARGEST_VERSION = 1_000_000
-LONGEST_SPAN = timedelta(days=3650)
 
 
 class DeclaredOptions(TypedDict, total=False):
@@ -55,6 +61,12 @@ class DeclaredOptions(TypedDict, total=False):
     owner_may_retry: bool
     version: int
     title: str | None
+    unique: UniqueBy
+    unique_for: Span | None
+    unique_until: UniqueUntil | None
+    on_conflict: OnConflict | None
+    debounce: Span | None
+    max_wait: Span | None
 
 
 class DispatchKeywords(TypedDict, total=False):
@@ -76,6 +88,12 @@ class DispatchKeywords(TypedDict, total=False):
     user: str | None
     locale: str | None
     idempotency_key: str | None
+    unique_key: str | None
+    unique_for: Span | None
+    unique_until: UniqueUntil | None
+    on_conflict: OnConflict | None
+    debounce: Span | None
+    max_wait: Span | None
 
 
 class JobOptions(msgspec.Struct, frozen=True):
@@ -101,6 +119,7 @@ class JobOptions(msgspec.Struct, frozen=True):
     """Of its arguments: a worker that knows only a lower one leaves the job to others."""
     title: str | None = None
     """What it does, as logs say it: `background sync`."""
+    uniqueness: Uniqueness | None = None
 
     def starting(self, name: str) -> str:
         """`Starting background sync job`, as a log says it."""
@@ -145,11 +164,13 @@ def declared(job: str, given: DeclaredOptions) -> tuple[str | None, JobOptions]:
             values["never_retry"] = _exceptions(kinds)
         for option in ("retry_until", "expires"):
             if values.get(option) is not None:
-                values[option] = _span(values[option], option)
+                values[option] = span_us(values[option], option)
         for option in ("fail_on_timeout", "owner_may_retry"):
             if not isinstance(values.get(option, False), bool):
                 raise ConfigError(f"{option}={shown(values[option])}: True or False is needed.")
-        return name, JobOptions(**_checked(values))
+        said = take_uniqueness(values)
+        uniqueness = None if said is None else said.complete()
+        return name, JobOptions(**_checked(values), uniqueness=uniqueness)
     except ConfigError as error:
         raise ConfigError(f"{job}: {error}") from None
 
@@ -180,6 +201,8 @@ class DispatchSettings(msgspec.Struct, frozen=True):
     idempotency_key: str | None = None
     after_commit: bool = False
     session: Any = None
+    uniqueness: Uniqueness | None = None
+    """Over what the job declares."""
 
     def merged(self, given: DispatchKeywords) -> DispatchSettings:
         """These settings with more options. Raises ConfigError."""
@@ -191,7 +214,7 @@ class DispatchSettings(msgspec.Struct, frozen=True):
             )
         values: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
         if "delay" in values:
-            values["delay"] = _span(values["delay"], "delay")
+            values["delay"] = span_us(values["delay"], "delay")
         if "at" in values:
             if not isinstance(values["at"], datetime):
                 raise ConfigError(
@@ -206,6 +229,8 @@ class DispatchSettings(msgspec.Struct, frozen=True):
                 check_name(values[option], option)
         if "idempotency_key" in values:
             check_name(values["idempotency_key"], "idempotency_key", longest=255)
+        if (said := take_uniqueness(values)) is not None:
+            values["uniqueness"] = said.over(self.uniqueness)
         return msgspec.structs.replace(self, **_checked(values))
 
 
@@ -245,7 +270,7 @@ def _checked(values: dict[str, Any]) -> dict[str, Any]:
     if values.get("backoff") is not None:
         values["backoff"] = parse_backoff(values["backoff"])
     if (timeout := values.get("timeout")) is not None:
-        if (span := _span(timeout, "timeout")) <= 0:
+        if (span := span_us(timeout, "timeout")) <= 0:
             raise ConfigError(f"timeout={shown(timeout)}: seconds above 0 are needed.")
         values["timeout"] = span / SECOND
     return values
@@ -258,24 +283,10 @@ def _whole(value: Any, what: str, least: int, most: int) -> None:
         )
 
 
-def _span(value: Any, what: str) -> int:
-    seconds = value.total_seconds() if isinstance(value, timedelta) else value
-    if (
-        isinstance(seconds, bool)
-        or not isinstance(seconds, int | float)
-        or not 0 <= seconds <= LONGEST_SPAN.total_seconds()
-    ):
-        raise ConfigError(
-            f"{what}={shown(value)}: seconds or a timedelta from 0 to {LONGEST_SPAN.days} days is "
-            "needed."
-        )
-    return to_us(seconds)
-
-
 def _until(value: Any, what: str) -> Until:
     if isinstance(value, datetime):
         return Until(moment=_moment(value, what))
-    return Until(span=_span(value, what))
+    return Until(span=span_us(value, what))
 
 
 def _moment(value: datetime, what: str) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, Unpack, cast
 
@@ -11,6 +11,8 @@ import msgspec
 from tabur.jobs.context import JobContext
 from tabur.jobs.definition import JobDefinition
 from tabur.jobs.options import NO_SETTINGS, DispatchKeywords, DispatchSettings
+from tabur.jobs.registry import Registry
+from tabur.jobs.scope import CurrentScope
 from tabur.jobs.sessions import Sessions
 from tabur.jobs.settling import Backing
 from tabur.model.clock import now_us
@@ -18,6 +20,8 @@ from tabur.model.ids import new_id
 from tabur.model.records import ClaimedJob
 
 if TYPE_CHECKING:
+    from tabur.drivers.contract import Driver
+    from tabur.jobs.composing.plan import Plan
     from tabur.jobs.handle import JobHandle
 
 R = TypeVar("R")
@@ -33,10 +37,18 @@ class Dispatcher(Protocol):
 
     def dispatch_async(self, pending: PendingJob[R]) -> Awaitable[JobHandle[R]]: ...
 
+    def dispatch_plan(self, plan: Plan) -> Sequence[Driver]:
+        """All jobs and batches of a plan, in one transaction. Answers where they may be found."""
+
+    def dispatch_plan_async(self, plan: Plan) -> Awaitable[Sequence[Driver]]: ...
+
 
 class Sender(Dispatcher, Protocol):
-    """A dispatcher that stays the same for the life of an app, and its sessions."""
+    """A dispatcher that stays the same for the life of an app, and what else its jobs need of
+    it."""
 
+    registry: Registry
+    scope: CurrentScope
     sessions: Sessions
 
 
@@ -61,6 +73,11 @@ class PendingJob(Generic[R_co]):
     def name(self) -> str:
         return self.definition.name
 
+    @property
+    def sender(self) -> Sender:
+        """Of the app that it belongs to."""
+        return self._dispatcher
+
     def options(self, **given: Unpack[DispatchKeywords]) -> PendingJob[R_co]:
         """The same job, dispatched otherwise than its declaration says: on another `connection` or
         `queue`, later, with other `tries` …
@@ -68,11 +85,16 @@ class PendingJob(Generic[R_co]):
         `delay`, `retry_until` and `expires` take seconds or a timedelta from now; `at`,
         `retry_until` and `expires` an aware datetime. With `session` the job commits or vanishes
         with the caller's transaction, or is dispatched after it with `after_commit=True`. With
-        `idempotency_key` the same owner's repetition leads to the same job. Raises ConfigError.
+        `idempotency_key` the same owner's repetition leads to the same job. `unique_key` and what
+        goes with it stand over what the job declares of uniqueness. Raises ConfigError.
         """
+        return self.with_settings(self.settings.merged(given))
+
+    def with_settings(self, settings: DispatchSettings) -> PendingJob[R_co]:
+        """The same job with exactly these settings."""
         again = object.__new__(type(self))
         again.definition, again.payload, again.args = self.definition, self.payload, self.args
-        again.settings = self.settings.merged(given)
+        again.settings = settings
         again._dispatcher = self._dispatcher
         return again
 

@@ -16,22 +16,38 @@ from tabur.model.records import ClaimedJob, Progress
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
+    from tabur.jobs.registry import Registry
+
 #: Stores of one process alone, in which nobody can take a claim away.
 _ALONE = ("memory", "sync", "fake")
 
 
 class Backing:
     """What the jobs of one process need for transactions of their own. `open_driver` opens the
-    store that their claims are in; None: they run without one."""
+    store that their claims are in; None: they run without one. `registry` knows the types of
+    results."""
 
     def __init__(
-        self, open_driver: Callable[[], Driver] | None, sessions: Sessions, worker: str = ""
+        self,
+        open_driver: Callable[[], Driver] | None,
+        sessions: Sessions,
+        worker: str = "",
+        *,
+        registry: Registry | None = None,
     ) -> None:
         self._open = open_driver
         self.sessions = sessions
         self.worker = worker
+        self.registry = registry
         self._kept: dict[bytes, bytes] = {}
         """Cursors of jobs whose store keeps none."""
+
+    @property
+    def driver(self) -> Driver:
+        """Raises TaburError where jobs run without a store."""
+        if self._open is None:
+            raise TaburError("This job runs by .run(): there is no store to ask.")
+        return self._open()
 
     @property
     def connection(self) -> str:

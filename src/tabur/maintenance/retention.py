@@ -1,4 +1,4 @@
-"""Removing finished jobs and ticks that are past their time, and files that belong to nobody."""
+"""Removing finished jobs, batches and ticks that are past their time, and files of nobody."""
 
 from __future__ import annotations
 
@@ -12,20 +12,23 @@ from tabur.drivers.contract import Driver, Filter
 from tabur.model.clock import to_us
 from tabur.model.states import State
 
-#: Ticks that are asked for at once.
+#: Ticks or batches that are asked for at once.
 _CHUNK = 10_000
 #: A folder younger than this may belong to a job that is just writing it (seconds).
 _YOUNG = 3600.0
 
 
 def prune(driver: Driver, everywhere: Sequence[Driver], settings: Settings) -> int:
-    """Remove completed and cancelled jobs older than `keep_completed` from one store, and ticks
-    older than `keep_ticks`; answers how many jobs. Failed ones stay until somebody removes them.
+    """Remove completed and cancelled jobs older than `keep_completed` from one store, batches that
+    finished so long ago, and ticks older than `keep_ticks`; answers how many jobs. Failed ones stay
+    until somebody removes them.
     `everywhere`: the stores of the app, which share its attachments."""
     now = driver.now()
     before = now - to_us(settings.keep_completed)
     which = Filter(states=(State.COMPLETED, State.CANCELLED), ended_before=before)
     removed = driver.dispatching.forget(which)
+    while driver.batches.prune(before=before, limit=_CHUNK) == _CHUNK:
+        pass
     while driver.schedules.prune(before=now - to_us(settings.keep_ticks), limit=_CHUNK) == _CHUNK:
         pass
     sweep(everywhere, settings)

@@ -38,6 +38,7 @@ def decide(
             due_at = now + outcome.delay if outcome.delay else None
         case Ended.CANCELLED:
             to, ending = State.CANCELLED, Ending.CANCELLED
+            attempts -= outcome.started_at is None
         case Ended.CRASHED:
             # What is poison already is not begun, and has not crashed once more.
             attempts, crashes = job.attempts, job.crashes + (job.crashes < CRASHES_UNTIL_POISON)
@@ -89,6 +90,7 @@ def decide(
         result=outcome.result,
         error=error,
         progress=progress,
+        bonds=job.bonds,
     )
 
 

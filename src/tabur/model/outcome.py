@@ -7,6 +7,7 @@ from enum import StrEnum
 import msgspec
 from msgspec.structs import replace
 
+from tabur.model.bonds import Bonds
 from tabur.model.records import ErrorInfo, NewJob, Progress
 from tabur.model.states import State
 
@@ -99,6 +100,9 @@ class Transition(msgspec.Struct, frozen=True):
     progress: Progress | None = None
     """The last progress, where some was reported since it was last written."""
     follow_ups: tuple[FollowUp, ...] = ()
+    bonds: Bonds | None = None
+    """The job's: where it ends, its batch, those that wait for it and its unique key change with
+    it."""
 
 
 class Settled(StrEnum):

@@ -6,6 +6,8 @@ from typing import Any
 
 import msgspec
 
+from tabur.model.bonds import Bonds
+from tabur.model.compositions import Source
 from tabur.model.retry import Backoff
 from tabur.model.states import Isolation, State
 
@@ -33,6 +35,11 @@ class DispatchOptions(msgspec.Struct, frozen=True, omit_defaults=True):
     """Of its arguments, as its job declared it."""
     trace: str | None = None
     """The traceparent of what dispatched it."""
+    bonds: Bonds | None = None
+    sources: tuple[Source, ...] = ()
+    """What it waits for, where it may ask for the results of that."""
+    callback_of: bytes | None = None
+    """The batch that it hears of; one that does not count it."""
 
 
 class NewJob(msgspec.Struct, frozen=True):
@@ -57,6 +64,10 @@ class NewJob(msgspec.Struct, frozen=True):
     exceptions: int = 0
     crashes: int = 0
 
+    @property
+    def bonds(self) -> Bonds | None:
+        return bonds_in(self.options)
+
 
 class ClaimedJob(msgspec.Struct, frozen=True):
     """A job as a worker gets it. Counters tell of the attempts before this one."""
@@ -79,6 +90,10 @@ class ClaimedJob(msgspec.Struct, frozen=True):
     @property
     def owner(self) -> Owner:
         return Owner(self.tenant, self.user)
+
+    @property
+    def bonds(self) -> Bonds | None:
+        return bonds_in(self.options)
 
 
 class ErrorInfo(msgspec.Struct, frozen=True):
@@ -156,6 +171,10 @@ class JobRecord(msgspec.Struct, frozen=True):
     @property
     def owner(self) -> Owner:
         return Owner(self.tenant, self.user)
+
+    @property
+    def bonds(self) -> Bonds | None:
+        return bonds_in(self.options)
 
 
 class QueueSize(msgspec.Struct, frozen=True):
@@ -266,3 +285,11 @@ NO_OPTIONS = DispatchOptions()
 
 def decode_options(raw: bytes) -> DispatchOptions:
     return _options.decode(raw) if raw else NO_OPTIONS
+
+
+_BOUND = b'"bonds":'
+
+
+def bonds_in(options: bytes) -> Bonds | None:
+    """The ties of a job by its options; most have none, and are not decoded for that."""
+    return decode_options(options).bonds if _BOUND in options else None

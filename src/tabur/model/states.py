@@ -34,6 +34,7 @@ MOVES: dict[tuple[State, State], str] = {
     (State.BLOCKED, State.CANCELLED): "called back, or what it waited for failed",
     (State.SCHEDULED, State.PENDING): "promoted: its time has come",
     (State.SCHEDULED, State.CANCELLED): "called back",
+    (State.PENDING, State.SCHEDULED): "put off: another one came under its unique key",
     (State.PENDING, State.PROCESSING): "claimed by a worker",
     (State.PENDING, State.CANCELLED): "called back",
     (State.PROCESSING, State.PENDING): "released, retried at once, or rescued from a dead worker",
@@ -43,6 +44,8 @@ MOVES: dict[tuple[State, State], str] = {
     (State.PROCESSING, State.CANCELLED): "stopped because its owner asked",
     (State.FAILED, State.PENDING): "retried by an operator",
     (State.CANCELLED, State.PENDING): "retried by an operator",
+    (State.FAILED, State.BLOCKED): "retried while what it waits for has not completed",
+    (State.CANCELLED, State.BLOCKED): "what it waits for is tried again",
 }
 
 

@@ -6,9 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tabur.drivers.contract import CancelAnswer
+from tabur.model.batches import NewBatch
 from tabur.model.outcome import Cancel, Dispatch, Ending, FollowUp, Settled, Transition, Unblock
 from tabur.model.records import ClaimedJob, Crash, Hold, NewJob, Pause, Progress
 from tabur.model.states import FINISHED, Isolation, State
+from tabur.testing.model_bonds import ModelBonds
 
 
 @dataclass
@@ -43,6 +45,7 @@ class Model:
         self.pauses: dict[str, Pause] = {}
         self.hold: Hold | None = None
         self.moment = 0
+        self.bonds = ModelBonds(self)
 
     def in_state(self, *states: State) -> list[ModelJob]:
         return [job for job in self.jobs.values() if job.state in states]
@@ -50,14 +53,33 @@ class Model:
     def held_by(self, worker: str) -> list[ModelJob]:
         return [job for job in self.jobs.values() if job.worker == worker]
 
-    def dispatch(self, jobs: Sequence[NewJob]) -> None:
+    def dispatch(
+        self, jobs: Sequence[NewJob], batches: Sequence[NewBatch] = ()
+    ) -> dict[bytes, bytes]:
+        """Answers, of jobs that are not kept for their unique key, who holds it."""
+        opened = self.bonds.open(batches)
+        holders: dict[bytes, bytes] = {}
+        replaced: list[bytes] = []
         for new in jobs:
-            if new.id not in self.jobs:
-                job = ModelJob(new, State.BLOCKED, new.isolation, blockers=new.blockers)
-                self.jobs[new.id] = job
-                job.due_at = new.due_at
-                if not new.blockers:
-                    self._queue_up(job)
+            batch = new.bonds.batch if new.bonds else None
+            if new.id in self.jobs or (batch is not None and not self.bonds.is_open(batch)):
+                continue
+            holder, due_at, instead_of = self.bonds.take(new)
+            if holder is not None:
+                holders[new.id] = holder
+                continue
+            if instead_of is not None:
+                replaced.append(instead_of)
+            job = ModelJob(new, State.BLOCKED, new.isolation, blockers=new.blockers)
+            self.jobs[new.id] = job
+            job.due_at = due_at
+            self.bonds.bind(job)
+            if not new.blockers:
+                self._queue_up(job)
+        self.bonds.close(opened)
+        for job_id in replaced:
+            self.cancel(job_id)
+        return holders
 
     def cancel(self, job_id: bytes) -> CancelAnswer:
         job = self.jobs.get(job_id)
@@ -68,19 +90,42 @@ class Model:
         if job.state is State.PROCESSING:
             job.cancelling = True
             return CancelAnswer.CANCELLING
-        self._finish(job, State.CANCELLED)
         job.endings.append(Ending.CANCELLED)
+        self._finish(job, State.CANCELLED)
         return CancelAnswer.CANCELLED
 
     def retry(self, job_id: bytes) -> bool:
         job = self.jobs.get(job_id)
         if job is None or job.state not in (State.FAILED, State.CANCELLED):
             return False
+        if not self.bonds.may_come_back(job):
+            return False
+        self.begin_anew(job)
+        return True
+
+    def begin_anew(self, job: ModelJob) -> None:
         job.endings[-1] = Ending.RETRIED
         job.attempts = job.exceptions = job.crashes = 0
         job.isolation, job.progress = job.new.isolation, Progress()
-        self._queue_up(job)
-        return True
+        job.blockers = self.bonds.unfinished_sources(job.new.id)
+        if job.blockers:
+            job.state = State.BLOCKED
+        else:
+            self._queue_up(job)
+        self.bonds.bring_back(job)
+
+    def unblock(self, job: ModelJob) -> None:
+        job.blockers -= 1
+        if not job.blockers:
+            self._queue_up(job)
+
+    def put_off(self, job: ModelJob, due_at: int | None) -> None:
+        lies_ahead = due_at is not None and due_at > self.clock()
+        if job.state is State.BLOCKED:
+            job.due_at = due_at
+        elif job.state is State.SCHEDULED or lies_ahead:
+            job.due_at = due_at
+            self._queue_up(job)
 
     def forget(self, job_id: bytes) -> bool:
         job = self.jobs.get(job_id)
@@ -129,8 +174,8 @@ class Model:
             job.isolation = Isolation.PROCESS
             job.endings.append(Ending.CRASHED)
         if job.cancelling:
-            self._finish(job, State.CANCELLED)
             job.endings.append(Ending.CANCELLED)
+            self._finish(job, State.CANCELLED)
         else:
             self._let_go(job)
             job.state = State.PENDING
@@ -202,6 +247,7 @@ class Model:
     def _finish(self, job: ModelJob, to: State) -> None:
         self._let_go(job)
         job.state, job.due_at, job.blockers, job.cancelling = to, None, 0, False
+        self.bonds.ended(job)
 
     def _let_go(self, job: ModelJob) -> None:
         job.token = job.worker = None
@@ -211,9 +257,7 @@ class Model:
             case Unblock(job_id):
                 job = self.jobs.get(job_id)
                 if job is not None and job.state is State.BLOCKED:
-                    job.blockers -= 1
-                    if job.blockers == 0:
-                        self._queue_up(job)
+                    self.unblock(job)
             case Cancel(job_id, _):
                 self.cancel(job_id)
             case Dispatch(new):

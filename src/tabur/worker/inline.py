@@ -15,6 +15,7 @@ from tabur.model.outcome import Ending, Outcome
 from tabur.model.records import ClaimedJob
 from tabur.model.states import Isolation, State
 from tabur.worker.options import WorkOptions
+from tabur.worker.running.bound import begin, called_off, off
 from tabur.worker.running.finish import Finished, call_failed, ended, refused
 from tabur.worker.running.reports import StoreReporter
 from tabur.worker.running.run import Refused, Run, completed, prepare, stopped
@@ -30,42 +31,56 @@ def drain(runtime: Runtime) -> None:
     """Run all that waits, in this thread, until nothing does. Back-off is not waited for. Errors
     of jobs are recorded and logged, not raised: dispatch behaves as on every other connection."""
     reporter = StoreReporter(runtime, WORKER)
-    while True:
-        claim = Exchange(
-            worker=WORKER,
-            token=new_token(),
-            queues=[each.queue for each in runtime.driver.inspection.queues()],
-            slots=_ONE_OF_EACH,
-        )
-        claimed = runtime.driver.claiming.exchange(claim).claimed
-        if not claimed:
-            return
-        for job in claimed:
-            finished = _work(runtime, job, reporter)
-            move = finished.transition(WORKER, now_us(), reporter)
-            if move.to is State.SCHEDULED:
-                move = msgspec.structs.replace(move, to=State.PENDING, due_at=None)
-            if move.ending is Ending.FAILED:
-                call_failed(finished, runtime.scope)
-            if finished.error is not None:
-                _log.error("%s %s", job.name, finished.ctx.job_id, exc_info=finished.error)
-            if not finished.outcome.settled:
-                runtime.driver.claiming.exchange(Exchange(worker=WORKER, settle=[move]))
-            if isinstance(finished.error, KeyboardInterrupt | SystemExit):
-                raise finished.error  # meant for this thread, not for the job alone
+    while _turn(runtime, reporter, at_once=True):
+        pass
 
 
-def _work(runtime: Runtime, job: ClaimedJob, reporter: StoreReporter) -> Finished:
+def run_due(runtime: Runtime) -> int:
+    """Run some of what is due; what is tried again waits for its time. Answers how many; 0: nothing
+    is due."""
+    return _turn(runtime, StoreReporter(runtime, WORKER), at_once=False)
+
+
+def _turn(runtime: Runtime, reporter: StoreReporter, *, at_once: bool) -> int:
+    claim = Exchange(
+        worker=WORKER,
+        token=new_token(),
+        queues=[each.queue for each in runtime.driver.inspection.queues()],
+        slots=_ONE_OF_EACH,
+    )
+    claimed = runtime.driver.claiming.exchange(claim).claimed
+    cancelled = called_off(runtime.driver, claimed)
+    for job in claimed:
+        finished = _work(runtime, job, reporter, is_off=job.id in cancelled)
+        move = finished.transition(WORKER, runtime.driver.now(), reporter)
+        if at_once and move.to is State.SCHEDULED:
+            move = msgspec.structs.replace(move, to=State.PENDING, due_at=None)
+        if move.ending is Ending.FAILED:
+            call_failed(finished, runtime.scope)
+        if finished.error is not None and move.ending is not Ending.CANCELLED:
+            _log.error("%s %s", job.name, finished.ctx.job_id, exc_info=finished.error)
+        if not finished.outcome.settled:
+            runtime.driver.claiming.exchange(Exchange(worker=WORKER, settle=[move]))
+        if isinstance(finished.error, KeyboardInterrupt | SystemExit):
+            raise finished.error  # meant for this thread, not for the job alone
+    return len(claimed)
+
+
+def _work(runtime: Runtime, job: ClaimedJob, reporter: StoreReporter, *, is_off: bool) -> Finished:
+    if is_off:
+        return refused(job, off(job), reporter)
     try:
-        run = prepare(job, runtime.registry, _OPTIONS, reporter, now_us())
+        run = prepare(job, runtime.registry, _OPTIONS, reporter, runtime.driver.now())
     except Refused as why:
         return refused(job, why, reporter)
+    begin(runtime.driver, [job])
     run.started_at = now_us()
     with runtime.scope.entered(run.scope()), running(run.ctx):
-        return ended(run, _call(run))
+        return ended(run, outcome_of(run))
 
 
-def _call(run: Run) -> Outcome:
+def outcome_of(run: Run) -> Outcome:
+    """Run it here, until it has ended."""
     try:
         value = run.definition.call(run.ctx, run.arguments)
         if run.definition.is_async:

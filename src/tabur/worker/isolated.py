@@ -99,7 +99,9 @@ def main() -> None:
         start = starts.get()
         reporter.called_back = False
         runtime = app.runtime_of(start.connection or app.connection)
-        reporter.backing = Backing(runtime.open, runtime.sessions, start.worker)
+        reporter.backing = Backing(
+            runtime.open, runtime.sessions, start.worker, registry=runtime.registry
+        )
         outcome = _work(runtime, start, reporter)
         _tell(channel, Ended(outcome))
 

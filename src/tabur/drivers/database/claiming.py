@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from time import monotonic
 from typing import Any
@@ -10,6 +11,7 @@ from msgspec.structs import replace
 from sqlalchemy import bindparam, delete, insert, null, select, update
 
 from tabur.drivers.contract import Exchange, Exchanged
+from tabur.drivers.database.bonds import Counts, Following
 from tabur.drivers.database.rows import WORK, Rows, crashed_row, names
 from tabur.drivers.database.schema import attachments, outcomes, ready, waiting
 from tabur.drivers.database.statements import ONE, ZERO, Row, first, literal
@@ -20,14 +22,15 @@ from tabur.model.states import FINISHED, Isolation, State
 
 P = bindparam
 
-#: Due jobs promoted in one turn.
-PROMOTED_AT_ONCE = 500
+#: Due jobs promoted in one turn, and batches counted in one statement.
+PROMOTED_AT_ONCE, BATCHES_AT_ONCE = 500, 4
 
 
 class DatabaseClaiming:
-    def __init__(self, store: Store, rows: Rows) -> None:
+    def __init__(self, store: Store, rows: Rows, following: Following) -> None:
         self._store = store
         self._rows = rows
+        self._following = following
         self._hot = store.hot
         self._sql = _Statements(store)
         self._once_more: tuple[type[Exception], ...] = (_NotPlain, *store.DataErrors)
@@ -75,6 +78,9 @@ class DatabaseClaiming:
         with self._store.read() as cursor:
             return [worker for (worker,) in self._sql.holders.all(cursor)]
 
+    def begin(self, claims: Sequence[tuple[bytes, bytes]]) -> None:
+        self._store.transact(lambda tx: self._following.begun(tx.cursor, claims))
+
     def attach(self, job_id: bytes, token: bytes, attachment: Attachment) -> bool:
         row = (
             job_id,
@@ -98,18 +104,23 @@ class DatabaseClaiming:
 
     def _at_once(self, turn: Exchange, now: int) -> Exchanged | None:
         """A turn in one statement, as most are; None where it needs more than that."""
-        plain = not turn.progress and all(_is_plain(each) for each in turn.settle)
-        if not (plain and self._hot.knows_at_once):
+        counts = _counted_only(turn)
+        if counts is None or not self._hot.knows_at_once:
             return None
         try:
             done = self._store.alone(
-                lambda cursor: self._hot.at_once(cursor, turn, now), repeat=False
+                lambda cursor: self._hot.at_once(cursor, turn, now, counts), repeat=False
             )
         except self._store.DataErrors:
             return None
+        if done is None:
+            return None
         settled: Sequence[Settled] = [Settled.DONE] * len(turn.settle)
         if not done.settled:
-            settled = self._store.transact(lambda tx: self._settle_each(tx, turn.settle, now))
+            # Plain ones: nothing is bound to them.
+            settled = self._store.transact(
+                lambda tx: self._settle_each(tx, turn.settle, now, Counts())
+            )
         due = done.next_due is not None and done.next_due <= now
         # Who stops when nothing is left must not take a settle that was refused for that.
         if turn.slots and (due or not (done.settled or done.claimed)):
@@ -142,23 +153,37 @@ class DatabaseClaiming:
     def _turn(
         self, tx: Transaction, turn: Exchange, now: int, settle: Any
     ) -> tuple[Sequence[Settled], list[ClaimedJob], int | None]:
-        settled: Sequence[Settled] = settle(tx, turn.settle, now) if turn.settle else ()
+        counts = Counts()
+        settled: Sequence[Settled] = settle(tx, turn.settle, now, counts) if turn.settle else ()
         for write in turn.progress:
             if self._sql.holds.one(tx.cursor, write.id, write.token):
                 self._rows.put_progress(tx.cursor, write.id, write.progress)
+        claimed, next_due = self._claim(tx, turn, now)
+        # Last, for others wait for the rows of batches.
+        if self._following.count(tx.cursor, counts, now):
+            tx.woken = True
+            claimed += self._hot.claim(tx.cursor, _with_what_is_free(turn, claimed), now)
+        return settled, claimed, next_due
+
+    def _claim(
+        self, tx: Transaction, turn: Exchange, now: int
+    ) -> tuple[list[ClaimedJob], int | None]:
         next_due = self._next_due(tx.cursor)
         if not turn.slots:
-            return settled, [], next_due
+            return [], next_due
         promoted = 0
         if next_due is not None and next_due <= now:
             promoted = self._promote(tx.cursor, now)
             next_due = self._next_due(tx.cursor)
         claimed = self._hot.claim(tx.cursor, turn, now)
         tx.woken |= promoted > len(claimed)
-        return settled, claimed, next_due
+        return claimed, next_due
 
-    def _settle(self, tx: Transaction, moves: Sequence[Transition], now: int) -> Sequence[Settled]:
+    def _settle(
+        self, tx: Transaction, moves: Sequence[Transition], now: int, counts: Counts
+    ) -> Sequence[Settled]:
         """Most are plain completions of claims that still hold: those go together."""
+        self._following.lock_keys(tx.cursor, moves)
         plain = [move for move in moves if move.to is State.COMPLETED and not move.follow_ups]
         if not self._hot.complete(tx.cursor, plain):
             raise _NotPlain
@@ -166,19 +191,30 @@ class DatabaseClaiming:
             if each.progress is not None:
                 self._rows.put_progress(tx.cursor, each.id, each.progress)
         if len(plain) == len(moves):
+            tx.woken |= self._following.settled(tx.cursor, plain, now, counts)
             return [Settled.DONE] * len(moves)
         together = {id(each) for each in plain}
-        return [
-            Settled.DONE if id(move) in together else self._settle_one(tx, move, now)
+        made = _Made(plain)
+        settled = [
+            Settled.DONE if id(move) in together else self._settle_one(tx, move, now, made)
             for move in moves
         ]
+        self._follow(tx, made, now, counts)
+        return settled
 
     def _settle_each(
-        self, tx: Transaction, moves: Iterable[Transition], now: int
+        self, tx: Transaction, moves: Iterable[Transition], now: int, counts: Counts
     ) -> Sequence[Settled]:
-        return [self._settle_one(tx, move, now) for move in moves]
+        made = _Made()
+        settled = [self._settle_one(tx, move, now, made) for move in moves]
+        self._follow(tx, made, now, counts)
+        return settled
 
-    def _settle_one(self, tx: Transaction, move: Transition, now: int) -> Settled:
+    def _follow(self, tx: Transaction, made: _Made, now: int, counts: Counts) -> None:
+        tx.woken |= self._following.settled(tx.cursor, made.moves, now, counts)
+        tx.woken |= self._following.cancelled(tx.cursor, made.cancelled, now, counts)
+
+    def _settle_one(self, tx: Transaction, move: Transition, now: int, made: _Made) -> Settled:
         cursor = tx.cursor
         held = self._rows.marked.one(cursor, move.id, move.token)
         if held is None:
@@ -189,15 +225,19 @@ class DatabaseClaiming:
             move = called_back(move)
         self._rows.delete_ready.run(cursor, move.id, move.token)
         cursor.execute("SAVEPOINT move")
+        cancelled: list[bytes] = []
         try:
-            tx.woken |= self._rows.apply(cursor, move, now)
+            tx.woken |= self._rows.apply(cursor, move, now, cancelled)
         except self._store.DataErrors as error:
             # Something in it cannot be stored: the job fails with that as its reason, and its
             # neighbours do not notice.
             cursor.execute("ROLLBACK TO SAVEPOINT move")
-            failed = unstorable(move, error, attempts=held[1] + 1, now=now)
-            tx.woken |= self._rows.apply(cursor, failed, now)
+            move = unstorable(move, error, attempts=held[1] + 1, now=now)
+            cancelled = []
+            tx.woken |= self._rows.apply(cursor, move, now, cancelled)
         cursor.execute("RELEASE SAVEPOINT move")
+        made.moves.append(move)
+        made.cancelled += cancelled
         return Settled.DONE
 
     def _promote(self, cursor: Any, now: int) -> int:
@@ -217,16 +257,46 @@ class DatabaseClaiming:
     def _let_go(self, tx: Transaction, held: Sequence[Row]) -> int:
         """Put claimed rows back at the place they had; those called back meanwhile end."""
         self._sql.let_go.run(tx.cursor, [row[0] for row in held])
-        for job_id, cancelling, *_ in held:
-            if cancelling:
-                self._rows.cancel(tx.cursor, job_id, CALLED_BACK, self._store.now())
+        now = self._store.now()
+        called_back = [job_id for job_id, cancelling, *_ in held if cancelling]
+        for job_id in called_back:
+            self._rows.cancel(tx.cursor, job_id, CALLED_BACK, now)
+        self._following.all_cancelled(tx.cursor, called_back, now)
         self._hot.put_back()
         tx.woken = bool(held)
         return len(held)
 
 
-def _is_plain(move: Transition) -> bool:
-    return move.to is State.COMPLETED and not move.follow_ups and move.progress is None
+def _counted_only(turn: Exchange) -> dict[bytes, int] | None:
+    """Of a turn of plain completions, how many there are by batch; None where more follows."""
+    if turn.progress:
+        return None
+    counts: dict[bytes, int] = {}
+    for move in turn.settle:
+        if move.to is not State.COMPLETED or move.follow_ups or move.progress is not None:
+            return None
+        bonds = move.bonds
+        if bonds is None:
+            continue
+        if bonds.batch is None or bonds.next or bonds.unique is not None:
+            return None
+        counts[bonds.batch] = counts.get(bonds.batch, 0) + 1
+    # Of many batches, one is likely to finish.
+    return counts if len(counts) <= BATCHES_AT_ONCE else None
+
+
+def _with_what_is_free(turn: Exchange, claimed: Sequence[ClaimedJob]) -> Exchange:
+    """The turn with the slots that are left."""
+    taken = Counter(job.isolation for job in claimed)
+    return replace(turn, slots={kind: room - taken[kind] for kind, room in turn.slots.items()})
+
+
+class _Made:
+    """What was settled one by one: moves as they were made, and jobs that they cancelled."""
+
+    def __init__(self, moves: Iterable[Transition] = ()) -> None:
+        self.moves = list(moves)
+        self.cancelled: list[bytes] = []
 
 
 class _NotPlain(Exception):

@@ -10,6 +10,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from tabur.drivers.contract import (
+    Batches,
     Claiming,
     Control,
     Dispatching,
@@ -21,6 +22,9 @@ from tabur.drivers.contract import (
     Workers,
 )
 from tabur.drivers.database import migrations, schema
+from tabur.drivers.database.admission import Admission
+from tabur.drivers.database.batches import DatabaseBatches
+from tabur.drivers.database.bonds import Following
 from tabur.drivers.database.claiming import DatabaseClaiming
 from tabur.drivers.database.control import DatabaseControl
 from tabur.drivers.database.dispatching import DatabaseDispatching
@@ -33,6 +37,7 @@ from tabur.drivers.database.store import Store
 from tabur.drivers.database.transfer import DatabaseTransfer
 from tabur.drivers.database.workers import DatabaseWorkers
 from tabur.errors import ConfigError
+from tabur.model.batches import NewBatch
 from tabur.model.clock import now_us
 from tabur.model.findings import Finding
 from tabur.model.outcome import Transition
@@ -54,19 +59,27 @@ class DatabaseDriver:
     ) -> None:
         self._store = _open(url, silence, clock)
         rows = Rows(self._store)
-        self._dispatching = DatabaseDispatching(self._store, rows)
+        following = Following(self._store, rows)
+        admission = Admission(self._store, rows, following)
+        self._dispatching = DatabaseDispatching(self._store, rows, following, admission)
         self.dispatching: Dispatching = self._dispatching
-        self.claiming: Claiming = DatabaseClaiming(self._store, rows)
+        self.claiming: Claiming = DatabaseClaiming(self._store, rows, following)
+        self.batches: Batches = DatabaseBatches(self._store, following)
         self.transfer: Transfer = DatabaseTransfer(self._store, rows)
         self.workers: Workers = DatabaseWorkers(self._store)
         self.control: Control = DatabaseControl(self._store)
         self.inspection: Inspection = DatabaseInspection(self._store)
-        self.schedules: Schedules = DatabaseSchedules(self._store, rows)
+        self.schedules: Schedules = DatabaseSchedules(self._store, rows, admission)
         self.notes: Notes = DatabaseNotes(self._store)
         self._fencing = DatabaseFencing(self._store, rows)
 
-    def dispatch_in(self, connection: Connection, jobs: Sequence[NewJob]) -> None:
-        self._dispatching.dispatch_in(connection, jobs)
+    def dispatch_in(
+        self,
+        connection: Connection,
+        jobs: Sequence[NewJob],
+        batches: Sequence[NewBatch] = (),
+    ) -> Mapping[bytes, bytes]:
+        return self._dispatching.dispatch_in(connection, jobs, batches)
 
     def install(self, engine: Engine) -> None:
         self._store.install(engine)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, bindparam, select
 
-from tabur.drivers.database.callers import rows_of_callers
+from tabur.drivers.database.bonds import Counts
+from tabur.drivers.database.callers import moves_of_callers
 from tabur.drivers.database.rows import Rows
 from tabur.drivers.database.schema import outcomes
 from tabur.drivers.database.statements import literal
@@ -21,7 +22,7 @@ class DatabaseFencing:
     def __init__(self, store: Store, rows: Rows) -> None:
         self._store = store
         self._rows = rows
-        self._callers = rows_of_callers(store)
+        self._callers, self._following = moves_of_callers(store)
         self._settled = store.prepare(
             select(outcomes.c.seq).where(
                 outcomes.c.id == P("job"),
@@ -38,11 +39,11 @@ class DatabaseFencing:
 
     def settle_in(self, connection: Connection, move: Transition) -> bool:
         self._check(connection)
+        self._following.lock_keys(connection, [move])
         # It waits for a rescue that has begun, and keeps one that begins from now on waiting.
         match self._callers.delete_ready.run(connection, move.id, move.token):
             case 1:
-                now = self._store.now() if move.follow_ups else move.ended_at
-                if self._callers.apply(connection, move, now):
+                if self._apply(connection, move):
                     self._store.wake_on_commit(connection)
                 return True
             case 0:
@@ -52,6 +53,16 @@ class DatabaseFencing:
                     f"The client {connection.dialect.driver} does not tell how many rows a DELETE "
                     f"has removed (it said {other}), and the fence rests on that: use another."
                 )
+
+    def _apply(self, connection: Connection, move: Transition) -> bool:
+        follows = move.follow_ups or move.bonds is not None
+        now = self._store.now() if follows else move.ended_at
+        cancelled: list[bytes] = []
+        counts = Counts()
+        woken = self._callers.apply(connection, move, now, cancelled)
+        woken |= self._following.settled(connection, [move], now, counts)
+        woken |= self._following.cancelled(connection, cancelled, now, counts)
+        return self._following.count(connection, counts, now) or woken
 
     def checkpoint_in(
         self, connection: Connection, job_id: bytes, token: bytes, cursor: bytes

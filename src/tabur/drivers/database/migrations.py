@@ -82,7 +82,8 @@ def version(store: Store) -> int:
 
 
 def _job_tables(store: Store, _: Any) -> Sequence[str]:
-    first = [each for each in schema.metadata.sorted_tables if each not in schema.SCHEDULING]
+    later = (*schema.SCHEDULING, *schema.BONDS)
+    first = [each for each in schema.metadata.sorted_tables if each not in later]
     statements = _with_indexes(store, first)
     return [*statements, *store.after_tables(), *store.views(schema.views(store.words))]
 
@@ -132,6 +133,11 @@ def _scheduling(store: Store, _: Any) -> Sequence[str]:
     return _with_indexes(store, schema.SCHEDULING)
 
 
+def _bonds(store: Store, _: Any) -> Sequence[str]:
+    """Batches, what waits for what, and unique keys."""
+    return _with_indexes(store, schema.BONDS)
+
+
 def _column_unless_there(dialect: Dialect, column: Any, cursor: Any) -> Sequence[str]:
     """(Not every engine knows ADD COLUMN IF NOT EXISTS.)"""
     if cursor is None:
@@ -148,6 +154,7 @@ _STEPS: dict[int, tuple[str, Step]] = {
     2: ("signals", _signals),
     3: ("control", _control),
     4: ("scheduling", _scheduling),
+    5: ("bonds", _bonds),
 }
 
 

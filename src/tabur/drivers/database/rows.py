@@ -15,7 +15,7 @@ from tabur.drivers.database.schema import (
     records,
     waiting,
 )
-from tabur.drivers.database.statements import ONE, ZERO, Statement
+from tabur.drivers.database.statements import ONE, ZERO, Inserting, InsertingNew, Keyed, Statement
 from tabur.drivers.database.store import Hot
 from tabur.model.outcome import Cancel, Dispatch, Ending, FollowUp, Transition, Unblock
 from tabur.model.records import ErrorInfo, NewJob, Progress, encode
@@ -26,8 +26,8 @@ P = bindparam
 
 #: The largest number that a column can hold.
 LARGEST = 2**63 - 1
-#: Looks for a job that changes its table just then.
-_LOOKS = 3
+#: Looks for what changes its place just then.
+LOOKS = 3
 
 
 class Source(Protocol):
@@ -37,6 +37,12 @@ class Source(Protocol):
     hot: Hot
 
     def prepare(self, statement: Any, *names: str) -> Statement: ...
+
+    def keyed(self, statement: Any, column: Any, *names: str) -> Keyed: ...
+
+    def inserting(self, table: Any) -> Inserting: ...
+
+    def inserting_new(self, table: Any) -> InsertingNew: ...
 
     def ignoring_known(self, insert: Any) -> Any: ...
 
@@ -125,10 +131,11 @@ class Rows:
 
     # moving
 
-    def apply(self, cursor: Any, move: Transition, now: int) -> bool:
-        """What follows once the claim's row is gone: where it goes, its outcome, its follow-ups.
-        `now` is the store's, for the worker's clock may be wrong. Answers whether something may be
-        claimed at once."""
+    def apply(self, cursor: Any, move: Transition, now: int, cancelled: list[bytes]) -> bool:
+        """What follows once the claim's row is gone: where it goes, its outcome, its follow-ups,
+        but for what its bonds ask for. `now` is the store's, for the worker's clock may be wrong.
+        Puts the jobs that it ends into `cancelled`, and answers whether something may be claimed at
+        once."""
         woken = False
         if move.to not in FINISHED:
             woken = self._again(cursor, move)
@@ -137,13 +144,13 @@ class Rows:
         if move.progress is not None:
             self.put_progress(cursor, move.id, move.progress)
         for follow_up in move.follow_ups:
-            woken |= self.follow_up(cursor, follow_up, now)
+            woken |= self.follow_up(cursor, follow_up, now, cancelled)
         return woken
 
     def put_progress(self, cursor: Any, job_id: bytes, made: Progress) -> None:
         self.replace_progress.run(cursor, *progress_row(job_id, made))
 
-    def follow_up(self, cursor: Any, follow_up: FollowUp, now: int) -> bool:
+    def follow_up(self, cursor: Any, follow_up: FollowUp, now: int, cancelled: list[bytes]) -> bool:
         match follow_up:
             case Unblock(job):
                 if self.unblock.run(cursor, job):
@@ -153,17 +160,22 @@ class Rows:
                         self.insert_ready.run(cursor, *row[:-1])
                         return True
             case Cancel(job, reason):
-                self.cancel(cursor, job, reason, now)
+                if self.cancel(cursor, job, reason, now):
+                    cancelled.append(job)
             case Dispatch(job):
                 return self.insert_unknown(cursor, [job], now)
         return False
 
-    def cancel(self, cursor: Any, job_id: bytes, reason: str, now: int) -> bool | None:
-        """Cancel what has not started: True; mark what runs: False; None where it is neither."""
-        for _ in range(_LOOKS):  # it may change its table between two of our statements
+    def cancel(
+        self, cursor: Any, job_id: bytes, reason: str, now: int, *, running: bool = True
+    ) -> bool | None:
+        """Cancel what has not started: True; mark what runs (or, not `running`, leave it): False;
+        None where it is neither. What follows for those that are bound to it is the caller's."""
+        for _ in range(LOOKS):  # it may change its table between two of our statements
             found = self.in_ready.one(cursor, job_id)
             if found is not None and found[1] is not None:
-                self.mark_cancelling.run(cursor, job_id)
+                if running:
+                    self.mark_cancelling.run(cursor, job_id)
                 return False
             if found is not None:
                 self.delete_locked.run(cursor, job_id)

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import bindparam, delete, insert, or_, select, update
 
+from tabur.drivers.database.admission import Admission, KnownJob, is_bound
 from tabur.drivers.database.rows import LARGEST, Rows, names
 from tabur.drivers.database.schema import schedules, ticks
 from tabur.drivers.database.statements import ONE, first
@@ -39,9 +40,10 @@ class DatabaseSchedules:
     """What changes something is not repeated where its answer was lost: the second time it would
     tell that another one was first."""
 
-    def __init__(self, store: Store, rows: Rows) -> None:
+    def __init__(self, store: Store, rows: Rows, admission: Admission) -> None:
         self._store = store
         self._rows = rows
+        self._admission = admission
         self._sql = _Statements(store)
 
     def put(self, schedules: Sequence[ScheduleRecord], *, origin: Origin | None = None) -> int:
@@ -77,9 +79,9 @@ class DatabaseSchedules:
 
         try:
             try:
-                return advance(self._rows.insert)
-            except self._store.KnownId:
-                return advance(self._rows.insert_unknown)  # rare: only then each id is looked up
+                return advance(self._insert)
+            except (self._store.KnownId, KnownJob):
+                return advance(self._insert_unknown)  # rare: only then each id is looked up
         except self._store.DataErrors as error:
             raise ConfigError(
                 f"A job of {', '.join(repr(move.schedule) for move in fitting[:9])} cannot be "
@@ -133,6 +135,14 @@ class DatabaseSchedules:
         return self._sql.delete_tick.many(tx.cursor, ticks)
 
     # in one transaction
+
+    def _insert(self, cursor: Any, jobs: Sequence[NewJob], now: int) -> bool:
+        if not is_bound(jobs):
+            return self._rows.insert(cursor, jobs, now)
+        return self._admission.dispatch(cursor, jobs, (), now, put=self._rows.insert).woken
+
+    def _insert_unknown(self, cursor: Any, jobs: Sequence[NewJob], now: int) -> bool:
+        return self._insert(cursor, self._admission.unknown(cursor, jobs, ())[0], now)
 
     def _put(self, cursor: Any, given: ScheduleRecord) -> bool:
         row = _row(given)

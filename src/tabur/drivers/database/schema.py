@@ -5,7 +5,10 @@
   while it is unfinished. A million scheduled jobs weigh nothing on the table that claims read.
 - `job_outcomes`: one row per ended attempt, appended.
 
-Beside them `job_schedules`, with a row in `job_ticks` for each tick that was decided.
+Beside them `job_schedules`, with a row in `job_ticks` for each tick that was decided; and what ties
+jobs together: `job_batches`, their jobs in `job_members`, what a blocked job waits for in
+`job_links`, and who holds which unique key in `job_uniques`. A job without such ties has no row
+there.
 
 A job's state is where its row stands: in `job_ready`, in `job_waiting`, or, in neither, the ending
 of its last outcome. Moments are microseconds since the epoch, UTC; ids and tokens 16 bytes.
@@ -42,7 +45,8 @@ from tabur.model.schedules import (
     LONGEST_ZONE,
 )
 
-VERSION = 4
+VERSION = 5
+LONGEST_BATCH = 200
 
 metadata = MetaData()
 
@@ -80,7 +84,8 @@ _CHURNING = {
         "autovacuum_vacuum_cost_delay": 0,
     }
 }
-
+#: A row that changes a thousand times keeps its page, and is not written into an index each time.
+_COUNTED = {"postgresql_with": {**_CHURNING["postgresql_with"], "fillfactor": 50}}
 
 _WITHOUT_ROWID = {"sqlite_with_rowid": False}
 
@@ -338,6 +343,63 @@ notes = Table(
 
 #: What came with version 4.
 SCHEDULING = (schedules, ticks, notes)
+
+batches = Table(
+    "job_batches",
+    metadata,
+    Column("id", _Key, primary_key=True),
+    Column("name", String(LONGEST_BATCH), nullable=False),
+    Column("total_jobs", Integer, nullable=False),
+    Column("pending_jobs", Integer, nullable=False),
+    Column("failed_jobs", Integer, nullable=False),
+    Column("cancelled_jobs", Integer, nullable=False),
+    Column("allow_failures", SmallInteger, nullable=False),
+    # Jobs that wait for it: their ids, one after the other.
+    Column("next_ids", _Bytes, nullable=False),
+    Column("catch_ids", _Bytes, nullable=False),
+    Column("finally_ids", _Bytes, nullable=False),
+    Column("options", _Bytes, nullable=False),
+    Column("tenant", String(200)),
+    Column("user_id", String(200)),
+    Column("cancelled_at", _Moment),
+    Column("created_at", _Moment, nullable=False),
+    Column("finished_at", _Moment),
+    **_options(_TEXTS, _COUNTED),
+)
+_index("job_batches_finished", batches.c.finished_at, batches.c.created_at, on=_ALL)
+
+members = Table(
+    "job_members",
+    metadata,
+    Column("batch", _Key, nullable=False),
+    Column("job", _Key, nullable=False),
+    PrimaryKeyConstraint("batch", "job"),
+    **_options(_TEXTS, _WITHOUT_ROWID),
+)
+
+#: By who waits: whom to unblock, a job's own record tells.
+links = Table(
+    "job_links",
+    metadata,
+    Column("target", _Key, nullable=False),
+    Column("source", _Key, nullable=False),
+    PrimaryKeyConstraint("target", "source"),
+    **_options(_TEXTS, _WITHOUT_ROWID),
+)
+
+uniques = Table(
+    "job_uniques",
+    metadata,
+    Column("key", _Key, primary_key=True),
+    Column("job", _Key, nullable=False),
+    Column("since", _Moment, nullable=False),
+    # With a window: it is free from then on, and not before.
+    Column("ends_at", _Moment),
+    **_options(_TEXTS, _WITHOUT_ROWID),
+)
+
+#: What came with version 5.
+BONDS = (batches, members, links, uniques)
 
 versions = Table(
     "tabur_schema",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from tabur.drivers.contract import Filter
 from tabur.model.records import ErrorInfo, JobRecord, Progress
@@ -52,6 +53,9 @@ def where(which: Filter) -> tuple[str, dict[str, Any]]:
     if which.owner is not None:
         equal("r.tenant", "tenant", which.owner.tenant)
         equal("r.user_id", "user_id", which.owner.user)
+    if which.batch is not None:
+        parts.append("EXISTS (SELECT 1 FROM job_members m WHERE m.batch = :batch AND m.job = r.id)")
+        values["batch"] = which.batch
     if which.ended_before is not None:
         parts.append(f"o.ended_at < :ended_before AND o.ending IN {_ENDED}")
         values["ended_before"] = which.ended_before
@@ -78,6 +82,16 @@ def jobs(
         )
         # By a column alone, an engine walks all records in its order to save the sort of a few.
         return query, values, "coalesce(n.id, r.id)"
+    if which.batch is not None:
+        # Its members lead, in the order of pages.
+        condition, values = where(replace(which, batch=None))
+        source = "job_members m CROSS JOIN job_records r"
+        states = _in(which.states) if which.states else "1 = 1"
+        query = (
+            f"SELECT {columns} FROM {source} {_JOINED}"
+            f" WHERE {condition} AND {states} AND m.batch = :batch AND r.id = m.job"
+        )
+        return query, values | {"batch": which.batch}, "m.job"
     query = f"SELECT {columns} FROM {source} {_JOINED} WHERE {condition} AND {states}"
     return query, values, f"{source.split()[1]}.id"
 

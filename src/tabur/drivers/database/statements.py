@@ -22,6 +22,8 @@ class Statement(Protocol):
 
     def one(self, place: Any, *values: object) -> Row | None: ...
 
+    def all(self, place: Any, *values: object) -> Sequence[Row]: ...
+
     def many(self, place: Any, rows: Sequence[Row]) -> int:
         """Once for each row; answers how many it changed in all."""
 
@@ -67,10 +69,25 @@ class Prepared:
 
 
 class Keyed(Protocol):
-    """A change of all rows that have one of some keys."""
+    """A change of all rows that have one of some keys, or a look at them."""
 
-    def run(self, cursor: Any, keys: Iterable[object], *values: object) -> int:
+    def run(self, place: Any, keys: Iterable[object], *values: object) -> int:
         """Answers how many rows it changed; without keys none."""
+
+    def all(self, place: Any, keys: Iterable[object], *values: object) -> Sequence[Row]: ...
+
+
+class Inserting(Protocol):
+    """An insert of many narrow rows."""
+
+    def many(self, place: Any, rows: Sequence[Row]) -> object: ...
+
+
+class InsertingNew(Protocol):
+    """The same, passing over what is known."""
+
+    def many(self, place: Any, rows: Sequence[Row]) -> int:
+        """Answers how many rows it has inserted."""
 
 
 def first(statement: Any, count: Any) -> Any:

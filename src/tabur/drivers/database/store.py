@@ -8,10 +8,11 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from sqlalchemy import ClauseElement, Connection, Dialect, Engine
+from sqlalchemy import ClauseElement, Connection, Dialect, Engine, insert
 
 from tabur.drivers.contract import Exchange, Listener
-from tabur.drivers.database.statements import Keyed, Prepared
+from tabur.drivers.database.statements import Inserting, InsertingNew, Keyed, Prepared
+from tabur.model.bonds import Unique
 from tabur.model.findings import Finding
 from tabur.model.outcome import Transition
 from tabur.model.records import ClaimedJob, NewJob
@@ -109,9 +110,18 @@ class Store(ABC):
         """Bring new jobs in, in a transaction of its own; as `Hot.insert`."""
 
         def insert(tx: Transaction) -> None:
-            tx.woken = self.hot.insert(tx.cursor, jobs, now)
+            tx.woken = self.bring_in(tx.cursor, jobs, now)
 
         self.transact(insert)
+
+    def insert_unique(self, job: NewJob, unique: Unique, now: int) -> bool:
+        """Bring in one job and take its unique key, both or neither, where an engine does that in
+        one round trip. False: it was not done, for the key is held or the engine cannot."""
+        return False
+
+    def bring_in(self, cursor: Any, jobs: Sequence[NewJob], now: int) -> bool:
+        """As `Hot.insert`, of any number of jobs, in a transaction that goes on."""
+        return self.hot.insert(cursor, jobs, now)
 
     def alone(self, work: Callable[[Any], T], *, repeat: bool = True) -> T:
         """As `transact`, for one statement, which is a transaction of itself."""
@@ -132,6 +142,16 @@ class Store(ABC):
     @abstractmethod
     def keyed(self, statement: Any, column: Any, *names: str) -> Keyed:
         """`statement` for all rows whose `column` is among the keys."""
+
+    def inserting(self, table: Any) -> Inserting:
+        """An insert of whole rows of a table, as fast as the engine takes them."""
+        return self.prepare(insert(table), *(each.name for each in table.columns))
+
+    def inserting_new(self, table: Any) -> InsertingNew:
+        """As `inserting`, passing over rows whose key is known."""
+        return self.prepare(
+            self.ignoring_known(insert(table)), *(each.name for each in table.columns)
+        )
 
     @abstractmethod
     def listen(self) -> Listener: ...
@@ -216,10 +236,15 @@ class Hot(ABC):
 
     knows_at_once = False
 
-    def at_once(self, cursor: Any, turn: Exchange, now: int) -> AtOnce:
+    def at_once(
+        self, cursor: Any, turn: Exchange, now: int, counts: Mapping[bytes, int]
+    ) -> AtOnce | None:
         """A whole turn that settles nothing but plain completions, in one statement, for engines
         that have such a one. Where a job is due it claims nothing: that one is to be promoted
-        before, for it may come first."""
+        before, for it may come first.
+
+        `counts`: by batch, how many of its jobs have completed; counted last. Where one of them
+        does not go on after that, or a claim does not hold, nothing is done: None."""
         raise NotImplementedError
 
     @abstractmethod

@@ -15,6 +15,7 @@ from tabur.drivers.database.rows import RECORD, WAIT, WORK, Rows
 from tabur.drivers.database.schema import (
     attachments,
     cursors,
+    links,
     outcomes,
     progress,
     ready,
@@ -22,7 +23,7 @@ from tabur.drivers.database.schema import (
     waiting,
 )
 from tabur.drivers.database.statements import ZERO, Row, first
-from tabur.drivers.database.store import Store, Transaction
+from tabur.drivers.database.store import Store, Transaction, Words
 from tabur.model.records import NewJob
 from tabur.model.states import Isolation
 
@@ -82,10 +83,13 @@ class _Statements:
     def __init__(self, store: Store) -> None:
         y, w, r = ready.c, waiting.c, records.c
         ready_work = select(*(y[name] for name in WORK)).where(
-            y.token.is_(None), y.worker.is_(None), _has_no_cursor(y.id)
+            y.token.is_(None),
+            y.worker.is_(None),
+            _has_no_cursor(y.id),
+            _is_unbound(y.id, store.words),
         )
         waiting_work = select(*(w[name] for name in WORK)).where(
-            w.blockers == ZERO, _has_no_cursor(w.id)
+            w.blockers == ZERO, _has_no_cursor(w.id), _is_unbound(w.id, store.words)
         )
 
         def taking(statement: Any, table: Any, *order: Any) -> Any:
@@ -129,13 +133,25 @@ class _Statements:
         self.out = store.prepare(first(out.order_by(w.id), literal_column("1000")))
         self.out_one = store.prepare(out.where(w.id == P("job")), "job")
         self.remove = [
-            store.keyed(delete(table), table.c.id)
-            for table in (waiting, outcomes, progress, attachments, records)
+            *(
+                store.keyed(delete(table), table.c.id)
+                for table in (waiting, outcomes, progress, attachments, records)
+            ),
+            store.keyed(delete(links), links.c.target),
         ]
 
 
 def _has_no_cursor(job_id: ColumnElement[bytes]) -> ColumnElement[bool]:
     return ~exists().where(cursors.c.id == job_id)
+
+
+def _is_unbound(job_id: ColumnElement[bytes], words: Words) -> ColumnElement[bool]:
+    """By what stands in the options, as `bonds_in` looks there."""
+    options = words.text_of.format("job_records.options")
+    ties: ColumnElement[bool] = literal_column(f"{options} LIKE '%\"bonds\":%'")
+    bound = select(records.c.id).where(records.c.id == job_id, ties)
+    # A value and no join: for a few rows an engine would begin with all records.
+    return bound.scalar_subquery().is_(None)
 
 
 def _job(row: Row) -> NewJob:

@@ -61,6 +61,13 @@ class MemoryClaiming:
         with self._store.lock:
             return self._store.holders()
 
+    def begin(self, claims: Sequence[tuple[bytes, bytes]]) -> None:
+        with self._store.lock:
+            for job_id, token in claims:
+                entry = self._store.held(job_id, token)
+                if entry is not None:
+                    self._store.bonds.begin(entry)
+
     def attach(self, job_id: bytes, token: bytes, attachment: Attachment) -> bool:
         with self._store.lock:
             entry = self._store.held(job_id, token)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-
-from msgspec.structs import replace
+from collections.abc import Iterable, Mapping, Sequence
 
 from tabur.drivers.contract import CancelAnswer, Filter
 from tabur.drivers.memory.inspection import matches
-from tabur.drivers.memory.store import NO_PROGRESS, MemoryStore
-from tabur.model.outcome import Ending
+from tabur.drivers.memory.store import MemoryStore
+from tabur.model.batches import NewBatch
 from tabur.model.records import NewJob
 from tabur.model.states import FINISHED, State
 
@@ -21,11 +19,16 @@ class MemoryDispatching:
     def __init__(self, store: MemoryStore) -> None:
         self._store = store
 
-    def dispatch(self, jobs: Sequence[NewJob]) -> None:
+    def dispatch(
+        self, jobs: Sequence[NewJob], batches: Sequence[NewBatch] = ()
+    ) -> Mapping[bytes, bytes]:
         with self._store.lock:
-            for job in jobs:
-                self._store.add(job)
+            jobs = self._store.bonds.admissible(jobs, batches)
+            opened = self._store.bonds.open(batches)
+            holders = {job.id: self._store.add(job) for job in jobs}
+            self._store.bonds.close(opened)
             self._store.wake()
+        return {job_id: holder for job_id, holder in holders.items() if holder is not None}
 
     def cancel(self, job_id: bytes) -> CancelAnswer:
         with self._store.lock:
@@ -44,12 +47,9 @@ class MemoryDispatching:
                 entry = self._store.jobs.get(job_id)
                 if entry is None or entry.state not in _RETRYABLE:
                     continue
-                last = entry.history[-1]
-                last.attempt = replace(last.attempt, ending=Ending.RETRIED)
-                entry.attempts = entry.exceptions = entry.crashes = 0
-                entry.isolation, entry.progress = entry.job.isolation, NO_PROGRESS
-                self._store.queue_up(entry)
-                retried += 1
+                if self._store.bonds.may_come_back(entry.job):
+                    self._store.retry(entry)
+                    retried += 1
             self._store.wake()
         return retried
 
@@ -61,7 +61,7 @@ class MemoryDispatching:
                 if entry.state in FINISHED and matches(entry, which)
             ]
             for job_id in gone:
-                del self._store.jobs[job_id]
+                self._forget(job_id)
         return len(gone)
 
     def forget_one(self, job_id: bytes) -> bool:
@@ -69,8 +69,12 @@ class MemoryDispatching:
             entry = self._store.jobs.get(job_id)
             if entry is None or entry.state not in FINISHED:
                 return False
-            del self._store.jobs[job_id]
+            self._forget(job_id)
             return True
+
+    def _forget(self, job_id: bytes) -> None:
+        del self._store.jobs[job_id]
+        self._store.bonds.forget(job_id)
 
     def clear(self, queue: str) -> int:
         with self._store.lock:

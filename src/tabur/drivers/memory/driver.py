@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tabur.drivers.contract import (
+    Batches,
     Claiming,
     Control,
     Dispatching,
@@ -15,6 +16,7 @@ from tabur.drivers.contract import (
     Transfer,
     Workers,
 )
+from tabur.drivers.memory.batches import MemoryBatches
 from tabur.drivers.memory.claiming import MemoryClaiming
 from tabur.drivers.memory.control import MemoryControl
 from tabur.drivers.memory.dispatching import MemoryDispatching
@@ -39,6 +41,7 @@ class MemoryDriver:
         dispatching = MemoryDispatching(self._store)
         self.dispatching: Dispatching = dispatching
         self.claiming: Claiming = MemoryClaiming(self._store)
+        self.batches: Batches = MemoryBatches(self._store)
         self.transfer: Transfer = MemoryTransfer(self._store)
         self.workers: Workers = MemoryWorkers(self._store)
         self.control: Control = MemoryControl(self._store)

@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from typing import TypeVar
 
+from msgspec.structs import replace
+
+from tabur.drivers.memory.bonds import MemoryBonds
 from tabur.model.outcome import CALLED_BACK, Cancel, Dispatch, Ending, FollowUp, Unblock
 from tabur.model.records import (
     Attachment,
@@ -87,6 +90,7 @@ class MemoryStore:
         self.restarts = self.moment = 0
         self.pauses: dict[str, Pause] = {}
         self.hold: Hold | None = None
+        self.bonds = MemoryBonds(self)
         self._seq = 0
         self._pending: dict[tuple[str, Isolation], list[tuple[int, int, bytes]]] = {}
         self._scheduled: list[tuple[int, bytes]] = []
@@ -95,15 +99,19 @@ class MemoryStore:
 
     # into the store
 
-    def add(self, job: NewJob) -> None:
-        """Keep a new job; one whose id is known is passed over."""
+    def add(self, job: NewJob) -> bytes | None:
+        """Keep a new job; one whose id is known is passed over. Answers who holds its unique key,
+        where it is not kept for that."""
         if job.id in self.jobs:
-            return
+            return None
+        holder, due_at = self.bonds.admit(job)
+        if holder is not None:
+            return holder
         entry = Entry(
             job,
             job.isolation,
             State.BLOCKED,
-            due_at=job.due_at,
+            due_at=due_at,
             blockers=job.blockers,
             attempts=job.attempts,
             exceptions=job.exceptions,
@@ -112,6 +120,7 @@ class MemoryStore:
         self.jobs[job.id] = entry
         if not entry.blockers:
             self.queue_up(entry)
+        return None
 
     def queue_up(self, entry: Entry) -> None:
         """Pending, or scheduled where `due_at` lies ahead."""
@@ -191,6 +200,49 @@ class MemoryStore:
 
     # out of the store
 
+    def block(self, entry: Entry, blockers: int) -> None:
+        """Let one that has ended wait again for so many others."""
+        self._begin_anew(entry)
+        self._move(entry, State.BLOCKED)
+        entry.blockers = blockers
+
+    def retry(self, entry: Entry) -> None:
+        """Let one that has ended run again, once nothing that it waits for is unfinished."""
+        blockers = self.bonds.bring_back(entry)
+        if blockers:
+            self.block(entry, blockers)
+        else:
+            self._begin_anew(entry)
+            self.queue_up(entry)
+
+    def _begin_anew(self, entry: Entry) -> None:
+        last = entry.history[-1]
+        last.attempt = replace(last.attempt, ending=Ending.RETRIED)
+        entry.attempts = entry.exceptions = entry.crashes = 0
+        entry.isolation, entry.progress = entry.job.isolation, NO_PROGRESS
+
+    def put_off(self, entry: Entry, due_at: int | None) -> None:
+        """Let one that waits be due at another time."""
+        lies_ahead = due_at is not None and due_at > self.clock()
+        if entry.state is State.PENDING and not lies_ahead:
+            return
+        entry.due_at = due_at
+        if entry.state is State.SCHEDULED and due_at is not None and lies_ahead:
+            heappush(self._scheduled, (due_at, entry.job.id))
+        elif entry.state is not State.BLOCKED:
+            self.queue_up(entry)
+
+    def restore(self, entry: Entry) -> None:
+        """Let one stand again as it did, unless it has begun meanwhile."""
+        now = self.jobs.get(entry.job.id)
+        if now is None or now.claim is not None or now.attempts != entry.attempts:
+            return
+        self.jobs[entry.job.id] = entry
+        if entry.state is State.PENDING:
+            self._push(entry)
+        elif entry.state is State.SCHEDULED and entry.due_at is not None:
+            heappush(self._scheduled, (entry.due_at, entry.job.id))
+
     def take_out(self, entry: Entry) -> None:
         """Let it stand still, until it is gone or put back."""
         self._move(entry, State.BLOCKED)
@@ -201,6 +253,7 @@ class MemoryStore:
         self.end_claim(entry)
         self._move(entry, to)
         entry.due_at, entry.blockers, entry.cancelling = None, 0, False
+        self.bonds.ended(entry)
 
     def cancel(self, entry: Entry, reason: str) -> None:
         """Cancel what has not started; mark what runs; leave what has finished."""
@@ -209,20 +262,25 @@ class MemoryStore:
         elif entry.state not in FINISHED:
             self._cancel_now(entry, reason)
 
+    def unblock(self, entry: Entry) -> None:
+        """One of those that a blocked job waits for is done."""
+        entry.blockers -= 1
+        if not entry.blockers:
+            self.queue_up(entry)
+
     def follow_up(self, follow_up: FollowUp) -> None:
         match follow_up:
             case Unblock(job_id):
                 entry = self.jobs.get(job_id)
                 if entry is not None and entry.blockers > 0:
-                    entry.blockers -= 1
-                    if not entry.blockers:
-                        self.queue_up(entry)
+                    self.unblock(entry)
             case Cancel(job_id, reason):
                 entry = self.jobs.get(job_id)
                 if entry is not None:
                     self.cancel(entry, reason)
             case Dispatch(job):
                 self.add(job)
+                self.bonds.close()
 
     def wake(self) -> None:
         """Tell every listener that something may have changed."""

@@ -25,6 +25,7 @@ class MemoryTransfer:
                 if entry.state is state
                 and queue in (None, entry.job.queue)
                 and entry.cursor is None
+                and entry.job.bonds is None
             ][:limit]
             for entry in taken:
                 self._store.take_out(entry)

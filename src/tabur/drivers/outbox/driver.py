@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import event
 
 from tabur.drivers.contract import (
+    Batches,
     CancelAnswer,
     Dispatching,
     Driver,
@@ -19,6 +20,7 @@ from tabur.drivers.contract import (
 from tabur.drivers.outbox.outbox import Outbox
 from tabur.drivers.outbox.relayer import Relayer
 from tabur.errors import SchemaMissing, StoreUnavailable
+from tabur.model.batches import BatchRecord, NewBatch, check_named
 from tabur.model.findings import Finding, Level
 from tabur.model.records import Attachment, Attempt, Backlog, JobRecord, NewJob, QueueSize
 
@@ -36,6 +38,7 @@ class OutboxDriver:
         self.name = driver.name
         self.dispatching: Dispatching = _Dispatching(driver.dispatching, self._outbox, self.relay)
         self.claiming = driver.claiming
+        self.batches: Batches = _Batches(driver.batches, outbox, self.relay)
         self.transfer = driver.transfer
         self.workers = driver.workers
         self.control = driver.control
@@ -43,9 +46,18 @@ class OutboxDriver:
         self.notes = driver.notes
         self.inspection: Inspection = _Inspection(driver.inspection, outbox)
 
-    def dispatch_in(self, connection: Connection, jobs: Sequence[NewJob]) -> None:
-        self._outbox.put(connection, jobs)
+    def dispatch_in(
+        self,
+        connection: Connection,
+        jobs: Sequence[NewJob],
+        batches: Sequence[NewBatch] = (),
+    ) -> Mapping[bytes, bytes]:
+        """(Who holds a unique key, the store knows: whether a job is kept is seen when it comes
+        there.)"""
+        check_named(jobs, batches)
+        self._outbox.put(connection, jobs, batches)
         event.listen(connection, "commit", lambda _: self._relayer.soon(), once=True)
+        return {}
 
     def install(self, engine: Engine) -> None:
         pass  # an outbox is a table like any other
@@ -95,8 +107,10 @@ class _Dispatching:
         self._outbox = outbox
         self._relay = relay
 
-    def dispatch(self, jobs: Sequence[NewJob]) -> None:
-        self._store.dispatch(jobs)
+    def dispatch(
+        self, jobs: Sequence[NewJob], batches: Sequence[NewBatch] = ()
+    ) -> Mapping[bytes, bytes]:
+        return self._store.dispatch(jobs, batches)
 
     def cancel(self, job_id: bytes) -> CancelAnswer:
         answer = self._store.cancel(job_id)
@@ -116,6 +130,37 @@ class _Dispatching:
 
     def clear(self, queue: str) -> int:
         return self._store.clear(queue)
+
+
+class _Batches:
+    """Finds and cancels what stands in the outbox too."""
+
+    def __init__(self, store: Batches, outbox: Outbox, relay: Callable[[], int]) -> None:
+        self._store = store
+        self._outbox = outbox
+        self._relay = relay
+
+    def find(self, batch_id: bytes) -> BatchRecord | None:
+        found = self._store.find(batch_id)
+        # Asked a second time: it may have been brought between the two questions.
+        return found or self._outbox.find_batch(batch_id) or self._store.find(batch_id)
+
+    def list(self, *, limit: int, after: bytes | None = None) -> Sequence[BatchRecord]:
+        return self._store.list(limit=limit, after=after)
+
+    def cancel(self, batch_id: bytes) -> bool:
+        if self._store.cancel(batch_id):
+            return True
+        if self._outbox.find_batch(batch_id) is None:
+            return False
+        self._relay()
+        return self._store.cancel(batch_id)
+
+    def cancelled(self, batch_ids: Sequence[bytes]) -> frozenset[bytes]:
+        return self._store.cancelled(batch_ids)
+
+    def prune(self, *, before: int, unfinished: bool = False, limit: int) -> int:
+        return self._store.prune(before=before, unfinished=unfinished, limit=limit)
 
 
 class _Inspection:

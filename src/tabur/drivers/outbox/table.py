@@ -42,8 +42,11 @@ outbox = Table(
     Column("created_at", BigInteger, nullable=False),
     # When somebody first began to bring it: one without has certainly not been brought.
     Column("sending_at", BigInteger),
+    # Of what is brought at once, batches and jobs: the id of the first of them.
+    Column("head", LargeBinary(16).with_variant(BINARY(16), "mysql", "mariadb")),
 )
 Index("job_outbox_id", outbox.c.id)
+by_head = Index("job_outbox_head", outbox.c.head)
 
 
 def open_engine(url: URL) -> Engine:

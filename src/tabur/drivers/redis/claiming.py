@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from tabur.drivers.contract import Exchange, Exchanged, ProgressWrite
 from tabur.drivers.redis import scripts
+from tabur.drivers.redis.bonds import packed_bonds, packed_place
 from tabur.drivers.redis.layout import (
     ISOLATION,
     DataErrors,
@@ -50,7 +51,7 @@ class RedisClaiming:
         claimed = _claims(found, turn.token)
         while more:  # it had to pass over many entries of cancelled jobs
             left = _left(turn.slots, claimed)
-            again: list[Word] = [turn.worker, turn.token, 0, 0, 0]
+            again: list[Word] = [turn.worker, turn.token, 0, 0, 0, 0]
             now, _, due, more, _, found = self._run(again, turn, left)
             claimed += _claims(found, turn.token)
         return Exchanged(
@@ -79,6 +80,10 @@ class RedisClaiming:
         names: list[bytes] = self._link.run(scripts.HOLDERS, self._now(), again=True)
         return [name.decode() for name in names]
 
+    def begin(self, claims: Sequence[tuple[bytes, bytes]]) -> None:
+        words = (word for claim in claims for word in claim)
+        self._link.run(scripts.BEGIN, self._now(), *words, again=True)
+
     def attach(self, job_id: bytes, token: bytes, attachment: Attachment) -> bool:
         number, file = packed_file(attachment)
         return bool(self._link.run(scripts.ATTACH, self._now(), job_id, token, number, file))
@@ -103,10 +108,12 @@ class RedisClaiming:
 
 
 def _moves(moves: Sequence[Transition]) -> list[Word]:
-    """How many, a head of each, an outcome of each, and what some have besides."""
+    """How many moves and different bonds; a head of each move, an outcome of each, the bonds, and
+    what some moves have besides."""
     heads: list[Word] = []
     outcomes: list[Word] = []
     more: list[Word] = []
+    bonds: dict[bytes, int] = {}
     for move in moves:
         try:
             head, outcome, rest = _packed(move)
@@ -116,10 +123,12 @@ def _moves(moves: Sequence[Transition]) -> list[Word]:
             head, outcome, rest = _packed(
                 unstorable(move, error, attempts=_countable(move.attempts), now=now_us())
             )
+        if move.bonds is not None:
+            head += packed_place(bonds.setdefault(packed_bonds(move.bonds), len(bonds)))
         heads.append(head)
         outcomes.append(outcome)
         more += rest
-    return [len(moves), *heads, *outcomes, *more]
+    return [len(moves), len(bonds), *heads, *outcomes, *bonds, *more]
 
 
 def _packed(move: Transition) -> tuple[bytes, bytes, list[Word]]:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from tabur.drivers.contract import CancelAnswer, Filter
 from tabur.drivers.redis import scripts
+from tabur.drivers.redis.bonds import packed_batch
 from tabur.drivers.redis.inspection import RedisInspection
 from tabur.drivers.redis.layout import packed_job, packed_reason
 from tabur.drivers.redis.link import Link, Word
 from tabur.drivers.redis.scripts import Keys
 from tabur.errors import ConfigError
+from tabur.model.batches import NewBatch
 from tabur.model.records import NewJob
 from tabur.model.states import FINISHED
 
@@ -36,11 +38,35 @@ class RedisDispatching:
         self._inspection = inspection
         self._now = now
 
-    def dispatch(self, jobs: Sequence[NewJob]) -> None:
+    def dispatch(
+        self, jobs: Sequence[NewJob], batches: Sequence[NewBatch] = ()
+    ) -> Mapping[bytes, bytes]:
         """Up to 5,000 jobs and 16 MB are brought in at once. What is larger goes in parts: where
         one of them fails, those before it stay, and repeating the whole is safe."""
+        if batches or any(job.bonds is not None for job in jobs):
+            return self._bind(jobs, batches)
         for words in _parts(jobs):
             self._link.run(scripts.DISPATCH, self._now(), *words, again=True, durable=True)
+        return {}
+
+    def _bind(self, jobs: Sequence[NewJob], batches: Sequence[NewBatch]) -> Mapping[bytes, bytes]:
+        """Batches are open until the last part is here: none finishes before. What waits comes
+        first, so that nothing that it waits for ends before."""
+        parts = list(_parts(jobs)) or [[]]
+        if len(parts) > 1:
+            parts = list(_parts(sorted(jobs, key=lambda job: not job.blockers)))
+        opened: list[Word] = [len(batches)]
+        for batch in batches:
+            opened += (batch.id, packed_batch(batch))
+        holders: dict[bytes, bytes] = {}
+        for n, part in enumerate(parts, 1):
+            words = [self._now(), int(n == len(parts)), *opened, *part]
+            found = self._link.run(scripts.BIND, *words, again=True, durable=True)
+            if found is None:
+                raise ConfigError("The batch has finished or is not known: it takes no more jobs.")
+            pairs = iter(found)
+            holders.update(zip(pairs, pairs, strict=True))
+        return holders
 
     def cancel(self, job_id: bytes) -> CancelAnswer:
         reason = packed_reason("Called back.")
@@ -58,15 +84,22 @@ class RedisDispatching:
             raise ConfigError("Only finished jobs can be forgotten.")
         bound = "" if which.ended_before is None else which.ended_before
         forgotten = 0
-        for state in which.states or sorted(FINISHED):
-            for ids in self._inspection.ended(state, before=which.ended_before):
-                for chunk in _chunks(self._matching(ids, which)):
-                    forgotten += self._link.run(scripts.FORGET, self._now(), bound, *chunk)
+        for ids in self._finished(which):
+            for chunk in _chunks(self._matching(ids, which)):
+                forgotten += self._link.run(scripts.FORGET, self._now(), bound, *chunk)
         return forgotten
+
+    def _finished(self, which: Filter) -> Iterator[Sequence[bytes]]:
+        """Ids among which all finished jobs that match stand, page by page."""
+        if which.batch is not None:
+            yield from self._inspection.members(which.batch)
+            return
+        for state in which.states or sorted(FINISHED):
+            yield from self._inspection.ended(state, before=which.ended_before)
 
     def _matching(self, ids: Sequence[bytes], which: Filter) -> Sequence[bytes]:
         """Of finished jobs in the right state, ended at the right time."""
-        if (which.queue, which.name, which.owner) == (None, None, None):
+        if (which.queue, which.name, which.owner, which.batch) == (None, None, None, None):
             return ids
         return [each.id for each in self._inspection.read(ids, which)]
 
@@ -76,17 +109,18 @@ class RedisDispatching:
     def clear(self, queue: str) -> int:
         reason = packed_reason("The queue was cleared.")
         cleared, more = 0, 1
-        while more:
-            some, more = self._link.run(
-                scripts.CLEAR, self._now(), queue, reason, "pending", CHUNK, durable=True
-            )
-            cleared += some
+        # First what is not pending: the end of what is pending may let it be so.
         for ids in self._inspection.waiting():
             for chunk in _chunks(ids):
                 some, _ = self._link.run(
                     scripts.CLEAR, self._now(), queue, reason, *chunk, durable=True
                 )
                 cleared += some
+        while more:
+            some, more = self._link.run(
+                scripts.CLEAR, self._now(), queue, reason, "pending", CHUNK, durable=True
+            )
+            cleared += some
         return cleared
 
 

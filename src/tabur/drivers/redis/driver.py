@@ -7,6 +7,7 @@ from typing import Any
 
 from tabur.drivers.clock import StoreClock
 from tabur.drivers.contract import (
+    Batches,
     Claiming,
     Control,
     Dispatching,
@@ -18,6 +19,7 @@ from tabur.drivers.contract import (
     Workers,
 )
 from tabur.drivers.redis.address import Address, Server
+from tabur.drivers.redis.batches import RedisBatches
 from tabur.drivers.redis.claiming import RedisClaiming
 from tabur.drivers.redis.control import RedisControl
 from tabur.drivers.redis.dispatching import RedisDispatching
@@ -65,6 +67,7 @@ class RedisDriver:
         inspection = RedisInspection(link, keys)
         self.dispatching: Dispatching = RedisDispatching(link, keys, inspection, now)
         self.claiming: Claiming = RedisClaiming(link, now)
+        self.batches: Batches = RedisBatches(link, keys, now)
         self.transfer: Transfer = RedisTransfer(link, keys, now)
         self.workers: Workers = RedisWorkers(link, keys)
         self.control: Control = RedisControl(link, keys, now)

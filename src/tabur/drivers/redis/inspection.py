@@ -11,6 +11,7 @@ from tabur.drivers.redis import scripts
 from tabur.drivers.redis.layout import attempt, created_at, files, job_record
 from tabur.drivers.redis.link import Link, Word
 from tabur.drivers.redis.scripts import Keys
+from tabur.model.bonds import Bonds
 from tabur.model.records import Attachment, Attempt, Backlog, JobRecord, Owner, QueueSize
 from tabur.model.states import FINISHED, State
 
@@ -19,6 +20,9 @@ PAGE = 1_000
 #: States that hold no more than this are looked through whole; among more, a page is soon full.
 FEW = 5_000
 EVERY = Filter()
+_NO_BONDS = Bonds()
+#: No id is so large.
+_BEHIND_ALL = b"\xff" * 17
 
 _KINDS = {State.PENDING: "p", State.SCHEDULED: "s", State.BLOCKED: "b", State.PROCESSING: "r"}
 _STATES = {kind: state for state, kind in _KINDS.items()}
@@ -38,7 +42,7 @@ class RedisInspection:
 
     def count(self, which: Filter, *, at_most: int) -> int:
         counted = self._known_count(which)
-        if counted is None and which.ended_since is not None:
+        if counted is None and which.ended_since is not None and which.batch is None:
             counted = sum(1 for _ in islice(self._ended_matching(which), at_most))
         if counted is None:
             counted = sum(1 for _ in islice(self._matching(which), at_most))
@@ -132,6 +136,20 @@ class RedisInspection:
                 if cursor == b"0":
                     break
 
+    def members(
+        self, batch: bytes, *, after: bytes | None = None, size: int = PAGE
+    ) -> Iterator[Sequence[bytes]]:
+        """Ids of the jobs of a batch page by page, newest first."""
+        first, bound = b"[" + batch, b"(" + batch + (_BEHIND_ALL if after is None else after)
+        while True:
+            found = self._link.ask(
+                *("ZREVRANGEBYLEX", self._keys["members"], bound, first, "LIMIT", 0, size)
+            )
+            if not found:
+                return
+            yield [each[16:] for each in found]
+            bound, size = b"(" + found[-1], PAGE
+
     # helpers
 
     def _matching(
@@ -143,6 +161,9 @@ class RedisInspection:
 
     def _pages(self, which: Filter, after: bytes | None, size: int) -> Iterator[Sequence[bytes]]:
         """Ids among which all that match stand, newest first."""
+        if which.batch is not None:
+            yield from self.members(which.batch, after=after, size=size)
+            return
         few = self._few(which)
         if few is not None:
             ids = sorted((each for each in few if after is None or each < after), reverse=True)
@@ -194,15 +215,14 @@ class RedisInspection:
         if which.name is not None or which.owner is not None or which.ended_before is not None:
             return None
         if which.ended_since is not None:
-            if which.queue is not None:
+            if which.queue is not None or which.batch is not None:
                 return None
             asked = FINISHED.intersection(which.states or FINISHED)
             return sum(self._ended_count(state, which.ended_since) for state in asked)
         if which.states == () and which.queue is None:
-            total: int = self._link.ask("HLEN", self._keys["jobs"])
-            return total
+            return self._total(which.batch)
         states = set(which.states or State)
-        if which.queue is not None and states & FINISHED:
+        if which.batch is not None or (which.queue is not None and states & FINISHED):
             return None
         unfinished = sum(
             size
@@ -213,6 +233,15 @@ class RedisInspection:
             self._link.ask("ZCARD", self._keys[state.value]) for state in states & FINISHED
         )
         return unfinished + ended
+
+    def _total(self, batch: bytes | None) -> int:
+        total: int
+        if batch is None:
+            total = self._link.ask("HLEN", self._keys["jobs"])
+        else:
+            first, last = b"[" + batch, b"(" + batch + _BEHIND_ALL
+            total = self._link.ask("ZLEXCOUNT", self._keys["members"], first, last)
+        return total
 
     def _oldest(self) -> dict[str, int]:
         """By queue, when the first of its lanes was dispatched."""
@@ -248,6 +277,7 @@ def matches(record: JobRecord, which: Filter) -> bool:
         and (which.queue is None or record.queue == which.queue)
         and (which.name is None or record.name == which.name)
         and (which.owner is None or record.owner == which.owner)
+        and (which.batch is None or (record.bonds or _NO_BONDS).batch == which.batch)
     )
 
 

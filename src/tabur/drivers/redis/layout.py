@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from tabur.drivers.redis.bonds import packed_bonds
 from tabur.errors import ConfigError
 from tabur.model.outcome import Ending, Transition
 from tabur.model.records import (
@@ -38,13 +39,16 @@ END = {State.COMPLETED: b"c", State.FAILED: b"f", State.CANCELLED: b"x"}
 
 
 def packed_job(job: NewJob) -> tuple[bytes, bytes, bytes]:
-    """Id, stand and record of a new job. Raises ConfigError for a number that is too large."""
+    """Id, stand and record of a new job; its bonds stand behind its stand. Raises ConfigError for a
+    number that is too large."""
     try:
         lane = packed_lane(job.isolation, job.queue, job.priority)
         due = 0 if job.due_at is None else max(1, job.due_at)
         if due > _LATEST:
             raise OverflowError
         stand = _STAND.pack(due, job.attempts, job.exceptions, job.crashes, job.blockers) + lane
+        if (bonds := job.bonds) is not None:
+            stand += packed_bonds(bonds)
     except (struct.error, OverflowError):
         raise ConfigError("A number among the options is too large for the store.") from None
     about = _encode(

@@ -22,9 +22,10 @@ class RedisTransfer:
 
     def take_out(self, queue: str | None, *, limit: int) -> Sequence[NewJob]:
         taken: list[NewJob] = []
-        more = 1
+        more, stopped = 1, b""
         while more and len(taken) < limit:
-            more, found = self._take_out(queue, "pending", min(CHUNK, limit - len(taken)))
+            most = min(CHUNK, limit - len(taken))
+            more, stopped, found = self._take_out(queue, "pending", most, stopped)
             taken += found
         passed = 0
         while len(taken) < limit:
@@ -32,7 +33,7 @@ class RedisTransfer:
             ids = self._link.ask("ZRANGE", self._keys["due"], passed, last)
             if not ids:
                 break
-            _, found = self._take_out(queue, *ids)
+            _, _, found = self._take_out(queue, *ids)
             taken += found
             passed += len(ids) - len(found)
         return taken
@@ -51,9 +52,9 @@ class RedisTransfer:
             chunk = job_ids[first : first + CHUNK]
             self._link.run(scripts.PUT_BACK, self._now(), *chunk, again=True)
 
-    def _take_out(self, queue: str | None, *what: Word) -> tuple[int, list[NewJob]]:
-        more, found = self._link.run(
+    def _take_out(self, queue: str | None, *what: Word) -> tuple[int, bytes, list[NewJob]]:
+        more, stopped, found = self._link.run(
             scripts.TAKE_OUT, self._now(), queue or "", *what, durable=True
         )
         words = iter(found)
-        return more, [new_again(*each) for each in zip(words, words, words, strict=True)]
+        return more, stopped, [new_again(*each) for each in zip(words, words, words, strict=True)]

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from typing import Any
 
 from tabur.drivers.contract import Driver, Exchange, Exchanged, ProgressWrite
+from tabur.model.batches import BatchRecord, NewBatch
+from tabur.model.bonds import Bonds, Unique
 from tabur.model.ids import new_id, new_token
 from tabur.model.outcome import Ending, Settled, Transition
-from tabur.model.records import ClaimedJob, Crash, ErrorInfo, JobRecord, NewJob, Progress
+from tabur.model.records import (
+    ClaimedJob,
+    Crash,
+    DispatchOptions,
+    ErrorInfo,
+    JobRecord,
+    NewJob,
+    Progress,
+    encode,
+)
 from tabur.model.schedules import Advance, Decision, Origin, ScheduleRecord, Tick
 from tabur.model.states import Isolation, State
 
 CRASH = Crash(ErrorInfo("JobCrashed", "Its process died under it."))
+KEY = b"k" * 16
 ALL_SLOTS: Mapping[Isolation, int] = dict.fromkeys(Isolation, 1000)
 
 
@@ -80,6 +92,63 @@ class Subject:
         self.driver.dispatching.dispatch(jobs)
         return jobs
 
+    def bound(
+        self,
+        *,
+        batch: bytes | None = None,
+        next: Sequence[bytes] = (),  # as in Bonds
+        unique: Unique | None = None,
+        **given: Any,
+    ) -> NewJob:
+        """A job with bonds, not dispatched yet."""
+        bonds = Bonds(batch, tuple(next), unique)
+        return self.new(options=encode(DispatchOptions(bonds=bonds)), **given)
+
+    def keyed(self, **given: Any) -> NewJob:
+        """A job under a unique key, not dispatched yet; `given` replaces fields of either."""
+        unique = {name: given.pop(name) for name in Unique.__struct_fields__ if name in given}
+        return self.bound(unique=Unique(**({"key": KEY} | unique)), **given)
+
+    def dispatch(self, *jobs: NewJob) -> dict[bytes, bytes]:
+        return dict(self.driver.dispatching.dispatch(jobs))
+
+    def put_bound(self, **given: Any) -> NewJob:
+        job = self.bound(**given)
+        self.driver.dispatching.dispatch([job])
+        return job
+
+    def put_batch(self, count: int, **given: Any) -> tuple[NewBatch, list[NewJob]]:
+        """A batch of so many jobs, dispatched."""
+        batch = self.new_batch(**given)
+        jobs = [self.bound(batch=batch.id) for _ in range(count)]
+        self.driver.dispatching.dispatch(jobs, [batch])
+        return batch, jobs
+
+    def put_chain(self, count: int) -> list[NewJob]:
+        """Jobs each of which waits for the one before, dispatched."""
+        jobs = self.chain(count)
+        self.driver.dispatching.dispatch(jobs)
+        return jobs
+
+    def chain(self, count: int, *, batch: bytes | None = None) -> list[NewJob]:
+        ids = [new_id() for _ in range(count)]
+        return [
+            self.bound(id=job_id, batch=batch, next=ids[n + 1 : n + 2], blockers=int(n > 0))
+            for n, job_id in enumerate(ids)
+        ]
+
+    def put_diamond(self) -> list[NewJob]:
+        """One job, two that wait for it, and one that waits for both, dispatched."""
+        bottom = self.bound(blockers=2)
+        left, right = (self.bound(blockers=1, next=(bottom.id,)) for _ in range(2))
+        top = self.bound(next=(left.id, right.id))
+        self.driver.dispatching.dispatch([top, left, right, bottom])
+        return [top, left, right, bottom]
+
+    def new_batch(self, **given: Any) -> NewBatch:
+        plain: dict[str, Any] = {"id": new_id(), "name": "import", "created_at": self.clock()}
+        return NewBatch(**(plain | given))
+
     # working
 
     def turn(self, **given: Any) -> Exchanged:
@@ -120,6 +189,25 @@ class Subject:
 
     def settle(self, *moves: Transition) -> list[Settled]:
         return list(self.turn(settle=moves).settled)
+
+    def run(self, job: AnyJob, to: State = State.COMPLETED) -> None:
+        """Claim a job, and what else may be claimed with it, and end it so; the rest is handed
+        back."""
+        claimed = self.claim()
+        assert job.id in {each.id for each in claimed}
+        ended = [move(each, to) if each.id == job.id else hand_back(each) for each in claimed]
+        assert self.settle(*ended) == [Settled.DONE] * len(claimed)
+
+    def drain(self, *, failing: Container[bytes] = ()) -> list[bytes]:
+        """Run what may be claimed, one after the other, until nothing is left; some fail. Answers
+        which have run, in order."""
+        ran: list[bytes] = []
+        while claimed := self.claim(slots=dict.fromkeys(Isolation, 1)):
+            for job in claimed:
+                to = State.FAILED if job.id in failing else State.COMPLETED
+                assert self.settle(move(job, to)) == [Settled.DONE]
+                ran.append(job.id)
+        return ran
 
     def report(self, claimed: ClaimedJob, progress: Progress) -> None:
         self.turn(progress=[ProgressWrite(claimed.id, claimed.token, progress)])
@@ -186,6 +274,27 @@ class Subject:
     def state(self, job: AnyJob) -> State:
         return self.find(job.id).state
 
+    def states(self, *jobs: AnyJob) -> list[State]:
+        return [self.state(job) for job in jobs]
+
+    def batch(self, batch: NewBatch) -> BatchRecord:
+        record = self.driver.batches.find(batch.id)
+        assert record is not None
+        return record
+
+    def counts(self, batch: NewBatch) -> tuple[int, int, int, int]:
+        """How many jobs of a batch there are in all, unfinished, failed and cancelled."""
+        record = self.batch(batch)
+        return record.total, record.pending, record.failed, record.cancelled
+
+    def holder(self, key: bytes = KEY) -> bytes | None:
+        """Who holds a unique key; found by a job that is taken away again where nobody does."""
+        asking = self.keyed(key=key)
+        holder = self.dispatch(asking).get(asking.id)
+        if holder is None:
+            self.driver.dispatching.cancel(asking.id)
+        return holder
+
     def is_known(self, job: AnyJob) -> bool:
         return self.driver.inspection.find(job.id) is not None
 
@@ -203,6 +312,7 @@ def move(job: ClaimedJob, to: State, **given: Any) -> Transition:
         "worker": "w1",
         "started_at": job.created_at,
         "ended_at": job.created_at + 1_000,
+        "bonds": job.bonds,
     }
     return Transition(**(plain | given))
 

@@ -9,22 +9,30 @@ from types import ModuleType
 from tabur.model.records import NewJob
 from tabur.testing.conformance import (
     across_processes,
+    batching,
+    calling,
     claiming,
+    colliding,
+    committing,
     concurrency,
     controlling,
     dispatching,
     fencing,
     following,
     inspecting,
+    keying,
     moving,
     noting,
+    overseeing,
     payloads,
     releasing,
     reporting,
+    reviving,
     scheduling,
     settling,
     ticking,
     transferring,
+    waiting,
     waking,
     working,
 )
@@ -49,6 +57,13 @@ OBLIGATIONS = _obligations(
     claiming,
     settling,
     following,
+    batching,
+    calling,
+    waiting,
+    reviving,
+    keying,
+    colliding,
+    overseeing,
     reporting,
     releasing,
     inspecting,
@@ -69,7 +84,7 @@ ACROSS_PROCESSES = _obligations(across_processes)
 
 
 #: What a driver owes besides that is `Fencing`.
-FENCING = _obligations(fencing)
+FENCING = _obligations(fencing, committing)
 
 
 def check(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from tabur.drivers.contract import CancelAnswer
+from tabur.model.bonds import Unique
+from tabur.model.ids import new_id
 from tabur.model.outcome import Unblock
 from tabur.model.states import Isolation, State
 from tabur.testing.conformance.subject import Subject, move
@@ -31,6 +33,17 @@ def what_runs_is_blocked_or_has_ended_is_not_taken_out(store: Subject) -> None:
     assert list(store.driver.transfer.take_out(None, limit=10)) == []
     assert (store.state(running), store.state(blocked)) == (State.PROCESSING, State.BLOCKED)
     assert list(store.driver.transfer.taken_out()) == []
+
+
+def what_has_bonds_is_not_taken_out(store: Subject) -> None:
+    batch, (job,) = store.put_batch(1)
+    scheduled = store.put_bound(next=(new_id(),), due_at=store.clock.ahead(60))
+    keyed = store.put_bound(unique=Unique(b"k" * 16))
+    free = store.put()
+    assert list(store.driver.transfer.take_out(None, limit=10)) == [free]
+    assert {each.id for each in store.claim()} == {job.id, keyed.id}
+    assert store.state(scheduled) is State.SCHEDULED
+    assert store.counts(batch) == (1, 1, 0, 0)
 
 
 def only_the_queue_that_was_named_is_taken_out(store: Subject) -> None:

@@ -25,6 +25,7 @@ from tabur.model.records import ALL_QUEUES, ClaimedJob
 from tabur.model.states import Isolation
 from tabur.worker.board import Board
 from tabur.worker.options import WorkOptions
+from tabur.worker.running.bound import begin, called_off, off
 from tabur.worker.running.finish import Finished, ended, handed_back, refused
 from tabur.worker.running.hooks import Call, Hooks
 from tabur.worker.running.reports import StoreReporter
@@ -109,6 +110,8 @@ class Pump:
         self._leave: frozenset[str] = frozenset()
         self._lost_token: bytes | None = None
         """Of a claim whose answer did not come."""
+        self._called_off: frozenset[bytes] = frozenset()
+        """Of what was claimed last, jobs whose batch was cancelled."""
         self._started = self._ended_count = 0
         self._busy = 0
         now = clock()
@@ -300,6 +303,7 @@ class Pump:
         self._lost_token = turn.token or None  # until its answer is here
         asked = self._clock()
         answer = claiming.exchange(turn)
+        self._called_off = called_off(self._runtime.driver, answer.claimed)
         if turn.slots and self._clock() - asked > self._options.adrift:
             # This process stood still, or the store did. Others may run by now what it claimed.
             raise StoreUnavailable("Its answer came too late to begin what it claimed.")
@@ -338,6 +342,9 @@ class Pump:
         started: list[Run] = []
         for job in claimed:
             self._started += 1
+            if job.id in self._called_off:
+                self._refuse(job, off(job))
+                continue
             try:
                 run = prepare(job, self._runtime.registry, self._options, self._reporter, now)
             except Refused as why:
@@ -346,12 +353,21 @@ class Pump:
             batches.setdefault(run_kind(run), []).append(run)
             self.running[job.id] = run
             started.append(run)
+        self._free_keys(started)
         self._observer.started(started)
         self._show()  # before they start: one may let no other thread run from then on
         for kind, runs in batches.items():
             self._slots[kind].start(runs)
         if self._options.once or 0 < self._options.max_jobs <= self._started:
             self.stop("once" if self._options.once else "max jobs")
+
+    def _free_keys(self, runs: Sequence[Run]) -> None:
+        """Those that are held until their jobs begin. Where the store does not answer just now,
+        they are free when the jobs have ended."""
+        try:
+            begin(self._runtime.driver, [run.job for run in runs])
+        except StoreUnavailable as error:
+            _log.warning("Unique keys are held until their jobs have ended: %s", error)
 
     def _refuse(self, job: ClaimedJob, why: Refused) -> None:
         """A job that cannot start takes the same path, from its end."""

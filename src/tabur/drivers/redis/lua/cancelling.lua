@@ -1,3 +1,11 @@
+-- What has ended and may have bonds; and by queue, how many were cancelled here.
+local over, cancelled_in = {}, {}
+
+-- `bonds`: nothing, where they are not known here.
+local function has_ended(id, ending, bonds)
+  over[#over + 1] = {id = id, ending = ending, bonds = bonds}
+end
+
 -- `rest`: worker, times and error, as the client packs them.
 local function cancel_now(id, work, rest)
   local kind, lane = kind_of(work), lane_of(work)
@@ -11,6 +19,8 @@ local function cancel_now(id, work, rest)
   call('HDEL', WORK, id)
   remember(id, 'x' .. pack('>I8', now()) .. NO_TOKEN .. sub(work, 10, 13) .. rest)
   call('ZADD', ENDED.x, now(), id)
+  cancelled_in[queue_of(lane)] = (cancelled_in[queue_of(lane)] or 0) + 1
+  has_ended(id, 'x')
 end
 
 -- Answers x cancelled, c called back, f finished, u unknown.

@@ -1,16 +1,18 @@
--- One turn of a worker. ARGV: now, worker, token, watch, number of moves, a head of each, an outcome of
--- each, more of those whose head says so; number of reports, then id and token, progress of each;
+-- One turn of a worker. ARGV: now, worker, token, watch, number of moves, number of different bonds; a head
+-- and an outcome of each move, the bonds, more of those moves whose head says so; number of reports, then id and token, progress of each;
 -- number of isolations, then isolation, slots of each; number of queues, then each as in a lane.
--- head: id(16) token(16) to(1) more(1) attempts(4) exceptions(4) crashes(4) due(8).
+-- head: id(16) token(16) to(1) more(1) attempts(4) exceptions(4) crashes(4) due(8), and of what has bonds
+--       which of them (4).
 -- More: progress, outcome if it was called back, number of follow-ups, then kind and arguments of each.
 -- Answers: now, an answer (d done, s stale, u unknown) for each move, next due moment, whether there is
 -- more to claim, ids called back, claims.
 local worker, token, watch, moves = ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])
+local HEAD, FIRST_BONDS = 54, 7 + 2 * moves
 local IS_END = {c = true, f = true, x = true}
 -- Entries passed over in one call, so that it stays short whatever was cancelled; due jobs promoted.
 local PASSED_OVER, PROMOTED = 5000, 1000
 
-local at = 6 + 2 * moves
+local at = FIRST_BONDS + tonumber(ARGV[6])
 local function take()
   at = at + 1
   return ARGV[at - 1]
@@ -58,6 +60,9 @@ local function write_gathered()
       call('ZREM', CLAIMS, pack('>I2', #workers[token]) .. workers[token] .. token)
     end
   end
+  for _, each in ipairs(gathered) do
+    if each.bonds then has_ended(each.id, each.to, each.bonds) end
+  end
   gathered, is_gathered = {}, {}
 end
 
@@ -74,20 +79,6 @@ local function answer_late(id, token)
   return 's'
 end
 
-local function unblock(id)
-  local work = call('HGET', WORK, id)
-  if not work or kind_of(work) ~= 'b' then return end
-  local blockers = unpack_from('>I4', work, 22) - 1
-  if blockers > 0 then
-    call('HSET', WORK, id, sub(work, 1, 21) .. pack('>I4', blockers) .. sub(work, 26))
-    return
-  end
-  local lane = lane_of(work)
-  call('SREM', BLOCKED, id)
-  count('b', queue_of(lane), -1)
-  make_wait(id, due_of(work), sub(work, 10, 21), lane)
-end
-
 -- Follow-ups stand in ARGV at `at`; with `refused` they are passed over.
 local function follow_up(refused)
   for _ = 1, tonumber(take()) do
@@ -99,13 +90,16 @@ local function follow_up(refused)
       local id, rest = take(), take()
       if not refused then cancel(id, rest) end
     else
-      if not refused then add(ARGV, at, at + 2) end
+      if not refused then
+        free_keys()
+        add(ARGV, at, at + 2, admit)
+      end
       at = at + 3
     end
   end
 end
 
-local function settle(id, work, head, outcome, progress, called_back)
+local function settle(id, work, head, outcome, progress, called_back, bonds)
   local to = sub(head, 33, 33)
   local off = kind_of(work) == 'c' and not IS_END[to]
   if off then to, outcome = 'x', called_back end
@@ -115,6 +109,7 @@ local function settle(id, work, head, outcome, progress, called_back)
   if progress ~= '' then call('HSET', PROGRESS, id, progress) end
   if IS_END[to] then
     call('ZADD', ENDED[to], ended_at(outcome), id)
+    if bonds then has_ended(id, to, bonds) end
   else
     local lane = lane_of(work)
     if sub(head, 43, 46) ~= NO_BLOCKERS then lane = 'p' .. sub(lane, 2) end
@@ -126,12 +121,14 @@ end
 local answers = {}
 if moves > 0 then
   local ids, touched, changed = {}, {}, false
-  for n = 1, moves do ids[n] = sub(ARGV[5 + n], 1, 16) end
+  for n = 1, moves do ids[n] = sub(ARGV[6 + n], 1, 16) end
   local works = many_of('HMGET', WORK, ids)
   for n = 1, moves do
-    local id, head, outcome = ids[n], ARGV[5 + n], ARGV[5 + moves + n]
+    local id, head, outcome = ids[n], ARGV[6 + n], ARGV[6 + moves + n]
     local progress, called_back, follow_ups = '', '', '0'
-    if byte(head, 34) == 49 then
+    local has_more = byte(head, 34) == 49
+    local bonds = #head > HEAD and ARGV[FIRST_BONDS + unpack_from('>I4', head, HEAD + 1)]
+    if has_more then
       progress, called_back, follow_ups = take(), take(), ARGV[at]
     end
     if is_gathered[id] then write_gathered() end
@@ -141,23 +138,26 @@ if moves > 0 then
     local token, to = sub(head, 17, 32), sub(head, 33, 33)
     local held = work and is_held(work, token)
     if held and follow_ups == '0' and IS_END[to] then
-      if byte(head, 34) == 49 then at = at + 1 end
+      if has_more then at = at + 1 end
       gathered[#gathered + 1] = {
         id = id, work = work, token = token, to = to, outcome = outcome, progress = progress,
+        bonds = bonds,
       }
       is_gathered[id] = true
       answers[n] = 'd'
     elseif held then
       write_gathered()
-      settle(id, work, head, outcome, progress, called_back)
+      settle(id, work, head, outcome, progress, called_back, bonds)
       changed = true
       answers[n] = 'd'
     else
-      if byte(head, 34) == 49 then follow_up(true) end
+      if has_more then follow_up(true) end
       answers[n] = answer_late(id, token)
     end
   end
   write_gathered()
+  write_bound()
+  follow()
 end
 
 local reports = tonumber(take())

@@ -43,6 +43,5 @@ for _, token in ipairs(tokens) do
     released = released + 1
   end
 end
-write_counts()
-wake()
+finish()
 return released

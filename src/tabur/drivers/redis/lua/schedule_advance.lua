@@ -35,9 +35,8 @@ for move = 1, tonumber(ARGV[2]) do
   answers[move] = stands and 1 or 0
 end
 for first = 1, #jobs, 3000 do
-  add(jobs, first, math.min(first + 2999, #jobs))
+  add(jobs, first, math.min(first + 2999, #jobs), admit)
 end
-write_lanes()
-write_counts()
-wake()
+write_bound()
+finish()
 return answers

@@ -1,8 +1,12 @@
--- ARGV: now, queue or '', 'pending' and how many, or ids of scheduled ones. Answers id, work and record
--- of each, and whether there are more.
-local queue, taken, more = ARGV[2], {}, 0
+-- ARGV: now, queue or '', 'pending', how many and where the last one stopped (or ''), or ids of scheduled
+-- ones. What has bonds is left. Answers whether there are more, where it stopped, and id, work and record
+-- of each.
+local queue, taken, more, stopped = ARGV[2], {}, 0, nil
+local some_are_bound = call('EXISTS', BONDS) == 1
 
+-- Answers whether it is left.
 local function take_out(id, work)
+  if some_are_bound and call('HEXISTS', BONDS, id) == 1 then return true end
   local lane, kind = lane_of(work), kind_of(work)
   local due = kind == 's' and sub(work, 2, 9) or NOTHING8
   work = 't' .. due .. sub(work, 10)
@@ -15,7 +19,7 @@ local function take_out(id, work)
 end
 
 if ARGV[3] == 'pending' then
-  more = off_lanes(queue, tonumber(ARGV[4]), take_out)
+  more, stopped = off_lanes(queue, tonumber(ARGV[4]), take_out, ARGV[5] ~= '' and ARGV[5])
 else
   for n = 3, #ARGV do
     local work = call('HGET', WORK, ARGV[n])
@@ -25,4 +29,4 @@ else
   end
 end
 write_counts()
-return {more, taken}
+return {more, stopped or '', taken}

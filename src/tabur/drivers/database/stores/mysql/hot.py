@@ -3,7 +3,7 @@ as many as possible in one round trip, for a turn of few jobs costs little else.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -61,14 +61,17 @@ class MySQLHot(Hot):
 
     knows_at_once = True
 
-    def at_once(self, cursor: Any, turn: Exchange, now: int) -> AtOnce:
-        """In two round trips, or one where there is nothing to settle and to claim."""
+    def at_once(
+        self, cursor: Any, turn: Exchange, now: int, counts: Mapping[bytes, int]
+    ) -> AtOnce | None:
+        """In two round trips, or one where there is nothing to settle and to claim; in three where
+        batches are counted."""
         if not turn.settle:
             look = self.look(cursor, turn)
             if not (turn.slots and look.claimable) or _is_due(look.next_due, now):
                 return AtOnce(settled=True, claimed=[], next_due=look.next_due)
         try:
-            return self._at_once(cursor, turn, now)
+            return self._at_once(cursor, turn, now, counts)
         except BaseException:
             self._marks.forget()
             with suppress(Exception):  # it may be the connection that has failed
@@ -83,7 +86,9 @@ class MySQLHot(Hot):
     def put_back(self) -> None:
         self._marks.forget()
 
-    def _at_once(self, cursor: Any, turn: Exchange, now: int) -> AtOnce:
+    def _at_once(
+        self, cursor: Any, turn: Exchange, now: int, counts: Mapping[bytes, int]
+    ) -> AtOnce | None:
         free = _slots(turn)
         first, rest = turn.queues[:1], turn.queues[1:]
         settling = ["BEGIN", f"SELECT {_NEXT_DUE}", *_completing(turn.settle)]
@@ -92,13 +97,22 @@ class MySQLHot(Hot):
         if not _all_held(results[2:], turn.settle):
             self._marks.forget()
             cursor.execute("ROLLBACK")
-            return AtOnce(settled=False, claimed=[], next_due=next_due)
+            return None if counts else AtOnce(settled=False, claimed=[], next_due=next_due)
         if _is_due(next_due, now):
             self._marks.forget()
             taken = []
         else:
             taken += [each for queue in rest for each in self._lock(cursor, queue, free)[1]]
-        results = run(cursor, [*_taking(turn, taken, now), "COMMIT"])
+        taking = _taking(turn, taken, now)
+        if not counts:
+            results = run(cursor, [*taking, "COMMIT"])
+        else:
+            results = run(cursor, [*taking, *_counting(counts)])
+            if any(each.changed != 1 for each in results[len(taking) :]):
+                self._marks.forget()
+                cursor.execute("ROLLBACK")
+                return None
+            cursor.execute("COMMIT")
         return AtOnce(settled=True, claimed=_claimed(turn, taken, results), next_due=next_due)
 
     def _lock(
@@ -168,6 +182,13 @@ def _taking(turn: Exchange, taken: Sequence[_Taken], now: int) -> list[str]:
     ]
 
 
+def _counting(counts: Mapping[bytes, int]) -> list[str]:
+    return [
+        _GO_ON.format(batch=literal(batch_id), done=done)
+        for batch_id, done in sorted(counts.items())
+    ]
+
+
 def _claimed(
     turn: Exchange, taken: Sequence[_Taken], results: Sequence[Result]
 ) -> list[ClaimedJob]:
@@ -227,4 +248,8 @@ _RECORDS = """
 #: table, and lock what others are at.
 _END_CLAIM = """
     DELETE y FROM job_ready y FORCE INDEX (id) WHERE y.id IN ({ids}) AND y.token = {token}
+"""
+_GO_ON = """
+    UPDATE job_batches SET pending_jobs = pending_jobs - {done}
+     WHERE id = {batch} AND pending_jobs > {done}
 """

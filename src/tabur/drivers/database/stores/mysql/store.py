@@ -14,7 +14,7 @@ from sqlalchemy.engine import URL
 
 from tabur.drivers.contract import Listener
 from tabur.drivers.database.engines import make_async_engine
-from tabur.drivers.database.statements import Keyed, Prepared
+from tabur.drivers.database.statements import Inserting, Keyed, Prepared, Row
 from tabur.drivers.database.store import Words, all_but_id
 from tabur.drivers.database.stores.mysql.client import (
     client_flags,
@@ -24,6 +24,7 @@ from tabur.drivers.database.stores.mysql.client import (
     module_of,
 )
 from tabur.drivers.database.stores.mysql.hot import MySQLHot
+from tabur.drivers.database.stores.mysql.literals import inserts, run
 from tabur.drivers.database.stores.network import CONNECT_PATIENCE, Fate, NetworkStore, run_on
 from tabur.drivers.database.stores.polling import PollingListener
 from tabur.errors import StoreUnavailable
@@ -91,6 +92,9 @@ class MySQLStore(NetworkStore):
 
     def keyed(self, statement: Any, column: Any, *names: str) -> Keyed:
         return _ListOfKeys(self.prepare(statement.where(column == bindparam("key")), *names, "key"))
+
+    def inserting(self, table: Any) -> Inserting:
+        return _InsertingLiterals(table)
 
     def ignoring_known(self, insert: Any) -> Any:
         return insert.prefix_with("IGNORE")
@@ -191,17 +195,30 @@ class _ListOfKeys:
     """Lists of keys, of a length that keeps the statement small."""
 
     def __init__(self, prepared: Prepared) -> None:
-        self._before, _, after = prepared.sql.rpartition(" = %s")
-        assert not after, "the key is to stand last"
+        self._before, _, self._after = prepared.sql.rpartition(" = %s")
+        assert "%s" not in self._after, "the key is to stand last"
 
     def run(self, cursor: Any, keys: Iterable[object], *values: object) -> int:
-        changed = 0
+        return sum(cursor.rowcount for _ in self._chunks(cursor, keys, values))
+
+    def all(self, cursor: Any, keys: Iterable[object], *values: object) -> Sequence[Row]:
+        return [row for _ in self._chunks(cursor, keys, values) for row in cursor.fetchall()]
+
+    def _chunks(self, cursor: Any, keys: Iterable[object], values: Any) -> Iterator[None]:
         left = iter(keys)
         while chunk := tuple(islice(left, KEYS)):
             marks = ", ".join(["%s"] * len(chunk))
-            cursor.execute(f"{self._before} IN ({marks})", (*values, *chunk))
-            changed += cursor.rowcount
-        return changed
+            cursor.execute(f"{self._before} IN ({marks}){self._after}", (*values, *chunk))
+            yield
+
+
+class _InsertingLiterals:
+    def __init__(self, table: Any) -> None:
+        self._table = table.name
+        self._columns = [each.name for each in table.columns]
+
+    def many(self, cursor: Any, rows: Sequence[Row]) -> None:
+        run(cursor, inserts(self._table, self._columns, rows))
 
 
 class _Repeatable:

@@ -7,13 +7,15 @@ rows) leads to reading the indexes, whatever it knows of the tables.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from tabur.drivers.contract import Exchange
 from tabur.drivers.database.rows import outcome_row, record_row, split
 from tabur.drivers.database.store import AtOnce, Hot, Look
 from tabur.drivers.database.stores.postgres.marks import Marks, Place
+from tabur.model.bonds import Unique
 from tabur.model.outcome import Transition
 from tabur.model.records import ClaimedJob, NewJob
 from tabur.model.states import Isolation
@@ -40,6 +42,19 @@ class PostgresHot(Hot):
         cursor.execute(_INSERT_MANY, values)
         return bool(to_ready)
 
+    def insert_unique(
+        self, cursor: Any, job: NewJob, unique: Unique, now: int
+    ) -> tuple[bool, bool]:
+        """As `insert`, if its key is free; that is taken. Answers whether it was, and whether the
+        job may be claimed at once."""
+        ends_at = None if unique.window is None else now + unique.window
+        to_ready, to_waiting = split([job], now)
+        sql = _INSERT_UNIQUE if to_ready else _INSERT_UNIQUE_WAITING
+        key = unique.key, job.id, now, ends_at
+        cursor.execute(sql, (*key, *record_row(job), *(to_ready or to_waiting)[0]))
+        is_in = bool(cursor.fetchone()[0])
+        return is_in, is_in and bool(to_ready)
+
     def complete(self, cursor: Any, moves: Sequence[Transition]) -> bool:
         if not moves:
             return True
@@ -51,13 +66,20 @@ class PostgresHot(Hot):
 
     knows_at_once = True
 
-    def at_once(self, cursor: Any, turn: Exchange, now: int) -> AtOnce:
+    def at_once(
+        self, cursor: Any, turn: Exchange, now: int, counts: Mapping[bytes, int]
+    ) -> AtOnce | None:
         free = _free(turn)
         settle = _columns([outcome_row(each) for each in turn.settle], _OUTCOME_WIDTH)
         with self._marks.reading():
             first, rest = turn.queues[:1], turn.queues[1:]
             values = self._claim_values(turn, first[0] if first else "", free, now)
-            cursor.execute(_AT_ONCE, (*settle, *values, now))
+            if counts:
+                whole = (*settle, *values, now, len(turn.settle))
+                if not _counting(cursor, whole, counts):
+                    return None
+            else:
+                cursor.execute(_AT_ONCE, (*settle, *values, now))
             rows = cursor.fetchall()
             settled, next_due = rows[0][:2]
             claimed: list[ClaimedJob] = []
@@ -115,6 +137,25 @@ class PostgresHot(Hot):
         self._marks.forget()
 
 
+def _counting(cursor: Any, values: Sequence[Any], counts: Mapping[bytes, int]) -> bool:
+    """All claims or none, and then the batches, in one round trip; false where that cannot be."""
+    connection = cursor.connection
+    try:
+        with connection.pipeline():
+            connection.execute("BEGIN")
+            cursor.execute(_ALL_AT_ONCE, values)
+            for batch_id, done in sorted(counts.items()):
+                connection.execute(_GO_ON, (done, batch_id, done))
+            connection.execute("COMMIT")
+    except BaseException as error:
+        with suppress(Exception):  # it may be the connection that has failed
+            connection.execute("ROLLBACK")
+        if getattr(error, "sqlstate", None) == _DIVISION_BY_ZERO:
+            return False
+        raise
+    return True
+
+
 def _free(turn: Exchange) -> dict[str, int]:
     return {kind.value: room for kind, room in turn.slots.items() if room > 0}
 
@@ -128,6 +169,7 @@ _RECORD = "id, name, queue, rank, isolation, payload, options, tenant, user_id, 
 _RECORD_TYPES = "bytea text text int text bytea bytea text text text bigint"
 _WORK = "id, queue, isolation, rank, attempts, exceptions, crashes"
 _WORK_TYPES = "bytea text text int int int int"
+_WAIT, _WAIT_TYPES = f"{_WORK}, due_at, blockers", f"{_WORK_TYPES} bigint int"
 _OUTCOME = "id, attempt, token, ending, worker, started_at, ended_at, error, result"
 _OUTCOME_TYPES = "bytea int bytea text text bigint bigint text bytea"
 
@@ -154,10 +196,22 @@ _INSERT_ONE_AND_TELL = f"""
 """
 _INSERT_MANY = f"""
     WITH r AS (INSERT INTO job_records ({_RECORD}) SELECT * FROM {_rows(_RECORD_TYPES)}),
-         w AS (INSERT INTO job_waiting ({_WORK}, due_at, blockers)
-               SELECT * FROM {_rows(_WORK_TYPES + " bigint int")})
+         w AS (INSERT INTO job_waiting ({_WAIT}) SELECT * FROM {_rows(_WAIT_TYPES)})
     INSERT INTO job_ready ({_WORK}) SELECT * FROM {_rows(_WORK_TYPES)}
 """
+_INSERT_UNIQUE, _INSERT_UNIQUE_WAITING = (
+    f"""
+    WITH k AS (INSERT INTO job_uniques (key, job, since, ends_at)
+               VALUES ({_row("bytea bytea bigint bigint")}) ON CONFLICT DO NOTHING RETURNING 1),
+         r AS (INSERT INTO job_records ({_RECORD}) SELECT {_row(_RECORD_TYPES)} FROM k),
+         w AS (INSERT INTO {table} ({columns}) SELECT {_row(types)} FROM k)
+    SELECT count(*) FROM k
+    """
+    for table, columns, types in (
+        ("job_ready", _WORK, _WORK_TYPES),
+        ("job_waiting", _WAIT, _WAIT_TYPES),
+    )
+)
 #: Deletes the claims that still hold and appends their outcomes.
 _SETTLE = f"""
     e AS (SELECT * FROM {_rows(_OUTCOME_TYPES)} AS e({_OUTCOME})),
@@ -196,9 +250,23 @@ _CLAIM_UNLESS_DUE = _CLAIM_IF.format(
                   SELECT 1 FROM job_waiting w WHERE w.blockers = 0 AND w.due_at <= %s)"""
 )
 _COMPLETE = f"WITH {_SETTLE} SELECT count(*) FROM kept"
-_AT_ONCE = f"""
+
+
+def _at_once(settled: str) -> str:
+    return f"""
     WITH {_SETTLE}, taken AS ({_CLAIM_UNLESS_DUE})
-    SELECT (SELECT count(*) FROM kept),
+    SELECT (SELECT {settled} FROM kept),
            (SELECT due_at FROM job_waiting WHERE blockers = 0 ORDER BY due_at LIMIT 1), taken.*
       FROM (SELECT 1) one LEFT JOIN taken ON true
+    """
+
+
+_AT_ONCE = _at_once("count(*)")
+#: Within one round trip nothing can be asked and then decided: where it is not so, it is an error.
+_ALL_AT_ONCE = _at_once("count(*) / (count(*) = %s)::int")
+_GO_ON = """
+    WITH one AS (UPDATE job_batches SET pending_jobs = pending_jobs - %s::int
+                  WHERE id = %s AND pending_jobs > %s::int RETURNING 1)
+    SELECT 1 / count(*) FROM one
 """
+_DIVISION_BY_ZERO = "22012"

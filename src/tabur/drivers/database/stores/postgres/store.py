@@ -14,8 +14,8 @@ from sqlalchemy.engine import URL
 
 from tabur.drivers.contract import Listener
 from tabur.drivers.database.engines import make_async_engine
-from tabur.drivers.database.statements import Keyed, Prepared
-from tabur.drivers.database.store import Transaction, Words, all_but_id
+from tabur.drivers.database.statements import Inserting, InsertingNew, Keyed, Prepared, Row
+from tabur.drivers.database.store import Words, all_but_id
 from tabur.drivers.database.stores.network import (
     CONNECT_PATIENCE,
     KEEPALIVES,
@@ -29,6 +29,7 @@ from tabur.drivers.database.stores.polling import PollingListener
 from tabur.drivers.database.stores.postgres.examining import about_pooler, about_settings
 from tabur.drivers.database.stores.postgres.hot import PostgresHot
 from tabur.drivers.database.stores.postgres.listener import NotifyListener
+from tabur.model.bonds import Unique
 from tabur.model.findings import Finding
 from tabur.model.records import NewJob
 
@@ -116,6 +117,7 @@ class PostgresStore(NetworkStore):
         moment="to_timestamp({} / 1000000.0)",
     )
     families = ("postgresql",)
+    hot: PostgresHot
 
     def __init__(self, url: URL, silence: float, clock: Callable[[], int] | None) -> None:
         if psycopg is None:
@@ -149,18 +151,31 @@ class PostgresStore(NetworkStore):
         if len(jobs) <= INSERTED_AT_ONCE:
             self.alone(lambda cursor: self._insert_at_once(cursor, jobs, now))
         else:
-            self.transact(lambda tx: self._insert_many(tx, jobs, now))
+            super().insert(jobs, now)
 
     def _insert_at_once(self, cursor: Any, jobs: Sequence[NewJob], now: int) -> None:
         if self.hot.insert(cursor, jobs, now):
             self._wake(cursor)
 
-    def _insert_many(self, tx: Transaction, jobs: Sequence[NewJob], now: int) -> None:
+    def insert_unique(self, job: NewJob, unique: Unique, now: int) -> bool:
+        return self.alone(lambda cursor: self._insert_unique(cursor, job, unique, now))
+
+    def _insert_unique(self, cursor: Any, job: NewJob, unique: Unique, now: int) -> bool:
+        is_in, woken = self.hot.insert_unique(cursor, job, unique, now)
+        if woken:
+            self._wake(cursor)
+        return is_in
+
+    def bring_in(self, cursor: Any, jobs: Sequence[NewJob], now: int) -> bool:
         """The server works on one part while the next is made ready."""
-        with tx.cursor.connection.pipeline():
+        if len(jobs) <= INSERTED_AT_ONCE:
+            return self.hot.insert(cursor, jobs, now)
+        woken = False
+        with cursor.connection.pipeline():
             for start in range(0, len(jobs), INSERTED_AT_ONCE):
                 part = jobs[start : start + INSERTED_AT_ONCE]
-                tx.woken |= self.hot.insert(tx.cursor, part, now)
+                woken |= self.hot.insert(cursor, part, now)
+        return woken
 
     @contextmanager
     def read_anew(self) -> Iterator[Any]:
@@ -172,6 +187,12 @@ class PostgresStore(NetworkStore):
     def keyed(self, statement: Any, column: Any, *names: str) -> Keyed:
         keys = any_(bindparam("keys", type_=ARRAY(column.type)))
         return _ArrayOfKeys(self.prepare(statement.where(column == keys), *names, "keys"))
+
+    def inserting(self, table: Any) -> Inserting:
+        return _InsertingColumns(table, self.dialect)
+
+    def inserting_new(self, table: Any) -> InsertingNew:
+        return _InsertingColumns(table, self.dialect, "ON CONFLICT DO NOTHING")
 
     def ignoring_known(self, insert: Any) -> Any:
         return insert_or(insert.table).on_conflict_do_nothing()
@@ -311,3 +332,23 @@ class _ArrayOfKeys:
     def run(self, cursor: Any, keys: Iterable[object], *values: object) -> int:
         wanted = list(keys)
         return self._prepared.run(cursor, *values, wanted) if wanted else 0
+
+    def all(self, cursor: Any, keys: Iterable[object], *values: object) -> Sequence[Row]:
+        wanted = list(keys)
+        return self._prepared.all(cursor, *values, wanted) if wanted else []
+
+
+class _InsertingColumns:
+    """Rows as one array for each column."""
+
+    def __init__(self, table: Any, dialect: Dialect, otherwise: str = "") -> None:
+        columns = ", ".join(each.name for each in table.columns)
+        arrays = ", ".join(f"%b::{each.type.compile(dialect=dialect)}[]" for each in table.columns)
+        rows = f"SELECT * FROM unnest({arrays})"
+        self._sql = f"INSERT INTO {table.name} ({columns}) {rows} {otherwise}"
+
+    def many(self, cursor: Any, rows: Sequence[Row]) -> int:
+        if not rows:
+            return 0
+        cursor.execute(self._sql, [list(each) for each in zip(*rows, strict=True)])
+        return int(cursor.rowcount)

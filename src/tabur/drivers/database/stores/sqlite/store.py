@@ -15,7 +15,7 @@ from sqlalchemy.engine import URL
 
 from tabur.drivers.contract import Listener
 from tabur.drivers.database.engines import make_async_engine, make_engine
-from tabur.drivers.database.statements import Keyed, Prepared
+from tabur.drivers.database.statements import Keyed, Prepared, Row
 from tabur.drivers.database.store import Store, Transaction, Words, all_but_id
 from tabur.drivers.database.stores.sqlite.file import SqliteFile
 from tabur.drivers.database.stores.sqlite.hot import SqliteHot
@@ -143,3 +143,6 @@ class _EachKey:
 
     def run(self, cursor: Any, keys: Iterable[object], *values: object) -> int:
         return self._prepared.many(cursor, [(*values, key) for key in keys])
+
+    def all(self, cursor: Any, keys: Iterable[object], *values: object) -> Sequence[Row]:
+        return [row for key in keys for row in self._prepared.all(cursor, *values, key)]
