@@ -18,6 +18,7 @@ from tabur.jobs.definition import define_function
 from tabur.jobs.function import FunctionJob, JobDecorator
 from tabur.jobs.handle import JobHandle
 from tabur.jobs.job import Job, define_class
+from tabur.jobs.middleware import Middleware, made
 from tabur.jobs.options import DeclaredOptions, check_name, declared
 from tabur.jobs.pending import Dispatcher, PendingJob, Sender
 from tabur.jobs.registry import Registry
@@ -102,6 +103,11 @@ class Tabur:
         cls.__tabur_definition__ = definition
         cls.__tabur_dispatcher__ = self._sending
         return cls
+
+    def middleware(self, *middleware: Middleware) -> None:
+        """Let every job of this app go through these, outside its own: classes with `handle` and
+        `handle_async`, for jobs of both kinds. Raises ConfigError."""
+        self.registry.around_all(made(middleware))
 
     @property
     def schedule(self) -> Schedule:

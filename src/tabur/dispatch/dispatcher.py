@@ -11,6 +11,7 @@ from tabur.dispatch.outgoing import Outgoing, check_same
 from tabur.dispatch.routes import Route
 from tabur.drivers.contract import Driver
 from tabur.errors import ConfigError, StoreUnavailable
+from tabur.jobs.current import current_job
 from tabur.jobs.handle import JobHandle
 from tabur.jobs.pending import PendingJob
 from tabur.jobs.scope import CurrentScope
@@ -35,7 +36,7 @@ class StoreDispatcher:
 
     def dispatch(self, pending: PendingJob[R]) -> JobHandle[R]:
         route = self._route_of(pending)
-        session = pending.settings.session
+        session = _session_of(pending)
         if session is None and pending.settings.after_commit:
             raise ConfigError("after_commit=True needs session=: whose commit is meant?")
         if is_async(session):
@@ -52,7 +53,7 @@ class StoreDispatcher:
         return self._send_in(connection_of(session), route, pending, job)
 
     async def dispatch_async(self, pending: PendingJob[R]) -> JobHandle[R]:
-        session = pending.settings.session
+        session = _session_of(pending)
         if not is_async(session):
             import asyncio  # most who import tabur have no event loop; it takes 30 ms
 
@@ -68,7 +69,7 @@ class StoreDispatcher:
         """In one transaction for each connection; all share the caller's session if they name
         one."""
         many = list(pending)
-        sessions = {id(each.settings.session): each.settings.session for each in many}
+        sessions = {id(session): session for session in map(_session_of, many)}
         if len(sessions) > 1 or any(each.settings.after_commit for each in many):
             raise ConfigError("dispatch_many takes jobs of one session, and no after_commit.")
         session = next(iter(sessions.values()), None)
@@ -132,3 +133,11 @@ class StoreDispatcher:
         self, pending: PendingJob[R], job: Outgoing, drivers: Sequence[Driver]
     ) -> JobHandle[R]:
         return JobHandle(drivers, job.id, pending.definition.result_type)
+
+
+def _session_of(pending: PendingJob[Any]) -> Any:
+    """The caller's, or that of the job that runs here, where all of it is one transaction."""
+    if pending.settings.session is not None:
+        return pending.settings.session
+    running = current_job()
+    return None if running is None else running.open_session

@@ -38,6 +38,13 @@ class Backing:
         return "" if self._open is None else self._open().name
 
     @property
+    def driver(self) -> Driver:
+        """The store. Raises ConfigError for a run without one."""
+        if self._open is None:
+            raise ConfigError("This run has no store: it was called by .run().")
+        return self._open()
+
+    @property
     def alone(self) -> bool:
         """There is nothing to fence: a session is committed, and the job settled afterwards."""
         return self._open is None or self._open().name in _ALONE

@@ -43,7 +43,7 @@ def drain(runtime: Runtime) -> None:
         for job in claimed:
             finished = _work(runtime, job, reporter)
             move = finished.transition(WORKER, now_us(), reporter)
-            if move.to is State.SCHEDULED:
+            if move.to is State.SCHEDULED and move.ending is not None:  # what snoozes waits
                 move = msgspec.structs.replace(move, to=State.PENDING, due_at=None)
             if move.ending is Ending.FAILED:
                 call_failed(finished, runtime.scope)
@@ -67,7 +67,7 @@ def _work(runtime: Runtime, job: ClaimedJob, reporter: StoreReporter) -> Finishe
 
 def _call(run: Run) -> Outcome:
     try:
-        value = run.definition.call(run.ctx, run.arguments)
+        value = run.call(run.ctx, run.arguments)
         if run.definition.is_async:
             value = wait_for(value)
     except BaseException as error:
