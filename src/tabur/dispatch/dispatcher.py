@@ -11,6 +11,7 @@ from tabur.dispatch.outgoing import Outgoing, check_same
 from tabur.dispatch.routes import Route
 from tabur.drivers.contract import Driver
 from tabur.errors import ConfigError, StoreUnavailable
+from tabur.events import Listeners
 from tabur.jobs.current import current_job
 from tabur.jobs.handle import JobHandle
 from tabur.jobs.pending import PendingJob
@@ -28,15 +29,21 @@ class StoreDispatcher:
     is the version of the application, kept with each job."""
 
     def __init__(
-        self, route: Callable[[str | None], Route], scope: CurrentScope, *, code: str = ""
+        self,
+        route: Callable[[str | None], Route],
+        scope: CurrentScope,
+        *,
+        code: str = "",
+        listeners: Listeners | None = None,
     ) -> None:
         self._route = route
         self._scope = scope
         self._code = code
+        self._listeners = listeners or Listeners()
 
     def dispatch(self, pending: PendingJob[R]) -> JobHandle[R]:
         route = self._route_of(pending)
-        session = _session_of(pending)
+        session, after = _commit_of(pending)
         if session is None and pending.settings.after_commit:
             raise ConfigError("after_commit=True needs session=: whose commit is meant?")
         if is_async(session):
@@ -47,20 +54,21 @@ class StoreDispatcher:
         if session is None:
             driver = route.send([job])
             self._compare([job], driver)
+            self._tell([job], driver)
             return self._handle(pending, job, [driver])
-        if pending.settings.after_commit:
+        if after:
             return self._send_after(session, route, pending, job)
         return self._send_in(connection_of(session), route, pending, job)
 
     async def dispatch_async(self, pending: PendingJob[R]) -> JobHandle[R]:
-        session = _session_of(pending)
+        session, after = _commit_of(pending)
         if not is_async(session):
             import asyncio  # most who import tabur have no event loop; it takes 30 ms
 
             return await asyncio.to_thread(self.dispatch, pending)
         route = self._route_of(pending)
         job = self._job(pending)
-        if pending.settings.after_commit:
+        if after:
             return self._send_after(callers.sync_session(session), route, pending, job)
         connection = await async_connection_of(session)
         return await connection.run_sync(lambda sync: self._send_in(sync, route, pending, job))
@@ -69,12 +77,15 @@ class StoreDispatcher:
         """In one transaction for each connection; all share the caller's session if they name
         one."""
         many = list(pending)
-        sessions = {id(session): session for session in map(_session_of, many)}
+        commits = [_commit_of(each) for each in many]
+        sessions = {id(session): session for session, _ in commits}
         if len(sessions) > 1 or any(each.settings.after_commit for each in many):
             raise ConfigError("dispatch_many takes jobs of one session, and no after_commit.")
         session = next(iter(sessions.values()), None)
         if is_async(session):
             raise ConfigError("dispatch_many takes a Session or Connection, no asynchronous one.")
+        if any(after for _, after in commits):
+            return [self.dispatch(each) for each in many]
         groups: dict[Route, list[int]] = {}
         for n, each in enumerate(many):
             groups.setdefault(self._route_of(each), []).append(n)
@@ -84,6 +95,7 @@ class StoreDispatcher:
             if session is None:
                 driver = route.send(jobs)
                 self._compare(jobs, driver)
+                self._tell(jobs, driver)
             else:
                 driver = self._put(connection_of(session), route, jobs)
             for n, job in zip(places, jobs, strict=True):
@@ -103,7 +115,7 @@ class StoreDispatcher:
         self._compare([job], drivers[0])
 
         def send() -> None:
-            route.send([job])
+            self._tell([job], route.send([job]))
 
         callers.after_commit(session, send)
         return self._handle(pending, job, drivers)
@@ -119,7 +131,14 @@ class StoreDispatcher:
         store = route.transactional()
         with suppress(StoreUnavailable):
             self._compare(jobs, store.driver)
-        return store.send_in(connection, jobs)
+        driver = store.send_in(connection, jobs)
+        if self._listeners:
+            callers.when_committed(connection, lambda: self._tell(jobs, driver))
+        return driver
+
+    def _tell(self, jobs: Sequence[Outgoing], driver: Driver) -> None:
+        if self._listeners:
+            self._listeners.tell(each.queued(driver.name) for each in jobs)
 
     def _compare(self, jobs: Sequence[Outgoing], driver: Driver) -> None:
         """Of those with an idempotency key: is what the store keeps what was asked for?"""
@@ -135,9 +154,10 @@ class StoreDispatcher:
         return JobHandle(drivers, job.id, pending.definition.result_type)
 
 
-def _session_of(pending: PendingJob[Any]) -> Any:
-    """The caller's, or that of the job that runs here, where all of it is one transaction."""
-    if pending.settings.session is not None:
-        return pending.settings.session
-    running = current_job()
-    return None if running is None else running.open_session
+def _commit_of(pending: PendingJob[Any]) -> tuple[Any, bool]:
+    """The session that it commits with, and whether it is sent only after that: the caller's, or
+    that of the job that runs here, where all of it is one transaction."""
+    settings, running = pending.settings, current_job()
+    if settings.session is not None or running is None or running.open_session is None:
+        return settings.session, settings.after_commit
+    return running.open_session, settings.after_commit or running.backing.alone

@@ -310,8 +310,8 @@ class JobContext:
         return self._cursor
 
     def idempotent(self, key: str) -> str:
-        """A key for services that take one (`Idempotency-Key`), as a UUID: the same for this job and
-        `key` in each attempt, however often it runs. It is no secret."""
+        """A UUID for services that take an `Idempotency-Key`: for this job and `key` the same in
+        each attempt, however often it runs. It is no secret."""
         return idempotent_key(self._job.id, key)
 
     @property

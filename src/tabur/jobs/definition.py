@@ -19,7 +19,8 @@ from tabur.model.states import Isolation
 class JobDefinition:
     """What the registry keeps under a name.
 
-    `call(ctx, arguments)` runs it, without its middleware; `fields` are its arguments in order, for positional calls.
+    `call(ctx, arguments)` runs it, without its middleware; `fields` are its arguments in order, for
+    positional calls.
     """
 
     def __init__(

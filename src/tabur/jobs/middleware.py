@@ -1,4 +1,4 @@
-"""What stands around the run of a job, and may change how it ends: how it is written and chained."""
+"""What stands around the run of a job and may change how it ends: how it is written and chained."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ Call = Callable[["JobContext", Any], Any]
 
 
 class Handles(Protocol):
-    """Middleware as a class: `async def handle` where it is for `async def` jobs, and beside a plain
-    one `async def handle_async(self, job, next)` where it is for both."""
+    """Middleware as a class: with `async def handle` for `async def` jobs; with a plain one, and
+    beside it `async def handle_async(self, job, next)`, for both."""
 
-    def handle(self, job: JobContext, next: Next, /) -> Any:  # noqa: A002  # Laravel's word
+    def handle(self, job: JobContext, next: Next, /) -> Any:  # Laravel's word
         """Answer what the job is to have returned: mostly `next(job)`. Not to call `next` is to
         skip the job; what is raised here, `job.release()`, `job.snooze()` and `job.fail()` end it
         as if the job had said so itself."""

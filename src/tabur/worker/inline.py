@@ -18,6 +18,8 @@ from tabur.worker.options import WorkOptions
 from tabur.worker.running.finish import Finished, call_failed, ended, refused
 from tabur.worker.running.reports import StoreReporter
 from tabur.worker.running.run import Refused, Run, completed, prepare, stopped
+from tabur.worker.running.telling import begun
+from tabur.worker.running.telling import ended as told_at_end
 from tabur.worker.runtime import Runtime
 
 WORKER = "inline"
@@ -51,6 +53,8 @@ def drain(runtime: Runtime) -> None:
                 _log.error("%s %s", job.name, finished.ctx.job_id, exc_info=finished.error)
             if not finished.outcome.settled:
                 runtime.driver.claiming.exchange(Exchange(worker=WORKER, settle=[move]))
+            if runtime.listeners:
+                runtime.listeners.tell(told_at_end(finished, move, runtime.driver.name))
             if isinstance(finished.error, KeyboardInterrupt | SystemExit):
                 raise finished.error  # meant for this thread, not for the job alone
 
@@ -61,6 +65,8 @@ def _work(runtime: Runtime, job: ClaimedJob, reporter: StoreReporter) -> Finishe
     except Refused as why:
         return refused(job, why, reporter)
     run.started_at = now_us()
+    if runtime.listeners:
+        runtime.listeners.tell([begun(run.ctx, runtime.driver.name)])
     with runtime.scope.entered(run.scope()), running(run.ctx):
         return ended(run, _call(run))
 

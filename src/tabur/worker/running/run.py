@@ -14,7 +14,7 @@ from tabur.jobs.scope import NOBODY, Scope
 from tabur.model.clock import now_us
 from tabur.model.codec import describe, encode_result
 from tabur.model.decide import CRASHES_UNTIL_POISON
-from tabur.model.outcome import Ended, Outcome
+from tabur.model.outcome import CALLED_BACK, Ended, Outcome
 from tabur.model.records import ClaimedJob, ErrorInfo, decode_options
 from tabur.model.retry import Policy
 from tabur.model.text import storable
@@ -220,11 +220,9 @@ def stopped(run: Run, error: BaseException) -> Outcome:
         case FailJob():
             run.error = error.error
             return Outcome(Ended.GAVE_UP, run.started_at, now, error=describe(error.error))
-        case CancelJob():
-            info = ErrorInfo("JobCancelled", storable(error.reason, limit=2_000))
-            return Outcome(Ended.CANCELLED, run.started_at, now, error=info)
-        case JobCancelled():
-            info = ErrorInfo("JobCancelled", "Called back while it ran.")
+        case CancelJob() | JobCancelled():
+            reason = error.reason if isinstance(error, CancelJob) else CALLED_BACK
+            info = ErrorInfo("JobCancelled", storable(reason, limit=2_000))
             return Outcome(Ended.CANCELLED, run.started_at, now, error=info)
     run.error = error
     permanent = isinstance(error, run.definition.options.never_retry) or (
