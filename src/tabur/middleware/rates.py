@@ -21,6 +21,7 @@ _LATE = 5 * SECOND
 class Turns(Remembered, frozen=True):
     begun: tuple[tuple[int, int], ...] = ()
     """The number of each slice in which something began, oldest first, and how many."""
+    last_begun: int = 0
     last_turn: int = 0
     """The last moment at which one who waits was told to come again."""
     youngest: int = 0
@@ -42,12 +43,18 @@ def begin(
     now = max(now, turns.begun[-1][0] * width if turns.begun else 0)
     step = -(-(per + width) // limit)
     used = sum(count for _, count in turns.begun)
-    waiting = turns.last_turn > now and not _nobody_comes(turns, now, step, width)
+    waiting = turns.last_turn > now and not _nobody_comes(turns, now, step)
     if used < limit and not (waiting and dispatched > turns.youngest):
         begun = _counted(turns.begun, now // width)
         last_turn = turns.last_turn if waiting else 0
         until = max(now + per + width, last_turn)
-        return replace(turns, begun=begun, last_turn=last_turn, until=until), 0
+        return Turns(
+            until=until,
+            begun=begun,
+            last_begun=now,
+            last_turn=last_turn,
+            youngest=turns.youngest,
+        ), 0
     earliest = max(now + 1, _room_at(turns, width, per, limit))
     turn = max(earliest, turns.last_turn + step) if waiting else earliest
     youngest = max(turns.youngest, dispatched) if waiting else dispatched
@@ -56,23 +63,29 @@ def begin(
 
 
 def _as_of(turns: Turns, now: int, width: int, per: int) -> Turns:
-    """Without what is a whole period ago, nor ahead of a clock that was put back."""
+    """Without what is a whole period ago."""
+    if turns.begun and turns.begun[-1][0] * width > now + _APART:
+        turns = _put_back(turns, now, width)
+    first = next(
+        (n for n, (slice_, _) in enumerate(turns.begun) if (slice_ + 1) * width + per > now),
+        len(turns.begun),
+    )
+    return replace(turns, begun=turns.begun[first:]) if first else turns
+
+
+def _put_back(turns: Turns, now: int, width: int) -> Turns:
+    """As if what lies ahead of the clock had begun just now."""
     current = now // width
-    lost = turns.begun and turns.begun[-1][0] * width > now + _APART
-    begun: tuple[tuple[int, int], ...] = ()
-    for number, count in turns.begun:
-        if (number + 1) * width + per > now:
-            begun = _counted(begun, min(number, current) if lost else number, count)
-    last_turn = 0 if lost else turns.last_turn
-    return replace(turns, begun=begun, last_turn=last_turn)
+    past = tuple(each for each in turns.begun if each[0] < current)
+    ahead = sum(count for number, count in turns.begun if number >= current)
+    return replace(turns, begun=(*past, (current, ahead)), last_begun=now, last_turn=0)
 
 
-def _counted(
-    begun: tuple[tuple[int, int], ...], number: int, count: int = 1
-) -> tuple[tuple[int, int], ...]:
+def _counted(begun: tuple[tuple[int, int], ...], number: int) -> tuple[tuple[int, int], ...]:
+    """One more."""
     if begun and begun[-1][0] == number:
-        return (*begun[:-1], (number, begun[-1][1] + count))
-    return (*begun, (number, count))
+        return (*begun[:-1], (number, begun[-1][1] + 1))
+    return (*begun, (number, 1))
 
 
 def _room_at(turns: Turns, width: int, per: int, limit: int) -> int:
@@ -85,7 +98,6 @@ def _room_at(turns: Turns, width: int, per: int, limit: int) -> int:
     return 0
 
 
-def _nobody_comes(turns: Turns, now: int, step: int, width: int) -> bool:
+def _nobody_comes(turns: Turns, now: int, step: int) -> bool:
     """Nothing has begun for so long although some were told to come: they were cancelled."""
-    last = (turns.begun[-1][0] + 1) * width if turns.begun else 0
-    return now - last > _LATE + 2 * step
+    return now - turns.last_begun > _LATE + 2 * step
