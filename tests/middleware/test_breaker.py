@@ -10,9 +10,7 @@ NOW = 1_800_000_000 * SECOND
 ME, YOU = Holder(b"1", b"t", "w"), Holder(b"2", b"t", "w")
 
 
-def fail(
-    breaker: Breaker | None, now: int, by: Holder = ME, limit: int = 3
-) -> Breaker | None:
+def fail(breaker: Breaker | None, now: int, by: Holder = ME, limit: int = 3) -> Breaker | None:
     pauses = lambda times: times * 60 * SECOND  # noqa: E731
     return failed(breaker, by, now, limit=limit, decay=10 * SECOND, pauses=pauses)
 

@@ -39,7 +39,7 @@ class StoreDispatcher:
         self._route = route
         self._scope = scope
         self._code = code
-        self._listeners = listeners or Listeners()
+        self._listeners = Listeners() if listeners is None else listeners  # none yet: false
 
     def dispatch(self, pending: PendingJob[R]) -> JobHandle[R]:
         route = self._route_of(pending)
