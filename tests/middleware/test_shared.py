@@ -3,6 +3,7 @@ becomes of it when nobody needs it any more."""
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -294,6 +295,22 @@ def test_its_session_is_there_only_inside_and_of_its_kind(jobs: Tabur) -> None:
 
     assert inside.dispatch().result() == {"kept": "as it was set"}
     assert outside.dispatch().status().state is State.COMPLETED
+
+
+def test_what_asks_the_store_stands_before_it(
+    jobs: Tabur, caplog: pytest.LogCaptureFixture
+) -> None:
+    @jobs.job(tries=9, middleware=[InTransaction(), RateLimited(1, per=60)])
+    def turned_round(ctx: JobContext) -> None: ...
+
+    @jobs.job(middleware=[RateLimited(1, per=60), InTransaction()])
+    def right(ctx: JobContext) -> None: ...
+
+    with caplog.at_level(logging.CRITICAL):
+        error = turned_round.dispatch().status().error
+    assert error is not None
+    assert "put InTransaction last" in error.message
+    assert right.dispatch().status().state is State.COMPLETED
 
 
 def _pause_is_over(bench: Bench) -> bool:

@@ -11,6 +11,9 @@ from tabur import State
 from tabur.model.ids import id_bytes
 from tests.worker.workshop import Workshop, reaches, until
 
+#: Each test starts half a dozen processes, and a crowded machine takes its time for that.
+pytestmark = pytest.mark.timeout(300)
+PATIENCE = 120.0
 KINDS = ("loop", "thread", "process")
 
 
@@ -24,7 +27,7 @@ def test_no_two_overlap_wherever_they_run_and_waiting_costs_nothing(shop: Worksh
     ]
     shop.worker("--processes=2")
     for each in handles:
-        assert each.wait(timeout=40) == "done"
+        assert each.wait(timeout=PATIENCE) == "done"
         attempts = shop.jobs.driver.inspection.attempts(id_bytes(each.id))
         assert [one.ending for one in attempts] == ["completed"]
     lines = [line.split()[0] for line in shop.ledger() if line.split()[0] in ("in", "out")]
@@ -37,7 +40,7 @@ def test_no_more_than_the_limit_begin_in_any_span(shop: Workshop) -> None:
     ]
     shop.worker("--processes=2")
     for each in handles:
-        assert each.wait(timeout=40) == 1, "no attempt was spent"
+        assert each.wait(timeout=PATIENCE) == 1, "no attempt was spent"
     began = sorted(start_of(line) for line in shop.ledger("began"))
     # What is limited is when they are let in; between that and here a slow machine adds its own.
     assert began[3] - began[0] > 1
@@ -53,7 +56,7 @@ def test_a_breaker_opens_for_all_and_closes_when_one_has_tried(shop: Workshop) -
     (shop.folder / "up").touch()
     before = len(shop.ledger("called"))
     for each in handles:
-        assert each.wait(timeout=40) == "answered"
+        assert each.wait(timeout=PATIENCE) == "answered"
     failed = sum(
         one.ending == "retried"
         for each in handles
@@ -83,7 +86,7 @@ def test_a_process_that_dies_leaves_the_key_to_the_next(shop: Workshop) -> None:
     deadly = shop.module.dies.dispatch(die=True)
     shop.worker()
     reaches(deadly, State.FAILED)
-    assert shop.module.dies.dispatch(die=False).wait(timeout=40) == "alive"
+    assert shop.module.dies.dispatch(die=False).wait(timeout=PATIENCE) == "alive"
 
 
 def test_other_keys_are_not_hindered_and_skip_does_not_wait(shop: Workshop) -> None:
@@ -98,7 +101,7 @@ def test_other_keys_are_not_hindered_and_skip_does_not_wait(shop: Workshop) -> N
     assert skipped.result() is None
     for n in (1, 2, 3):
         (shop.folder / f"go-{n}").touch()
-    assert running.wait(timeout=40) == "ran"
+    assert running.wait(timeout=PATIENCE) == "ran"
     assert not shop.ledger("once 4")
 
 
@@ -107,7 +110,7 @@ def test_a_whole_job_in_its_transaction_with_what_it_dispatches(shop: Workshop) 
         connection.execute(text("CREATE TABLE invoices (n INTEGER)"))
     shop.worker()
     handle = shop.module.invoice.dispatch(n=7)
-    assert handle.wait(timeout=40) == {"invoice": 7}
+    assert handle.wait(timeout=PATIENCE) == {"invoice": 7}
     assert shop.noted("child", 2) == ["child 7", "child 7"], "of the first attempt none"
     assert shop.ledger("invoice") == ["invoice 7 1", "invoice 7 2"]
     with shop.module.engine.connect() as connection:

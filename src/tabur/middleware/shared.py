@@ -14,7 +14,7 @@ from typing import Generic, TypeVar
 import msgspec
 
 from tabur.drivers.contract import Driver
-from tabur.errors import StoreUnavailable
+from tabur.errors import ConfigError, StoreUnavailable
 from tabur.jobs.context import JobContext
 from tabur.model.clock import SECOND
 from tabur.model.schedules import Note
@@ -82,6 +82,11 @@ class Shared(Generic[S]):
         """Ask `step`, which gets the value (None: there is none) and the store's time, for the new
         value (None: leave it) and an answer. It is asked again where somebody else was first.
         Raises StoreUnavailable."""
+        if job.open_session is not None:
+            raise ConfigError(
+                "InTransaction stands before middleware that asks the store, which would wait for "
+                "the transaction that it is in: put InTransaction last."
+            )
         name = self._name(key)
         with self._locks[hash(name) % _LOCKS]:
             return self._change(job.backing.driver, name, step)

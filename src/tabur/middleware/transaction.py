@@ -23,7 +23,7 @@ class InTransaction:
     an `async def` job), what it returns, what it dispatches and its own end commit together, or
     none of it. Sessions come from where those of `ctx.transaction()` come from.
 
-    What else is around the job must be outside of it: middleware that follows runs inside.
+    It stands last in the list: what follows runs inside, and must not ask the store.
     """
 
     def __init__(self, sessions: Sessions | None = None) -> None:
