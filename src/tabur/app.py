@@ -14,10 +14,12 @@ from tabur.dispatch.routes import FailoverRoute, Route, StoreRoute
 from tabur.drivers.contract import Driver, Transactional
 from tabur.drivers.stores import ConfiguredStores, Stores
 from tabur.errors import ConfigError
+from tabur.events import Event, Listeners
 from tabur.jobs.definition import define_function
 from tabur.jobs.function import FunctionJob, JobDecorator
 from tabur.jobs.handle import JobHandle
 from tabur.jobs.job import Job, define_class
+from tabur.jobs.middleware import Middleware, made
 from tabur.jobs.options import DeclaredOptions, check_name, declared
 from tabur.jobs.pending import Dispatcher, PendingJob, Sender
 from tabur.jobs.registry import Registry
@@ -46,6 +48,8 @@ if TYPE_CHECKING:
     from tabur.scheduler.stored import StoredSchedules
 
 R = TypeVar("R")
+E = TypeVar("E", bound=Event)
+T = TypeVar("T")
 J = TypeVar("J", bound=type[Job[Any]])
 
 
@@ -61,11 +65,15 @@ class Tabur:
         self.settings: Settings = make_settings({"connection": connection, **settings})
         self.registry = Registry()
         self._scope = CurrentScope()
+        self._listeners = Listeners()
         self._alerts: Alerts | None = None
         self._stores: Stores = ConfiguredStores(self.settings)
         self._route = self._routes(lambda: self._stores)
         self._dispatcher: Dispatcher = StoreDispatcher(
-            self._route, self._scope, code=self.settings.version
+            self._route,
+            self._scope,
+            code=self.settings.version,
+            listeners=self._listeners,
         )
         self._sessions = Sessions(lambda: self._stores.get("database"))
         self._schedule: Schedule | None = None
@@ -110,6 +118,22 @@ class Tabur:
         cls.__tabur_definition__ = definition
         cls.__tabur_dispatcher__ = self._sending
         return cls
+
+    def middleware(self, *middleware: Middleware) -> None:
+        """Let every job of this app go through these, outside its own: classes with `handle` and
+        `handle_async`, for jobs of both kinds. Raises ConfigError."""
+        self.registry.around_all(made(middleware))
+
+    def listen(self, *events: type[E]) -> Callable[[Callable[[E], T]], Callable[[E], T]]:
+        """Tell a function of events (`tabur.events`), soon after they have happened:
+        `@jobs.listen(JobFailed)`. It watches: what it raises is logged and changes nothing. Raises
+        ConfigError."""
+
+        def decorate(listener: Callable[[E], T]) -> Callable[[E], T]:
+            self._listeners.add(events, listener)
+            return listener
+
+        return decorate
 
     @property
     def schedule(self) -> Schedule:
@@ -309,7 +333,14 @@ class Tabur:
         from tabur.worker.inline import run_due
 
         faked, driver = Faked(only, except_), FakeDriver()
-        runtime = Runtime(self.registry, self._scope, self.settings, lambda: driver, self._sessions)
+        runtime = Runtime(
+            self.registry,
+            self._scope,
+            self.settings,
+            lambda: driver,
+            self._sessions,
+            self._listeners,
+        )
         queue = FakeQueue(driver, connection=self.connection, work=lambda: run_due(runtime))
         stores = FakeStores(driver)
         before = self._dispatcher, self._stores
@@ -446,6 +477,7 @@ class Tabur:
             self.settings,
             lambda: self.driver_of(connection),
             self._sessions,
+            self._listeners,
         )
 
     def close(self) -> None:

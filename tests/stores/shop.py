@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 from tabur import Job, JobContext, Tabur
+from tabur.middleware import RateLimited, ThrottlesExceptions, WithoutOverlapping
 
 jobs = Tabur.from_env()
 
@@ -109,3 +110,19 @@ def meet(here: int, there: int) -> int:
     while f"meet {there}\n" not in LEDGER.read_text():
         time.sleep(0.02)
     return os.getpid()
+
+
+@jobs.job(middleware=[WithoutOverlapping(release_after=0.1), RateLimited(2, per=1)])
+def one_at_a_time(ctx: JobContext, n: int) -> int:
+    note("enters", n)
+    time.sleep(0.1)
+    note("leaves", n)
+    return ctx.attempt
+
+
+@jobs.job(tries=20, middleware=[ThrottlesExceptions(2, decay=60, backoff=0.5)])
+async def calls_a_service(name: str) -> str:
+    note(name)
+    if not LEDGER.with_name(name).exists():
+        raise ConnectionError("down")
+    return "answered"

@@ -43,6 +43,20 @@ def test_many_at_once(shop: Workshop) -> None:
     assert {each.status().attempt for each in handles[::50]} == {1}
 
 
+def test_limits_let_wait_and_spend_no_attempt(shop: Workshop) -> None:
+    handles = [shop.module.one_at_a_time.dispatch(n=n) for n in range(5)]
+    assert [each.wait(40) for each in handles] == [1] * 5
+    words = [line.split()[0] for line in shop.ledger() if line.startswith(("enters", "leaves"))]
+    assert words == ["enters", "leaves"] * 5
+
+
+def test_a_service_that_fails_is_left_alone_for_a_while(shop: Workshop) -> None:
+    handles = [shop.module.calls_a_service.dispatch(name="a-service") for _ in range(5)]
+    shop.noted("a-service", 3)  # a trial
+    (shop.folder / "a-service").touch()
+    assert [each.wait(40) for each in handles] == ["answered"] * 5
+
+
 def test_retries_wait_as_they_should(shop: Workshop) -> None:
     handle = shop.module.flaky.dispatch(name="flaky")
     assert handle.wait(40) == 3

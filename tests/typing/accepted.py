@@ -23,9 +23,66 @@ from tabur import (
     WorkflowHandle,
     exponential,
 )
+from tabur.events import JobEvent, JobFailed, JobProcessed
+from tabur.middleware import (
+    FailOnException,
+    InTransaction,
+    Next,
+    RateLimited,
+    Release,
+    Skip,
+    ThrottlesExceptions,
+    WithoutOverlapping,
+)
 from tabur.testing import FakeRun, run
 
 jobs = Tabur.from_env()
+
+
+def measured(job: JobContext, next: Next) -> int:
+    return len(str(next(job))) + job.attempt
+
+
+class Measured:
+    def handle(self, job: JobContext, next: Next) -> object:
+        return next(job)
+
+    async def handle_async(self, job: JobContext, next: Next) -> object:
+        return await next(job)
+
+
+jobs.middleware(Measured(), Skip.when(lambda job: job.attempt > 3))
+
+
+@jobs.job(
+    middleware=[
+        measured,
+        Measured,
+        InTransaction,
+        RateLimited(10, per=timedelta(minutes=1), by=lambda job: job.tenant),
+        WithoutOverlapping("key", expire_after=60),
+        ThrottlesExceptions(10, 60, backoff=[1, 2], on=(KeyError,)),
+        FailOnException(ValueError),
+        Release.unless(lambda job: job.tenant is None, after=10),
+    ]
+)
+def limited(ctx: JobContext, n: int) -> str:
+    assert_type(ctx.session, Session)
+    assert_type(ctx.async_session, AsyncSession)
+    assert_type(ctx.idempotent("charge"), str)
+    if n == 1:
+        ctx.snooze(timedelta(minutes=1))
+    ctx.cancel("enough")
+
+
+@jobs.listen(JobFailed)
+def hear_failed(event: JobFailed) -> None:
+    assert_type(event.message, str)
+
+
+@jobs.listen(JobFailed, JobProcessed)
+def hear_both(event: JobEvent) -> int:
+    return event.attempt
 
 
 @jobs.job(queue="notifications", tries=3, backoff=[30, 60, 120])

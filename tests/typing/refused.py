@@ -7,6 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 from sqlalchemy.orm import Session, sessionmaker
 
 from tabur import Job, JobContext, Tabur
+from tabur.events import JobFailed
 from tabur.testing import run
 
 jobs = Tabur.from_env()
@@ -33,6 +34,18 @@ class Sync(Job[int], queue="sync"):
 
     def handle(self, ctx: JobContext) -> int:
         return self.limit
+
+
+@jobs.listen(int)  # refused
+def hear_numbers(event: int) -> None: ...
+
+
+@jobs.listen(JobFailed)  # refused
+def hear_text(event: str) -> None: ...
+
+
+@jobs.job(middleware=["skip"])  # refused
+def odd() -> None: ...
 
 
 send.dispatch(order_id="7")  # refused

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tabur.errors import ConfigError
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
     from sqlalchemy.orm import Session, SessionTransaction
 
 
@@ -31,6 +32,21 @@ def after_commit(session: Any, send: Callable[[], object]) -> None:
     if waiting is None:
         waiting = session.info[_KEY] = _Waiting(session)
     waiting.add(send)
+
+
+def when_committed(connection: Connection, tell: Callable[[], None]) -> None:
+    """Call `tell` once the transaction that is open on `connection` has committed."""
+    from sqlalchemy import event
+
+    ended: list[bool] = []
+
+    def committed(_: Connection) -> None:
+        if not ended:
+            tell()
+        ended.append(True)
+
+    event.listen(connection, "commit", committed, once=True)
+    event.listen(connection, "rollback", lambda _: ended.append(True), once=True)
 
 
 _KEY = "tabur.after_commit"

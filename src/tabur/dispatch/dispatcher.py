@@ -13,7 +13,9 @@ from tabur.dispatch.outgoing import Outgoing, check_same
 from tabur.dispatch.routes import Route, Sent
 from tabur.drivers.contract import Driver, Relaying
 from tabur.errors import ConfigError, StoreUnavailable, UniqueConflict
+from tabur.events import Listeners
 from tabur.jobs.composing.plan import Plan
+from tabur.jobs.current import current_job
 from tabur.jobs.handle import JobHandle
 from tabur.jobs.options import DispatchSettings
 from tabur.jobs.pending import PendingJob
@@ -32,33 +34,40 @@ class StoreDispatcher:
     is the version of the application, kept with each job."""
 
     def __init__(
-        self, route: Callable[[str | None], Route], scope: CurrentScope, *, code: str = ""
+        self,
+        route: Callable[[str | None], Route],
+        scope: CurrentScope,
+        *,
+        code: str = "",
+        listeners: Listeners | None = None,
     ) -> None:
         self._route = route
         self._scope = scope
         self._code = code
+        self._listeners = Listeners() if listeners is None else listeners  # none yet: false
 
     def dispatch(self, pending: PendingJob[R]) -> JobHandle[R]:
         route = self._route_of(pending)
-        session = _session_of(pending.settings)
+        session, after = _commit_of(pending.settings, at_once=True)
         job = self._job(pending)
         if session is None:
             sent = route.send([job])
             self._compare([job], sent.driver)
+            self._tell([job], sent)
             return self._sent(pending, job, sent)
-        if pending.settings.after_commit:
+        if after:
             return self._send_after(session, route, pending, job)
         return self._send_in(connection_of(session), route, pending, job)
 
     async def dispatch_async(self, pending: PendingJob[R]) -> JobHandle[R]:
-        session = pending.settings.session
+        session, after = _commit_of(pending.settings)
         if not is_async(session):
             import asyncio  # most who import tabur have no event loop; it takes 30 ms
 
             return await asyncio.to_thread(self.dispatch, pending)
         route = self._route_of(pending)
         job = self._job(pending)
-        if pending.settings.after_commit:
+        if after:
             return self._send_after(callers.sync_session(session), route, pending, job)
         connection = await async_connection_of(session)
         return await connection.run_sync(lambda sync: self._send_in(sync, route, pending, job))
@@ -67,12 +76,15 @@ class StoreDispatcher:
         """In one transaction for each connection; all share the caller's session if they name
         one."""
         many = list(pending)
-        sessions = {id(each.settings.session): each.settings.session for each in many}
+        commits = [_commit_of(each.settings) for each in many]
+        sessions = {id(session): session for session, _ in commits}
         if len(sessions) > 1 or any(each.settings.after_commit for each in many):
             raise ConfigError("dispatch_many takes jobs of one session, and no after_commit.")
         session = next(iter(sessions.values()), None)
         if is_async(session):
             raise ConfigError("dispatch_many takes a Session or Connection, no asynchronous one.")
+        if any(after for _, after in commits):
+            return [self.dispatch(each) for each in many]
         groups: dict[Route, list[int]] = {}
         for n, each in enumerate(many):
             groups.setdefault(self._route_of(each), []).append(n)
@@ -88,6 +100,7 @@ class StoreDispatcher:
             if session is None:
                 sent = route.send(jobs)
                 self._compare(jobs, sent.driver)
+                self._tell(jobs, sent)
             else:
                 sent = self._put(connection_of(session), route, jobs)
             for n, job in zip(places, jobs, strict=True):
@@ -96,34 +109,51 @@ class StoreDispatcher:
 
     def dispatch_plan(self, plan: Plan) -> Sequence[Driver]:
         route = self._only_route(plan)
-        session = _session_of(plan.settings)
+        session, after = _commit_of(plan.settings, at_once=True)
         jobs, batches = self._composed(plan, route)
         if plan.adds_to is not None:
-            return [route.holding(plan.adds_to).send(jobs).driver]
+            return [self._send_plan(route.holding(plan.adds_to), jobs)]
         if session is None:
-            return [route.send(jobs, batches).driver]
-        if plan.settings.after_commit:
-            callers.after_commit(session, partial(route.send, jobs, batches))
+            return [self._send_plan(route, jobs, batches)]
+        if after:
+            callers.after_commit(session, partial(self._send_plan, route, jobs, batches))
             return route.drivers()
-        store = route.transactional()
-        return [store.send_in(connection_of(session), jobs, batches).driver]
+        return [self._send_plan_in(connection_of(session), route, jobs, batches)]
 
     async def dispatch_plan_async(self, plan: Plan) -> Sequence[Driver]:
-        session = plan.settings.session
+        session, after = _commit_of(plan.settings)
         if not is_async(session):
             import asyncio
 
             return await asyncio.to_thread(self.dispatch_plan, plan)
         route = self._only_route(plan)
         jobs, batches = self._composed(plan, route)
-        if plan.settings.after_commit:
-            send = partial(route.send, jobs, batches)
+        if after:
+            send = partial(self._send_plan, route, jobs, batches)
             callers.after_commit(callers.sync_session(session), send)
             return route.drivers()
-        store = route.transactional()
         connection = await async_connection_of(session)
-        sent = await connection.run_sync(lambda sync: store.send_in(sync, jobs, batches))
-        return [sent.driver]
+        return [
+            await connection.run_sync(lambda sync: self._send_plan_in(sync, route, jobs, batches))
+        ]
+
+    def _send_plan(
+        self, route: Route, jobs: Sequence[Outgoing], batches: Sequence[OutgoingBatch] = ()
+    ) -> Driver:
+        sent = route.send(jobs, batches)
+        self._tell(jobs, sent)
+        return sent.driver
+
+    def _send_plan_in(
+        self,
+        connection: Connection,
+        route: Route,
+        jobs: Sequence[Outgoing],
+        batches: Sequence[OutgoingBatch],
+    ) -> Driver:
+        sent = route.transactional().send_in(connection, jobs, batches)
+        self._tell_committed(connection, jobs, sent)
+        return sent.driver
 
     def _only_route(self, plan: Plan) -> Route:
         """Raises ConfigError where its jobs would go to several stores."""
@@ -161,7 +191,9 @@ class StoreDispatcher:
         handle: JobHandle[R] = JobHandle(drivers, job.id, pending.definition.result_type)
 
         def send() -> None:
-            _heed(handle, job, route.send([job]))
+            sent = route.send([job])
+            self._tell([job], sent)
+            _heed(handle, job, sent)
 
         callers.after_commit(session, send)
         return handle
@@ -182,7 +214,18 @@ class StoreDispatcher:
             )
         with suppress(StoreUnavailable):
             self._compare(jobs, store.driver)
-        return store.send_in(connection, jobs)
+        sent = store.send_in(connection, jobs)
+        self._tell_committed(connection, jobs, sent)
+        return sent
+
+    def _tell(self, jobs: Sequence[Outgoing], sent: Sent) -> None:
+        if self._listeners:
+            kept = [each for each in jobs if each.id not in sent.holders]
+            self._listeners.tell(each.queued(sent.driver.name) for each in kept)
+
+    def _tell_committed(self, connection: Connection, jobs: Sequence[Outgoing], sent: Sent) -> None:
+        if self._listeners:
+            callers.when_committed(connection, lambda: self._tell(jobs, sent))
 
     def _compare(self, jobs: Sequence[Outgoing], driver: Driver) -> None:
         """Of those with an idempotency key: is what the store keeps what was asked for?"""
@@ -209,12 +252,17 @@ def _heed(handle: JobHandle[Any], job: Outgoing, sent: Sent) -> None:
     handle.skipped_for(holder)
 
 
-def _session_of(settings: DispatchSettings) -> Any:
-    """The caller's, for a dispatch that is not asynchronous."""
-    if settings.session is None and settings.after_commit:
+def _commit_of(settings: DispatchSettings, *, at_once: bool = False) -> tuple[Any, bool]:
+    """The session that it commits with, and whether it is sent only after that: the caller's, or
+    that of the job that runs here, where all of it is one transaction. `at_once`: without await."""
+    session, after = settings.session, settings.after_commit
+    if session is None and after:
         raise ConfigError("after_commit=True needs session=: whose commit is meant?")
-    if is_async(settings.session):
+    running = current_job()
+    if session is None and running is not None and running.open_session is not None:
+        session, after = running.open_session, running.backing.alone
+    if at_once and is_async(session):
         raise ConfigError(
             "The session is asynchronous: write await ….dispatch_async(), not ….dispatch()."
         )
-    return settings.session
+    return session, after

@@ -9,13 +9,14 @@ import msgspec
 
 from tabur.dispatch.unique import uniquely
 from tabur.errors import IdempotencyConflict
+from tabur.events import JobQueued
 from tabur.jobs.current import current_traceparent
 from tabur.jobs.options import NO_SETTINGS, Until
 from tabur.jobs.pending import PendingJob
 from tabur.jobs.scope import Scope
 from tabur.model.bonds import Bonds
 from tabur.model.compositions import Source
-from tabur.model.ids import idempotent_id, new_id
+from tabur.model.ids import id_text, idempotent_id, new_id
 from tabur.model.records import (
     NO_OPTIONS,
     DispatchOptions,
@@ -44,7 +45,7 @@ class Outgoing:
     """A job on its way to a store, with a fresh id or the one its idempotency key leads to. `code`
     is the version of the application."""
 
-    __slots__ = ("_code", "_scope", "_ties", "_uniquely", "id", "pending")
+    __slots__ = ("_code", "_queue", "_scope", "_ties", "_uniquely", "id", "pending")
 
     def __init__(
         self, pending: PendingJob[Any], scope: Scope, *, code: str = "", ties: Ties = _ALONE
@@ -70,10 +71,11 @@ class Outgoing:
         pending, settings = self.pending, self.pending.settings
         declared = pending.definition.options
         delay = settings.delay or (self._uniquely.debounce if self._uniquely else 0)
+        self._queue = settings.queue or declared.queue or default_queue
         return NewJob(
             id=self.id,
             name=pending.definition.name,
-            queue=settings.queue or declared.queue or default_queue,
+            queue=self._queue,
             isolation=pending.definition.isolation,
             payload=pending.payload,
             created_at=now,
@@ -84,6 +86,18 @@ class Outgoing:
             tenant=self._tenant,
             user=self._user,
             locale=settings.locale or self._scope.locale,
+        )
+
+    def queued(self, connection: str) -> JobQueued:
+        """What is told once the store has it."""
+        return JobQueued(
+            connection=connection,
+            job_id=id_text(self.id),
+            name=self.pending.definition.name,
+            queue=self._queue,
+            attempt=1,
+            tenant=self._tenant,
+            user=self._user,
         )
 
     @property

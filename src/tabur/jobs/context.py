@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeVar, overload
 
 from tabur.errors import JobCancelled, TaburError
 from tabur.jobs.checkpoints import checkpoint, checkpoint_async
+from tabur.jobs.sessions import is_async as is_async_session
 from tabur.jobs.settling import Backing, OwnSettle
 from tabur.jobs.transaction import JobTransaction
 from tabur.model.clock import to_us
 from tabur.model.codec import decode_cursor
-from tabur.model.ids import id_text
+from tabur.model.ids import id_text, idempotent_key
 from tabur.model.records import ClaimedJob, Progress, decode_options
 from tabur.model.trace import trace_id, traceparent_of
 
@@ -64,8 +65,10 @@ class Reporter(Protocol):
 class ReleaseJob(BaseException):
     """Ends a run: again later. Not an Exception, so that `except Exception` lets it pass."""
 
-    def __init__(self, delay: int) -> None:
+    def __init__(self, delay: int, *, charged: bool = True) -> None:
         self.delay = delay
+        self.charged = charged
+        """It spends an attempt."""
 
 
 class FailJob(BaseException):
@@ -73,6 +76,13 @@ class FailJob(BaseException):
 
     def __init__(self, error: BaseException) -> None:
         self.error = error
+
+
+class CancelJob(BaseException):
+    """Ends a run: cancelled by the job itself."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
 
 
 class GaveUp(TaburError):
@@ -93,17 +103,23 @@ class JobContext:
         "_job",
         "_reporter",
         "_result",
+        "args",
         "last_progress",
+        "open_session",
         "own_settle",
         "started_at",
     )
 
-    def __init__(self, job: ClaimedJob, reporter: Reporter) -> None:
+    def __init__(self, job: ClaimedJob, reporter: Reporter, args: Any = None) -> None:
         self._job = job
+        self.args = args
+        """The job's arguments by their names, as it gets them: for middleware."""
         self._reporter = reporter
         self._cursor: Any = _UNREAD
         self._result: Any = None
         self.last_progress = NO_PROGRESS
+        self.open_session: Any = None
+        """For the middleware `InTransaction`: what the job dispatches goes with it."""
         self.own_settle: OwnSettle | None = None
         """For the worker: how far the run has settled itself; None: it has not tried."""
         self.started_at = 0
@@ -295,6 +311,33 @@ class JobContext:
             self._cursor = decode_cursor(self.backing.cursor(self._job.id))
         return self._cursor
 
+    def idempotent(self, key: str) -> str:
+        """A UUID for services that take an `Idempotency-Key`: for this job and `key` the same in
+        each attempt, however often it runs. It is no secret."""
+        return idempotent_key(self._job.id, key)
+
+    @property
+    def session(self) -> Session:
+        """Of the middleware `InTransaction`: the session in which the whole job runs. Raises
+        TaburError where there is none."""
+        session: Session = self._in_transaction("ctx.session", is_async=False)
+        return session
+
+    @property
+    def async_session(self) -> AsyncSession:
+        """As `session`, of an `async def` job."""
+        session: AsyncSession = self._in_transaction("ctx.async_session", is_async=True)
+        return session
+
+    def _in_transaction(self, what: str, *, is_async: bool) -> Any:
+        if self.open_session is None or is_async_session(self.open_session) is not is_async:
+            kind = "async def" if is_async else "def"
+            raise TaburError(
+                f"{what} is for {kind} jobs with middleware=[InTransaction()], while they run. "
+                "Elsewhere: with ctx.transaction() as session."
+            )
+        return self.open_session
+
     @property
     def batch(self) -> BatchHandle | None:
         """The batch, chain or workflow that it is one of, or whose callback it is."""
@@ -344,6 +387,16 @@ class JobContext:
         """End this attempt and run again after `delay`. The attempt counts, unless the worker is
         `stopping`."""
         raise ReleaseJob(to_us(delay))
+
+    def snooze(self, delay: timedelta | float) -> NoReturn:
+        """End this run and begin again after `delay`, as if it had not been claimed: no attempt is
+        spent, and nothing remembered."""
+        raise ReleaseJob(to_us(delay), charged=False)
+
+    def cancel(self, reason: str = "It cancelled itself.") -> NoReturn:
+        """End the job as cancelled, now and for good: neither done nor failed. The reason is kept
+        with it."""
+        raise CancelJob(reason)
 
     def fail(self, error: BaseException | str) -> NoReturn:
         """End the job as failed, now and for good. A text is shown to its owner as it stands."""

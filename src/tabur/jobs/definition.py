@@ -8,6 +8,7 @@ from typing import Any, get_type_hints
 
 from tabur.errors import ConfigError, PayloadError
 from tabur.jobs.context import JobContext
+from tabur.jobs.middleware import handles_of
 from tabur.jobs.options import JobOptions, check_name
 from tabur.model.codec import REQUIRED, ArgumentCodec
 from tabur.model.records import NO_OPTIONS, DispatchOptions
@@ -18,7 +19,8 @@ from tabur.model.states import Isolation
 class JobDefinition:
     """What the registry keeps under a name.
 
-    `call(ctx, arguments)` runs it; `fields` are its arguments in order, for positional calls.
+    `call(ctx, arguments)` runs it, without its middleware; `fields` are its arguments in order, for
+    positional calls.
     """
 
     def __init__(
@@ -42,6 +44,10 @@ class JobDefinition:
         self.is_async = is_async
         self.result_type = result_type
         self.failed = failed
+        try:
+            self.handles = handles_of(options.middleware, is_async=is_async)
+        except ConfigError as error:
+            raise ConfigError(f"{name}: {error}") from None
         self.isolation = self._isolation()
         self._plain: tuple[Policy, Policy] | None = None
 

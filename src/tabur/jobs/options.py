@@ -11,6 +11,7 @@ import msgspec
 
 from tabur.config import CONNECTIONS, ConnectionName
 from tabur.errors import ConfigError
+from tabur.jobs.middleware import Middleware, made
 from tabur.jobs.spans import Span, span_us
 from tabur.jobs.uniqueness import (
     OnConflict,
@@ -59,6 +60,7 @@ class DeclaredOptions(TypedDict, total=False):
     fail_on_timeout: bool
     aliases: list[str] | tuple[str, ...]
     owner_may_retry: bool
+    middleware: Sequence[Middleware]
     version: int
     title: str | None
     unique: UniqueBy
@@ -115,6 +117,8 @@ class JobOptions(msgspec.Struct, frozen=True):
     fail_on_timeout: bool = False
     aliases: tuple[str, ...] = ()
     owner_may_retry: bool = False
+    middleware: tuple[Any, ...] = ()
+    """What its run goes through, the first outermost."""
     version: int = 1
     """Of its arguments: a worker that knows only a lower one leaves the job to others."""
     title: str | None = None
@@ -158,6 +162,8 @@ def declared(job: str, given: DeclaredOptions) -> tuple[str | None, JobOptions]:
             check_name(values["title"], "title")
         if "aliases" in values:
             values["aliases"] = _aliases(values["aliases"])
+        if "middleware" in values:
+            values["middleware"] = made(values["middleware"])
         if values.get("isolation") is not None:
             values["isolation"] = _isolation(values["isolation"])
         if (kinds := values.get("never_retry")) is not None:

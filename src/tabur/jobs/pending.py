@@ -137,7 +137,7 @@ def _detached(pending: PendingJob[Any]) -> JobContext:
         user=settings.user,
         locale=settings.locale,
     )
-    return JobContext(job, _Nobody(pending._dispatcher.sessions))
+    return JobContext(job, _Nobody(pending._dispatcher.sessions), pending.args)
 
 
 class _Nobody:

@@ -43,15 +43,15 @@ class Backing:
         """Cursors of jobs whose store keeps none."""
 
     @property
-    def driver(self) -> Driver:
-        """Raises TaburError where jobs run without a store."""
-        if self._open is None:
-            raise TaburError("This job runs by .run(): there is no store to ask.")
-        return self._open()
-
-    @property
     def connection(self) -> str:
         return "" if self._open is None else self._open().name
+
+    @property
+    def driver(self) -> Driver:
+        """The store. Raises ConfigError for a run without one."""
+        if self._open is None:
+            raise ConfigError("This run has no store: it was called by .run().")
+        return self._open()
 
     @property
     def alone(self) -> bool:

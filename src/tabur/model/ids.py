@@ -38,6 +38,11 @@ def idempotent_id(owner: tuple[str | None, str | None], key: str) -> bytes:
     return uuid5(_IDEMPOTENT, repr((tenant, user, key))).bytes
 
 
+def idempotent_key(job_id: bytes, key: str) -> str:
+    """The same for every attempt of a job, another for each job and each key."""
+    return str(uuid5(UUID(bytes=job_id), key))
+
+
 def made_from_key(job_id: bytes) -> bool:
     """Whether an id may have been made before: all others are fresh (UUID version 7)."""
     return job_id[6] >> 4 == 5

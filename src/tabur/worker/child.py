@@ -47,6 +47,7 @@ from tabur.worker.running.pump import Pump, run_kind
 from tabur.worker.running.reports import StoreReporter
 from tabur.worker.running.run import interrupted
 from tabur.worker.running.slots import LoopSlots, Slots, ThreadSlots
+from tabur.worker.running.telling import Teller
 from tabur.worker.stacks import dump_stacks_on_signal
 from tabur.worker.supervision.folder import board_above
 from tabur.worker.supervision.verdict import EXIT_TIME
@@ -93,12 +94,13 @@ class Child:
         runtime = load_app(hello.app).runtime_of(hello.connection)
         install_logging(options.output, options.log_level)
         self._reporter = reporter.inner = StoreReporter(runtime, hello.worker)
+        self._teller = Teller(runtime.listeners, runtime.driver.name, hello.worker, options.queues)
         self._pump = Pump(
             runtime,
             options,
             hello.worker,
             reporter.inner,
-            observer(options, runtime.driver.name),
+            self._teller.beside(observer(options, runtime.driver.name)),
             board=self._board,
         )
         self._slots: Mapping[Isolation, Slots] = {
@@ -140,6 +142,7 @@ class Child:
         return not self._worker.is_alive() if began else self._stopping
 
     def _work(self) -> None:
+        self._teller.begin()
         try:
             self._pump.run(self._slots)
         except TaburError as error:
@@ -150,6 +153,7 @@ class Child:
             self._code = EXIT_FAILED
         finally:
             self._board.does(Doing.ENDING, self._pump.stop_reason or "")
+            self._teller.close(self._pump.stop_reason or "")
             self._orders.put(None)
 
     def _done(self, *end: Any) -> None:

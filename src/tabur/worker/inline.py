@@ -19,6 +19,8 @@ from tabur.worker.running.bound import begin, called_off, off
 from tabur.worker.running.finish import Finished, call_failed, ended, refused
 from tabur.worker.running.reports import StoreReporter
 from tabur.worker.running.run import Refused, Run, completed, prepare, stopped
+from tabur.worker.running.telling import begun
+from tabur.worker.running.telling import ended as told_at_end
 from tabur.worker.runtime import Runtime
 
 WORKER = "inline"
@@ -53,7 +55,8 @@ def _turn(runtime: Runtime, reporter: StoreReporter, *, at_once: bool) -> int:
     for job in claimed:
         finished = _work(runtime, job, reporter, is_off=job.id in cancelled)
         move = finished.transition(WORKER, runtime.driver.now(), reporter)
-        if at_once and move.to is State.SCHEDULED:
+        # What snoozes waits.
+        if at_once and move.to is State.SCHEDULED and move.ending is not None:
             move = msgspec.structs.replace(move, to=State.PENDING, due_at=None)
         if move.ending is Ending.FAILED:
             call_failed(finished, runtime.scope)
@@ -61,6 +64,8 @@ def _turn(runtime: Runtime, reporter: StoreReporter, *, at_once: bool) -> int:
             _log.error("%s %s", job.name, finished.ctx.job_id, exc_info=finished.error)
         if not finished.outcome.settled:
             runtime.driver.claiming.exchange(Exchange(worker=WORKER, settle=[move]))
+        if runtime.listeners:
+            runtime.listeners.tell(told_at_end(finished, move, runtime.driver.name))
         if isinstance(finished.error, KeyboardInterrupt | SystemExit):
             raise finished.error  # meant for this thread, not for the job alone
     return len(claimed)
@@ -75,6 +80,8 @@ def _work(runtime: Runtime, job: ClaimedJob, reporter: StoreReporter, *, is_off:
         return refused(job, why, reporter)
     begin(runtime.driver, [job])
     run.started_at = now_us()
+    if runtime.listeners:
+        runtime.listeners.tell([begun(run.ctx, runtime.driver.name)])
     with runtime.scope.entered(run.scope()), running(run.ctx):
         return ended(run, outcome_of(run))
 
@@ -82,7 +89,7 @@ def _work(runtime: Runtime, job: ClaimedJob, reporter: StoreReporter, *, is_off:
 def outcome_of(run: Run) -> Outcome:
     """Run it here, until it has ended."""
     try:
-        value = run.definition.call(run.ctx, run.arguments)
+        value = run.call(run.ctx, run.arguments)
         if run.definition.is_async:
             value = wait_for(value)
     except BaseException as error:

@@ -130,7 +130,7 @@ def _work(runtime: Runtime, start: Start, reporter: _ParentReporter) -> Any:
     run.started_at = now_us()
     try:
         with runtime.scope.entered(run.scope()), running(run.ctx):
-            value = run.definition.call(run.ctx, run.arguments)
+            value = run.call(run.ctx, run.arguments)
             if run.definition.is_async:
                 value = asyncio.run(value)
     except BaseException as error:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from tabur.config import Settings
 from tabur.drivers.contract import Driver
+from tabur.events import Listeners
 from tabur.jobs.registry import Registry
 from tabur.jobs.scope import CurrentScope
 from tabur.jobs.sessions import Sessions
@@ -19,6 +20,7 @@ class Runtime:
     settings: Settings
     open: Callable[[], Driver]
     sessions: Sessions
+    listeners: Listeners
 
     @property
     def driver(self) -> Driver:

@@ -65,7 +65,7 @@ class SimulatedSlots:
             run.deadline = world.machine.monotonic() + run.timeout
         execution = world.ledger.begin(run, self._isolation)
         try:
-            value = run.definition.call(run.ctx, run.arguments)
+            value = run.call(run.ctx, run.arguments)
             if run.definition.is_async:
                 value = _driven(value)
             how, outcome = How.RETURNED, completed(run, value)
@@ -90,7 +90,7 @@ def _how(run: Run, error: BaseException) -> How:
     """How a run really ended: said anew here, to be compared with what the worker makes of it."""
     if run.is_ending and not isinstance(error, Exception):
         return _ended(run)
-    if isinstance(error, ReleaseJob) and run.ctx.stopping:
+    if isinstance(error, ReleaseJob) and (run.ctx.stopping or not error.charged):
         return How.HANDED_BACK
     return next((how for kind, how in _HOW if isinstance(error, kind)), How.RAISED)
 

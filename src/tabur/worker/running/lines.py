@@ -57,12 +57,13 @@ class Lines:
     def settled(self, ends: Sequence[tuple[Finished, Transition]]) -> None:
         lines = []
         for finished, move in ends:
-            if move.ending is None:
+            ending = _ending(move)
+            if ending is None:
                 continue
-            word, colour = _WORDS[move.ending]
-            called = _called(finished, _HOW[move.ending])
+            word, colour = _WORDS[ending]
+            called = _called(finished, _HOW[ending])
             lines.append(self._line(finished.job, word, colour, _spent(move), called=called))
-            if move.error is not None and move.ending in _WITH_REASON:
+            if move.error is not None and ending in _WITH_REASON:
                 lines.append(f"  {move.error.type}: {_one_line(move.error.message)}")
         self._write(lines)
 
@@ -103,12 +104,13 @@ class JsonLines:
     def settled(self, ends: Sequence[tuple[Finished, Transition]]) -> None:
         entries = []
         for finished, move in ends:
-            if move.ending is None:
+            ending = _ending(move)
+            if ending is None:
                 continue
-            entry = self._entry(finished.job, _STATUSES[move.ending])
+            entry = self._entry(finished.job, _STATUSES[ending])
             if move.started_at is not None:
                 entry["duration"] = round((move.ended_at - move.started_at) / SECOND, 6)
-            entry["message"] = _said(finished, _HOW[move.ending])
+            entry["message"] = _said(finished, _HOW[ending])
             if move.error is not None:
                 entry |= {"exception": move.error.type, "message": move.error.message}
             entries.append(entry)
@@ -132,6 +134,12 @@ class JsonLines:
     def _write(self, entries: list[dict[str, Any]]) -> None:
         if entries:
             _print(self._out, "".join(msgspec.json.encode(e).decode() + "\n" for e in entries))
+
+
+def _ending(move: Transition) -> Ending | None:
+    """As it is shown: what snoozes was released, though it leaves no trace."""
+    snoozed = move.ending is None and move.started_at is not None and move.due_at is not None
+    return Ending.RELEASED if snoozed else move.ending
 
 
 _WORDS = {

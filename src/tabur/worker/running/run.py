@@ -7,15 +7,17 @@ from math import inf
 from typing import TYPE_CHECKING, Any
 
 from tabur.errors import JobCancelled, NewerJob, PayloadError, TaburError, UnknownJob
-from tabur.jobs.context import FailJob, JobContext, ReleaseJob, Reporter
+from tabur.jobs.context import CancelJob, FailJob, JobContext, ReleaseJob, Reporter
 from tabur.jobs.definition import JobDefinition
+from tabur.jobs.middleware import Call
 from tabur.jobs.scope import NOBODY, Scope
 from tabur.model.clock import now_us
 from tabur.model.codec import describe, encode_result
 from tabur.model.decide import CRASHES_UNTIL_POISON
-from tabur.model.outcome import Ended, Outcome
+from tabur.model.outcome import CALLED_BACK, Ended, Outcome
 from tabur.model.records import ClaimedJob, ErrorInfo, decode_options
 from tabur.model.retry import Policy
+from tabur.model.text import storable
 from tabur.worker.options import WorkOptions
 
 if TYPE_CHECKING:
@@ -56,6 +58,7 @@ class Run:
 
     __slots__ = (
         "arguments",
+        "call",
         "ctx",
         "cut_off",
         "deadline",
@@ -74,6 +77,7 @@ class Run:
         definition: JobDefinition,
         arguments: Any,
         *,
+        call: Call,
         policy: Policy,
         timeout: float,
         reporter: Reporter,
@@ -81,9 +85,11 @@ class Run:
         self.job = job
         self.definition = definition
         self.arguments = arguments
+        self.call = call
+        """The job with its middleware."""
         self.policy = policy
         self.timeout = timeout
-        self.ctx = JobContext(job, reporter)
+        self.ctx = JobContext(job, reporter, arguments)
         self.deadline: float | None = None
         """On the monotonic clock; set when it starts."""
         self.timed_out = False
@@ -158,7 +164,15 @@ def prepare(
     declared = definition.options
     timeout = given.timeout or declared.timeout or options.timeout
     policy = definition.policy(given, options.policy)
-    return Run(job, definition, arguments, policy=policy, timeout=timeout, reporter=reporter)
+    return Run(
+        job,
+        definition,
+        arguments,
+        call=registry.call(definition),
+        policy=policy,
+        timeout=timeout,
+        reporter=reporter,
+    )
 
 
 def completed(run: Run, value: Any) -> Outcome:
@@ -200,13 +214,15 @@ def stopped(run: Run, error: BaseException) -> Outcome:
         return interrupted(run)
     match error:
         case ReleaseJob():
-            ended = Ended.HANDED_BACK if run.ctx.stopping else Ended.RELEASED
+            charged = error.charged and not run.ctx.stopping
+            ended = Ended.RELEASED if charged else Ended.HANDED_BACK
             return Outcome(ended, run.started_at, now, delay=error.delay)
         case FailJob():
             run.error = error.error
             return Outcome(Ended.GAVE_UP, run.started_at, now, error=describe(error.error))
-        case JobCancelled():
-            info = ErrorInfo("JobCancelled", "Called back while it ran.")
+        case CancelJob() | JobCancelled():
+            reason = error.reason if isinstance(error, CancelJob) else CALLED_BACK
+            info = ErrorInfo("JobCancelled", storable(reason, limit=2_000))
             return Outcome(Ended.CANCELLED, run.started_at, now, error=info)
     run.error = error
     permanent = isinstance(error, run.definition.options.never_retry) or (

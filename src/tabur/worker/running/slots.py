@@ -87,7 +87,7 @@ class LoopSlots:
         if run.timeout:  # from here: behind one that blocks the loop it would be charged for that
             run.deadline = monotonic() + run.timeout
         try:
-            outcome = completed(run, await run.definition.call(run.ctx, run.arguments))
+            outcome = completed(run, await run.call(run.ctx, run.arguments))
         except BaseException as error:
             outcome = stopped(run, error)
         self._done(run, outcome)
@@ -149,7 +149,7 @@ class ThreadSlots:
         self._scope.enter(run.scope())  # the thread is our own, and its next job sets both anew
         run_as(run.ctx)
         try:
-            return completed(run, run.definition.call(run.ctx, run.arguments))
+            return completed(run, run.call(run.ctx, run.arguments))
         except BaseException as error:
             return stopped(run, error)
         finally:
