@@ -23,9 +23,11 @@ from msgspec.structs import replace
 
 from tabur.drivers.contract import Filter
 from tabur.errors import ConfigError
-from tabur.model.bonds import Conflict, Unique
+from tabur.model.batches import NewBatch
+from tabur.model.bonds import Bonds, Conflict, Unique
 from tabur.model.clock import SECOND
 from tabur.model.ids import new_id
+from tabur.model.records import DispatchOptions, NewJob, encode
 from tabur.model.states import FINISHED, State
 from tabur.testing.conformance.subject import MakeDriver
 from tabur.testing.graphs import Graph, graphs, lay_out
@@ -70,14 +72,22 @@ class DriverMachine(JobsMachine):
             batch=batch,
             keyed=keyed,
         )
-        jobs = [*layout.jobs, *layout.callbacks]
-        if not self.model.bonds.takes(jobs, layout.batches):
-            with pytest.raises(ConfigError):
-                self.driver.dispatching.dispatch(jobs, layout.batches)
-            return
         for _ in range(1 + repeated):
-            holders = self.driver.dispatching.dispatch(jobs, layout.batches)
-            assert dict(holders) == self.model.dispatch(jobs, layout.batches)
+            self._dispatch([*layout.jobs, *layout.callbacks], layout.batches)
+
+    @rule(data=_draws, uniques=st.lists(_uniques, min_size=1, max_size=2))
+    def dispatch_keyed(self, data: st.DataObject, uniques: list[Unique]) -> None:
+        bound = [encode(DispatchOptions(bonds=Bonds(unique=each))) for each in uniques]
+        self._dispatch([replace(self._new(data), blockers=0, options=each) for each in bound], [])
+
+    @rule(data=_draws)
+    def retry_one(self, data: st.DataObject) -> None:
+        """One that others may wait for, or whose key another one may hold."""
+        ended = self.model.in_state(State.FAILED, State.CANCELLED)
+        bound = [job.new.id for job in ended if job.new.bonds is not None]
+        if bound:
+            job_id = data.draw(st.sampled_from(bound))
+            assert self.driver.dispatching.retry([job_id]) == self.model.retry(job_id)
 
     @precondition(lambda self: self.model.bonds.batches)
     @rule(data=_draws)
@@ -148,3 +158,11 @@ class DriverMachine(JobsMachine):
                 each.finished_at is not None for each in batches
             )
             assert not ended or (job.endings and self.model.bonds.unfinished_sources(job.new.id))
+
+    def _dispatch(self, jobs: list[NewJob], batches: list[NewBatch]) -> None:
+        if not self.model.bonds.takes(jobs, batches):
+            with pytest.raises(ConfigError):
+                self.driver.dispatching.dispatch(jobs, batches)
+            return
+        holders = self.driver.dispatching.dispatch(jobs, batches)
+        assert dict(holders) == self.model.dispatch(jobs, batches)
