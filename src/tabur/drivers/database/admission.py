@@ -92,6 +92,8 @@ class Admission:
                 run.kept.append(kept)
             else:
                 refuse(job)
+                if bonds is not None and bonds.batch is not None:
+                    run.sizes[bonds.batch] += 0  # its batch has to take jobs all the same
         self._keep(run)
         self._open(run, new)
         self._cancel_replaced(run)
@@ -210,7 +212,11 @@ class Admission:
         """Count jobs in batches that are there already."""
         for batch_id in sorted(run.sizes.keys() - new):
             count = run.sizes[batch_id]
-            if not self._sql.enlarge.run(run.cursor, count, count, batch_id):
+            if count:
+                takes = self._sql.enlarge.run(run.cursor, count, count, batch_id) == 1
+            else:
+                takes = self._sql.is_open.one(run.cursor, batch_id) is not None
+            if not takes:
                 raise ConfigError("The batch has finished or is not known: it takes no more jobs.")
 
 
@@ -253,6 +259,9 @@ class _Statements:
             .where(b.id == P("batch"), b.finished_at.is_(None))
             .values(total_jobs=b.total_jobs + P("more"), pending_jobs=b.pending_jobs + P("same")),
             *("more", "same", "batch"),
+        )
+        self.is_open = source.prepare(
+            select(b.id).where(b.id == P("batch"), b.finished_at.is_(None)), "batch"
         )
         self.take = source.prepare(source.ignoring_known(insert(uniques)), *names(uniques))
         self.holder = source.prepare(

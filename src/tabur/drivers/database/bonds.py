@@ -7,7 +7,7 @@ jobs of one batch wait for its row until the commit.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -38,16 +38,16 @@ class Counts:
     """Ends of jobs that their batches do not count yet."""
 
     def __init__(self) -> None:
-        self._by_batch: dict[bytes, Counter[State]] = {}
+        self._by_batch: defaultdict[bytes, Counter[State]] = defaultdict(Counter)
 
     def add(self, ends: Iterable[End]) -> None:
-        for each in ends:
-            if each.bonds.batch is not None:
-                self._by_batch.setdefault(each.bonds.batch, Counter())[each.to] += 1
+        for _, to, bonds in ends:
+            if bonds.batch is not None:
+                self._by_batch[bonds.batch][to] += 1
 
     def touch(self, batch_id: bytes) -> None:
         """Look whether it has finished, though none of its jobs has ended."""
-        self._by_batch.setdefault(batch_id, Counter())
+        self._by_batch[batch_id].update()
 
     def pop(self) -> tuple[bytes, Ends] | None:
         """The batch with the lowest id: one order for all who count."""
@@ -148,11 +148,13 @@ class Following:
     def _follow(self, cursor: Any, ends: Sequence[End], now: int, counts: Counts) -> bool:
         done: Counter[bytes] = Counter()
         undone: set[bytes] = set()
-        for each in ends:
-            if each.to is State.COMPLETED:
-                done.update(each.bonds.next)
+        for _, to, bonds in ends:
+            if not bonds.next:
+                continue
+            if to is State.COMPLETED:
+                done.update(bonds.next)
             else:
-                undone.update(each.bonds.next)
+                undone.update(bonds.next)
         self._free(cursor, ends)
         woken = self._unblock(cursor, done, now)
         self.cancel_blocked(cursor, undone, DEPENDENCY, now, counts)
