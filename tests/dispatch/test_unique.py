@@ -274,6 +274,8 @@ def test_in_bulk_of_two_in_one_call_the_second_is_skipped(jobs: Tabur) -> None:
     first, second, third = jobs.dispatch_many([job(7), job(8), job(7)])
     assert [each.was_skipped for each in (first, second, third)] == [False, False, True]
     assert third.id == first.id
+    again, fourth = jobs.dispatch_many([job(7), job(10)])
+    assert (again.id, fourth.was_skipped) == (first.id, False)
     with pytest.raises(ConfigError, match="dispatch_many takes no job with on_conflict='raise'"):
         jobs.dispatch_many([job(9).options(on_conflict="raise")])
 

@@ -83,10 +83,12 @@ class Admission:
         """Keep them. What is not kept for its key is given to `refuse`. Raises ConfigError for a
         job of a batch that takes no more."""
         run = _Run(cursor, now, put)
-        for job in _each_once(jobs):
+        jobs = list(_each_once(jobs))
+        have_theirs = self._take_free(run, jobs)
+        for job in jobs:
             bonds = job.bonds
             kept: NewJob | None = job
-            if bonds is not None and bonds.unique is not None:
+            if bonds is not None and bonds.unique is not None and job.id not in have_theirs:
                 kept = self._with_key(run, job, bonds.unique)
             if kept is not None:
                 run.kept.append(kept)
@@ -135,6 +137,22 @@ class Admission:
         run.woken |= self._put_off(run, held.job, due_at)
         run.holders[job.id] = held.job
         return None
+
+    def _take_free(self, run: _Run, jobs: Sequence[NewJob]) -> frozenset[bytes]:
+        """Take what is free of many keys at once, all who do in one order. Answers which jobs have
+        got theirs; of two with the same key the first."""
+        rows: dict[bytes, tuple[bytes, bytes, int, int | None]] = {}
+        for job in jobs:
+            if (bonds := job.bonds) is not None and (unique := bonds.unique) is not None:
+                ends_at = None if unique.window is None else run.now + unique.window
+                rows.setdefault(unique.key, (unique.key, job.id, run.now, ends_at))
+        if len(rows) < 2:
+            return frozenset()
+        keys = sorted(rows)
+        if self._sql.take_new.many(run.cursor, [rows[key] for key in keys]) == len(rows):
+            return frozenset(row[1] for row in rows.values())
+        held = self._sql.held_by.all(run.cursor, keys)
+        return frozenset(job_id for key, job_id in held if rows[key][1] == job_id)
 
     def _take(self, cursor: Any, unique: Unique, job_id: bytes, now: int) -> _Held | None:
         """Take a key for a job; answers who holds it where that cannot be."""
@@ -264,6 +282,8 @@ class _Statements:
             select(b.id).where(b.id == P("batch"), b.finished_at.is_(None)), "batch"
         )
         self.take = source.prepare(source.ignoring_known(insert(uniques)), *names(uniques))
+        self.take_new = source.inserting_new(uniques)
+        self.held_by = source.keyed(select(u.key, u.job), u.key)
         self.holder = source.prepare(
             select(u.job, u.since, u.ends_at).where(u.key == P("wanted")).with_for_update(),
             "wanted",

@@ -109,6 +109,10 @@ class _OnConnections:
     def inserting(self, table: Any) -> _OnConnection:
         return self.prepare(insert(table), *(each.name for each in table.columns))
 
+    def inserting_new(self, table: Any) -> _OnConnection:
+        new = self.ignoring_known(insert(table))
+        return self.prepare(new, *(each.name for each in table.columns))
+
 
 class _OnConnection:
     """A statement that SQLAlchemy compiles for each client, and caches."""

@@ -32,6 +32,7 @@ from tabur.drivers.database.statements import ONE, first
 from tabur.drivers.database.store import Store, Transaction
 from tabur.errors import ConfigError
 from tabur.model.batches import NewBatch
+from tabur.model.bonds import Bonds
 from tabur.model.records import NewJob, bonds_in
 from tabur.model.states import FINISHED
 
@@ -128,12 +129,23 @@ class DatabaseDispatching:
     def _dispatch_bound(
         self, jobs: Sequence[NewJob], batches: Sequence[NewBatch], now: int
     ) -> Mapping[bytes, bytes]:
+        if len(jobs) == 1 and not batches and self._is_in_at_once(jobs[0], now):
+            return {}
         admit = partial(self._admit, jobs=jobs, batches=batches, now=now)
         for tried in range(LOOKS):
             # Somebody may dispatch again, and just now: only then ids are looked up.
             with suppress(self._store.KnownId, KnownJob):
                 return self._store.transact(partial(admit, again=tried > 0))
         return self._store.transact(partial(admit, again=True))
+
+    def _is_in_at_once(self, job: NewJob, now: int) -> bool:
+        """Whether it has nothing but a unique key, and that was free."""
+        bonds = job.bonds
+        if bonds is None or bonds.unique is None or bonds != Bonds(unique=bonds.unique):
+            return False
+        with suppress(self._store.KnownId):
+            return self._store.insert_unique(job, bonds.unique, now)
+        return False
 
     # in one transaction
 

@@ -15,7 +15,7 @@ from tabur.drivers.database.schema import (
     records,
     waiting,
 )
-from tabur.drivers.database.statements import ONE, ZERO, Inserting, Keyed, Statement
+from tabur.drivers.database.statements import ONE, ZERO, Inserting, InsertingNew, Keyed, Statement
 from tabur.drivers.database.store import Hot
 from tabur.model.outcome import Cancel, Dispatch, Ending, FollowUp, Transition, Unblock
 from tabur.model.records import ErrorInfo, NewJob, Progress, encode
@@ -41,6 +41,8 @@ class Source(Protocol):
     def keyed(self, statement: Any, column: Any, *names: str) -> Keyed: ...
 
     def inserting(self, table: Any) -> Inserting: ...
+
+    def inserting_new(self, table: Any) -> InsertingNew: ...
 
     def ignoring_known(self, insert: Any) -> Any: ...
 

@@ -83,6 +83,13 @@ class Inserting(Protocol):
     def many(self, place: Any, rows: Sequence[Row]) -> object: ...
 
 
+class InsertingNew(Protocol):
+    """The same, passing over what is known."""
+
+    def many(self, place: Any, rows: Sequence[Row]) -> int:
+        """Answers how many rows it has inserted."""
+
+
 def first(statement: Any, count: Any) -> Any:
     """At most `count` rows of a select. (Without an offset of our own SQLite's dialect adds one as
     a parameter.)"""

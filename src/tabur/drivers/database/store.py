@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from sqlalchemy import ClauseElement, Connection, Dialect, Engine, insert
 
 from tabur.drivers.contract import Exchange, Listener
-from tabur.drivers.database.statements import Inserting, Keyed, Prepared
+from tabur.drivers.database.statements import Inserting, InsertingNew, Keyed, Prepared
+from tabur.model.bonds import Unique
 from tabur.model.findings import Finding
 from tabur.model.outcome import Transition
 from tabur.model.records import ClaimedJob, NewJob
@@ -113,6 +114,11 @@ class Store(ABC):
 
         self.transact(insert)
 
+    def insert_unique(self, job: NewJob, unique: Unique, now: int) -> bool:
+        """Bring in one job and take its unique key, both or neither, where an engine does that in
+        one round trip. False: it was not done, for the key is held or the engine cannot."""
+        return False
+
     def bring_in(self, cursor: Any, jobs: Sequence[NewJob], now: int) -> bool:
         """As `Hot.insert`, of any number of jobs, in a transaction that goes on."""
         return self.hot.insert(cursor, jobs, now)
@@ -140,6 +146,12 @@ class Store(ABC):
     def inserting(self, table: Any) -> Inserting:
         """An insert of whole rows of a table, as fast as the engine takes them."""
         return self.prepare(insert(table), *(each.name for each in table.columns))
+
+    def inserting_new(self, table: Any) -> InsertingNew:
+        """As `inserting`, passing over rows whose key is known."""
+        return self.prepare(
+            self.ignoring_known(insert(table)), *(each.name for each in table.columns)
+        )
 
     @abstractmethod
     def listen(self) -> Listener: ...

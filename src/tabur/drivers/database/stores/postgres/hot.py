@@ -15,6 +15,7 @@ from tabur.drivers.contract import Exchange
 from tabur.drivers.database.rows import outcome_row, record_row, split
 from tabur.drivers.database.store import AtOnce, Hot, Look
 from tabur.drivers.database.stores.postgres.marks import Marks, Place
+from tabur.model.bonds import Unique
 from tabur.model.outcome import Transition
 from tabur.model.records import ClaimedJob, NewJob
 from tabur.model.states import Isolation
@@ -40,6 +41,19 @@ class PostgresHot(Hot):
         ]
         cursor.execute(_INSERT_MANY, values)
         return bool(to_ready)
+
+    def insert_unique(
+        self, cursor: Any, job: NewJob, unique: Unique, now: int
+    ) -> tuple[bool, bool]:
+        """As `insert`, if its key is free; that is taken. Answers whether it was, and whether the
+        job may be claimed at once."""
+        ends_at = None if unique.window is None else now + unique.window
+        to_ready, to_waiting = split([job], now)
+        sql = _INSERT_UNIQUE if to_ready else _INSERT_UNIQUE_WAITING
+        key = unique.key, job.id, now, ends_at
+        cursor.execute(sql, (*key, *record_row(job), *(to_ready or to_waiting)[0]))
+        is_in = bool(cursor.fetchone()[0])
+        return is_in, is_in and bool(to_ready)
 
     def complete(self, cursor: Any, moves: Sequence[Transition]) -> bool:
         if not moves:
@@ -155,6 +169,7 @@ _RECORD = "id, name, queue, rank, isolation, payload, options, tenant, user_id, 
 _RECORD_TYPES = "bytea text text int text bytea bytea text text text bigint"
 _WORK = "id, queue, isolation, rank, attempts, exceptions, crashes"
 _WORK_TYPES = "bytea text text int int int int"
+_WAIT, _WAIT_TYPES = f"{_WORK}, due_at, blockers", f"{_WORK_TYPES} bigint int"
 _OUTCOME = "id, attempt, token, ending, worker, started_at, ended_at, error, result"
 _OUTCOME_TYPES = "bytea int bytea text text bigint bigint text bytea"
 
@@ -181,10 +196,22 @@ _INSERT_ONE_AND_TELL = f"""
 """
 _INSERT_MANY = f"""
     WITH r AS (INSERT INTO job_records ({_RECORD}) SELECT * FROM {_rows(_RECORD_TYPES)}),
-         w AS (INSERT INTO job_waiting ({_WORK}, due_at, blockers)
-               SELECT * FROM {_rows(_WORK_TYPES + " bigint int")})
+         w AS (INSERT INTO job_waiting ({_WAIT}) SELECT * FROM {_rows(_WAIT_TYPES)})
     INSERT INTO job_ready ({_WORK}) SELECT * FROM {_rows(_WORK_TYPES)}
 """
+_INSERT_UNIQUE, _INSERT_UNIQUE_WAITING = (
+    f"""
+    WITH k AS (INSERT INTO job_uniques (key, job, since, ends_at)
+               VALUES ({_row("bytea bytea bigint bigint")}) ON CONFLICT DO NOTHING RETURNING 1),
+         r AS (INSERT INTO job_records ({_RECORD}) SELECT {_row(_RECORD_TYPES)} FROM k),
+         w AS (INSERT INTO {table} ({columns}) SELECT {_row(types)} FROM k)
+    SELECT count(*) FROM k
+    """
+    for table, columns, types in (
+        ("job_ready", _WORK, _WORK_TYPES),
+        ("job_waiting", _WAIT, _WAIT_TYPES),
+    )
+)
 #: Deletes the claims that still hold and appends their outcomes.
 _SETTLE = f"""
     e AS (SELECT * FROM {_rows(_OUTCOME_TYPES)} AS e({_OUTCOME})),

@@ -14,7 +14,7 @@ from sqlalchemy.engine import URL
 
 from tabur.drivers.contract import Listener
 from tabur.drivers.database.engines import make_async_engine
-from tabur.drivers.database.statements import Inserting, Keyed, Prepared, Row
+from tabur.drivers.database.statements import Inserting, InsertingNew, Keyed, Prepared, Row
 from tabur.drivers.database.store import Words, all_but_id
 from tabur.drivers.database.stores.network import (
     CONNECT_PATIENCE,
@@ -29,6 +29,7 @@ from tabur.drivers.database.stores.polling import PollingListener
 from tabur.drivers.database.stores.postgres.examining import about_pooler, about_settings
 from tabur.drivers.database.stores.postgres.hot import PostgresHot
 from tabur.drivers.database.stores.postgres.listener import NotifyListener
+from tabur.model.bonds import Unique
 from tabur.model.findings import Finding
 from tabur.model.records import NewJob
 
@@ -116,6 +117,7 @@ class PostgresStore(NetworkStore):
         moment="to_timestamp({} / 1000000.0)",
     )
     families = ("postgresql",)
+    hot: PostgresHot
 
     def __init__(self, url: URL, silence: float, clock: Callable[[], int] | None) -> None:
         if psycopg is None:
@@ -155,6 +157,15 @@ class PostgresStore(NetworkStore):
         if self.hot.insert(cursor, jobs, now):
             self._wake(cursor)
 
+    def insert_unique(self, job: NewJob, unique: Unique, now: int) -> bool:
+        return self.alone(lambda cursor: self._insert_unique(cursor, job, unique, now))
+
+    def _insert_unique(self, cursor: Any, job: NewJob, unique: Unique, now: int) -> bool:
+        is_in, woken = self.hot.insert_unique(cursor, job, unique, now)
+        if woken:
+            self._wake(cursor)
+        return is_in
+
     def bring_in(self, cursor: Any, jobs: Sequence[NewJob], now: int) -> bool:
         """The server works on one part while the next is made ready."""
         if len(jobs) <= INSERTED_AT_ONCE:
@@ -179,6 +190,9 @@ class PostgresStore(NetworkStore):
 
     def inserting(self, table: Any) -> Inserting:
         return _InsertingColumns(table, self.dialect)
+
+    def inserting_new(self, table: Any) -> InsertingNew:
+        return _InsertingColumns(table, self.dialect, "ON CONFLICT DO NOTHING")
 
     def ignoring_known(self, insert: Any) -> Any:
         return insert_or(insert.table).on_conflict_do_nothing()
@@ -327,11 +341,14 @@ class _ArrayOfKeys:
 class _InsertingColumns:
     """Rows as one array for each column."""
 
-    def __init__(self, table: Any, dialect: Dialect) -> None:
+    def __init__(self, table: Any, dialect: Dialect, otherwise: str = "") -> None:
         columns = ", ".join(each.name for each in table.columns)
         arrays = ", ".join(f"%b::{each.type.compile(dialect=dialect)}[]" for each in table.columns)
-        self._sql = f"INSERT INTO {table.name} ({columns}) SELECT * FROM unnest({arrays})"
+        rows = f"SELECT * FROM unnest({arrays})"
+        self._sql = f"INSERT INTO {table.name} ({columns}) {rows} {otherwise}"
 
-    def many(self, cursor: Any, rows: Sequence[Row]) -> None:
-        if rows:
-            cursor.execute(self._sql, [list(each) for each in zip(*rows, strict=True)])
+    def many(self, cursor: Any, rows: Sequence[Row]) -> int:
+        if not rows:
+            return 0
+        cursor.execute(self._sql, [list(each) for each in zip(*rows, strict=True)])
+        return int(cursor.rowcount)
