@@ -18,7 +18,7 @@ from collections import Counter
 
 import pytest
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from msgspec.structs import replace
 
 from tabur.drivers.contract import Filter
@@ -106,6 +106,7 @@ class DriverMachine(JobsMachine):
 
     # what holds after each step
 
+    @invariant()
     def all_holds(self) -> None:
         super().all_holds()
         self.every_batch_stands_as_in_the_model()

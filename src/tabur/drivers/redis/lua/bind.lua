@@ -3,16 +3,20 @@
 -- the job that holds its key.
 local is_last, first = ARGV[2] == '1', 4 + 2 * tonumber(ARGV[3])
 
+-- Of those given here, which had finished before: this is the same dispatch again.
+local given, finished = {}, {}
+for at = 4, first - 1, 2 do
+  local known = call('HGET', BATCHES, ARGV[at])
+  given[ARGV[at]], finished[ARGV[at]] = true, known and has_finished(known)
+end
+
 local function is_refused()
   local takes = {}
-  for at = 4, first - 1, 2 do
-    if call('HEXISTS', BATCHES, ARGV[at]) == 0 then takes[ARGV[at]] = true end
-  end
   for at = first, #ARGV, 3 do
     local stand = ARGV[at + 1]
     local stop = stand_end(stand)
     local batch = #stand > stop and batch_of(sub(stand, stop + 1))
-    if batch then
+    if batch and not given[batch] then
       if takes[batch] == nil then
         local known = call('HGET', BATCHES, batch)
         takes[batch] = known and not has_finished(known) or false
@@ -21,6 +25,13 @@ local function is_refused()
     end
   end
   return false
+end
+
+-- What such a one did not keep it does not keep now.
+local function admit_again(id, due, bonds)
+  local batch = batch_of(bonds)
+  if batch and finished[batch] then return end
+  return admit(id, due, bonds)
 end
 
 if is_refused() then return false end
@@ -33,7 +44,7 @@ for at = 4, first - 1, 2 do
   end
 end
 for at = first, #ARGV, 3000 do
-  add(ARGV, at, math.min(at + 2999, #ARGV), admit)
+  add(ARGV, at, math.min(at + 2999, #ARGV), admit_again)
 end
 write_bound()
 if is_last then

@@ -39,6 +39,7 @@ local function write_gathered()
       reports[#reports + 1] = id
       reports[#reports + 1] = each.progress
     end
+    if each.bonds then end_bound(id, each.to, each.bonds) end
     if byte(work, 1) == 99 then unmarked[#unmarked + 1] = id end
     local last, held = lane_end(work), tokens[each.token]
     if held then
@@ -59,9 +60,6 @@ local function write_gathered()
     if call('EXISTS', CLAIM .. token) == 0 then
       call('ZREM', CLAIMS, pack('>I2', #workers[token]) .. workers[token] .. token)
     end
-  end
-  for _, each in ipairs(gathered) do
-    if each.bonds then has_ended(each.id, each.to, each.bonds) end
   end
   gathered, is_gathered = {}, {}
 end
@@ -109,7 +107,7 @@ local function settle(id, work, head, outcome, progress, called_back, bonds)
   if progress ~= '' then call('HSET', PROGRESS, id, progress) end
   if IS_END[to] then
     call('ZADD', ENDED[to], ended_at(outcome), id)
-    if bonds then has_ended(id, to, bonds) end
+    if bonds then end_bound(id, to, bonds) end
   else
     local lane = lane_of(work)
     if sub(head, 43, 46) ~= NO_BLOCKERS then lane = 'p' .. sub(lane, 2) end

@@ -88,18 +88,23 @@ local function free_keys()
   end
 end
 
-local function end_bonds(id, ending, bonds)
+local function count_end(bonds, ending)
   local batch = batch_of(bonds)
-  if #bonds > ONLY_BATCH then
-    free(id, bonds)
-    if ending == 'c' then unblock_all(next_of(bonds))
-    else cancel_blocked(next_of(bonds), DEPENDENCY)
-    end
-  end
   if batch then
     local tally = tally_of(batch)
     tally[ending] = tally[ending] + 1
   end
+end
+
+-- Of a job whose bonds are known; most have no more than a batch.
+local function end_bound(id, ending, bonds)
+  if #bonds == ONLY_BATCH then count_end(bonds, ending) else has_ended(id, ending, bonds) end
+end
+
+local function end_bonds(id, ending, bonds)
+  free(id, bonds)
+  if ending == 'c' then unblock_all(next_of(bonds)) else cancel_blocked(next_of(bonds), DEPENDENCY) end
+  count_end(bonds, ending)
 end
 
 -- Until nothing follows any more. Batches are counted when no job is left: each is written once for
