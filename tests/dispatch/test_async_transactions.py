@@ -43,6 +43,23 @@ def test_an_async_session_carries_the_job(
     assert (shop.orders(), shop.waiting()) == ((1, 1) if commit else (0, 0))
 
 
+@pytest.mark.parametrize("commit", [True, False])
+def test_an_async_session_carries_a_chain(
+    shop: Shop, async_engine: AsyncEngine, commit: bool
+) -> None:
+    async def order() -> None:
+        async with AsyncSession(async_engine) as session:
+            await session.execute(ORDER)
+            chain = shop.jobs.chain(shop.confirm(order_id=1), shop.confirm(order_id=2))
+            await chain.options(session=session).dispatch_async()
+            await (session.commit() if commit else session.rollback())
+        await async_engine.dispose()
+
+    asyncio.run(order())
+    assert (shop.orders(), shop.waiting()) == ((1, 2) if commit else (0, 0))
+    assert len(shop.jobs.batches()) == commit
+
+
 def test_a_savepoint_rolled_back_takes_its_job_along(shop: Shop, async_engine: AsyncEngine) -> None:
     async def order() -> None:
         async with AsyncSession(async_engine) as session, session.begin():

@@ -36,6 +36,23 @@ def test_the_job_vanishes_with_the_order(shop: Shop) -> None:
     assert (shop.orders(), shop.waiting()) == (0, 0)
 
 
+@pytest.mark.parametrize("commit", [True, False])
+def test_a_chain_with_a_batch_commits_or_vanishes_with_the_order(shop: Shop, commit: bool) -> None:
+    jobs, confirm = shop.jobs, shop.confirm
+    batch = jobs.batch([confirm(order_id=n) for n in range(3)]).then(confirm(order_id=4))
+    chain = jobs.chain(confirm(order_id=1), batch, confirm(order_id=5)).catch(confirm(order_id=6))
+    with Session(shop.engine) as session:
+        session.execute(ORDER)
+        handle = chain.options(session=session).dispatch()
+        assert shop.waiting() == 0
+        (session.commit if commit else session.rollback)()
+    # Two in the chain itself, three in the batch, its `then`; a `catch` for each of both.
+    assert (shop.orders(), shop.waiting()) == ((1, 8) if commit else (0, 0))
+    assert (jobs.find_batch(handle.id) is not None) is commit
+    if commit:
+        assert handle.status().pending == 5
+
+
 def test_a_savepoint_rolled_back_takes_its_job_along(shop: Shop) -> None:
     with Session(shop.engine) as session, session.begin():
         session.execute(ORDER)
