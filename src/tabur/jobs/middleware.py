@@ -37,7 +37,8 @@ def made(given: Any) -> tuple[Middleware, ...]:
     """Middleware as it is declared, checked: classes are called. Raises ConfigError."""
     if not isinstance(given, list | tuple):
         raise ConfigError(f"middleware={shown(given)}: a list is needed.")
-    return tuple(_made(each) for each in given)
+    found: tuple[Any, ...] = tuple(given)
+    return tuple(_made(each) for each in found)
 
 
 def handles_of(middleware: Iterable[Middleware], *, is_async: bool) -> tuple[Handle, ...]:
