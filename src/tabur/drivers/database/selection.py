@@ -52,6 +52,8 @@ def where(which: Filter) -> tuple[str, dict[str, Any]]:
     if which.owner is not None:
         equal("r.tenant", "tenant", which.owner.tenant)
         equal("r.user_id", "user_id", which.owner.user)
+    if which.tenant is not None:
+        equal("r.tenant", "of_tenant", which.tenant)
     if which.ended_before is not None:
         parts.append(f"o.ended_at < :ended_before AND o.ending IN {_ENDED}")
         values["ended_before"] = which.ended_before

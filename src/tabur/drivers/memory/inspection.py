@@ -83,6 +83,7 @@ def matches(entry: Entry, which: Filter) -> bool:
         and (which.queue is None or job.queue == which.queue)
         and (which.name is None or job.name == which.name)
         and (which.owner is None or Owner(job.tenant, job.user) == which.owner)
+        and (which.tenant is None or job.tenant == which.tenant)
     )
 
 

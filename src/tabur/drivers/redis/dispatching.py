@@ -66,7 +66,7 @@ class RedisDispatching:
 
     def _matching(self, ids: Sequence[bytes], which: Filter) -> Sequence[bytes]:
         """Of finished jobs in the right state, ended at the right time."""
-        if (which.queue, which.name, which.owner) == (None, None, None):
+        if (which.queue, which.name, which.owner, which.tenant) == (None,) * 4:
             return ids
         return [each.id for each in self._inspection.read(ids, which)]
 
