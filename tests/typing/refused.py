@@ -63,6 +63,19 @@ def wrong_connection() -> None: ...
 def wrong_option() -> None: ...
 
 
+@jobs.job(keep_completed="1d")  # refused
+def wrong_keep() -> None: ...
+
+
+@send.upcast("1")  # refused
+def wrong_version(old: dict[str, object]) -> dict[str, object]:
+    return old
+
+
+@send.upcast(1)  # refused
+def wrong_upcaster(old: list[int]) -> None: ...
+
+
 def own_transactions(
     ctx: JobContext,
     engine: Engine,
