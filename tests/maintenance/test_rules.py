@@ -240,5 +240,8 @@ def test_a_failure_is_told_and_ends_nothing(
     pruner.start()
     assert pruner.wait(30)
     assert told in caplog.text
+    caplog.clear()
+    pruner.stop()
     pruner.start()
     assert pruner.wait(30)
+    assert caplog.text == ""  # the store was closed under it

@@ -127,14 +127,14 @@ def run(session: Session, connection: str | None, given: dict[str, Any]) -> NoRe
     told = driver.check()
     if isinstance(driver, Relaying):
         driver.keep_relaying(RELAY)
+    stores = [*app.drivers, driver]
+    pruner = Pruner(lambda: prune(driver, stores, app.settings, app.registry))
     supervisor = Supervisor(
         spec,
         driver,
         options,
         warm=any(each.isolation is Isolation.PROCESS for each in app.registry),
-        prune=Pruner(
-            lambda: prune(driver, [*app.drivers, driver], app.settings, app.registry)
-        ).start,
+        prune=pruner.start,
         say=_say,
         folder=_folder(app, spec, driver, options),
         store=str(told["store"]),
@@ -146,6 +146,7 @@ def run(session: Session, connection: str | None, given: dict[str, Any]) -> NoRe
     if options.output == "lines":
         _announce(app, options, given["name"])
     code = supervisor.run()
+    pruner.stop()
     app.close()
     sys.exit(code)
 

@@ -32,12 +32,17 @@ class Pruner:
     def __init__(self, prune: Callable[[], object]) -> None:
         self._prune = prune
         self._thread: threading.Thread | None = None
+        self._stopped = False
 
     def start(self) -> None:
         """Prune, unless that is going on."""
         if self._thread is None or not self._thread.is_alive():
             self._thread = threading.Thread(target=self._run, name="tabur-prune", daemon=True)
             self._thread.start()
+
+    def stop(self) -> None:
+        """The store is about to be closed: what goes wrong by that is not told."""
+        self._stopped = True
 
     def wait(self, timeout: float) -> bool:
         """Whether it has come to its end within so many seconds."""
@@ -49,9 +54,11 @@ class Pruner:
         try:
             self._prune()
         except StoreError as error:
-            _log.warning("Pruning is left for later: %s", error)
+            if not self._stopped:
+                _log.warning("Pruning is left for later: %s", error)
         except Exception:
-            _log.exception("Pruning failed, and is tried again in an hour")
+            if not self._stopped:
+                _log.exception("Pruning failed, and is tried again in an hour")
 
 
 def prune(
