@@ -113,11 +113,11 @@ def test_of_a_tenant_one_user_alone(app: Tabur) -> None:
     assert [is_known(each) for each in others] == [True, True, False]
 
 
-def test_what_stops_in_time_is_erased_too(app: Tabur) -> None:
+def test_what_stops_in_time_is_erased_too_with_what_came_of_it(app: Tabur) -> None:
     claimed = running(app, tenant="acme")
     stopped = threading.Thread(target=_stop_when_asked, args=(app, claimed))
     stopped.start()
-    assert erasing(app, tenant="acme").erase(wait=30) == Erased(jobs=1)
+    assert erasing(app, tenant="acme").erase(wait=30) == Erased(jobs=2)
     stopped.join()
     assert app.driver.inspection.count(Filter(), at_most=9) == 0
 
@@ -190,4 +190,5 @@ def _stop_when_asked(app: Tabur, claimed: Any) -> None:
         turn = app.driver.claiming.exchange(Exchange("w1", watch=True))
         if claimed.id in turn.cancelling:
             break
+    dispatch(app, tenant="acme")
     app.driver.claiming.exchange(Exchange("w1", settle=[move(claimed, State.CANCELLED)]))
