@@ -12,12 +12,14 @@ from tabur import ConfigError, JobContext, JobHandle, JobNotFound, PendingJob, S
 from tabur.drivers.contract import Exchange, Filter
 from tabur.errors import TaburError
 from tabur.model.ids import new_token
+from tabur.model.records import ClaimedJob
 from tabur.model.states import Isolation
 from tabur.operations import erasing as module
 from tabur.operations.erasing import Erased, Erasing
 from tabur.testing.conformance import move
 from tabur.worker.inline import drain
 from tests.maintenance.conftest import MakeApp
+from tests.worker.workshop import until
 
 
 @pytest.fixture
@@ -56,7 +58,7 @@ def everything_of(app: Tabur, **owner: str) -> list[JobHandle[Any]]:
     return [*ended, called_back, *unfinished]
 
 
-def running(app: Tabur, **owner: str) -> Any:
+def running(app: Tabur, **owner: str) -> ClaimedJob:
     """A job that a worker runs."""
     dispatch(app, queue="run", **owner)
     turn = Exchange("w1", token=new_token(), queues=["run"], slots={Isolation.THREAD: 1})
@@ -185,10 +187,9 @@ def test_without_an_owner_nothing_is_erased(app: Tabur, owner: dict[str, str]) -
         erasing(app, **owner)
 
 
-def _stop_when_asked(app: Tabur, claimed: Any) -> None:
-    while True:
-        turn = app.driver.claiming.exchange(Exchange("w1", watch=True))
-        if claimed.id in turn.cancelling:
-            break
+def _stop_when_asked(app: Tabur, claimed: ClaimedJob) -> None:
+    """And leave one more job behind."""
+    claiming = app.driver.claiming
+    until(lambda: claimed.id in claiming.exchange(Exchange("w1", watch=True)).cancelling)
     dispatch(app, tenant="acme")
-    app.driver.claiming.exchange(Exchange("w1", settle=[move(claimed, State.CANCELLED)]))
+    claiming.exchange(Exchange("w1", settle=[move(claimed, State.CANCELLED)]))
