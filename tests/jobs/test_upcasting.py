@@ -54,6 +54,21 @@ def test_a_class_is_registered_before(jobs: Tabur) -> None:
     assert Sync.upcast(1)(_same) is _same
 
 
+def test_a_version_that_never_was_goes_all_the_way(jobs: Tabur) -> None:
+    @jobs.job(version=3)
+    def order(steps: list[int]) -> None: ...
+
+    @order.upcast(2)
+    def second(old: dict[str, Any]) -> dict[str, Any]:
+        return {"steps": [*old["steps"], 2]}
+
+    @order.upcast(1)
+    def first(old: dict[str, Any]) -> dict[str, Any]:
+        return {"steps": [*old["steps"], 1]}
+
+    assert order.definition.decode(b'{"steps": []}', -(10**18)).steps == [1, 2]
+
+
 def test_a_payload_of_this_version_is_left_alone(jobs: Tabur) -> None:
     @jobs.job(version=2)
     def order(number: int) -> None: ...

@@ -71,12 +71,11 @@ class JobDefinition:
     def decode(self, payload: bytes, version: int) -> Any:
         """The arguments of a job that was dispatched with `version` of them; where a version has no
         upcaster, they are those of the next as they stand. Raises PayloadError."""
-        steps = [
-            (each, self._upcasters[each])
-            for each in range(version, self.options.version)
-            if each in self._upcasters
-        ]
-        return self.codec.decode_old(payload, steps) if steps else self.codec.decode(payload)
+        if not self._upcasters or version >= self.options.version:
+            return self.codec.decode(payload)
+        # Not counted up from `version`: that stands in the store, where anything may stand.
+        steps = [step for step in sorted(self._upcasters.items()) if step[0] >= version]
+        return self.codec.decode_old(payload, steps)
 
     def add_upcaster(self, from_version: int, upcaster: Upcaster) -> None:
         """Raises ConfigError where there is no such version before the declared one, or it has an
