@@ -59,8 +59,15 @@ class Settings:
     lost: float = 30.0
     """Seconds without a beat after which other workers take over: the same for all of a store."""
     keep_completed: timedelta = timedelta(days=7)
-    """How long completed and cancelled jobs stay readable; never less than an hour, so that a
-    repeated dispatch or settle is still recognised. Failed jobs stay until they are removed."""
+    """How long completed jobs stay readable; never less than an hour, so that a repeated dispatch
+    or settle is still recognised. A job may declare another span for each ending."""
+    keep_failed: timedelta | None = None
+    """How long failed jobs stay; None: until somebody removes them."""
+    keep_cancelled: timedelta | None = None
+    """How long cancelled jobs stay; None: as `keep_completed`."""
+    keep_bytes: int | None = None
+    """Of payloads and results of finished jobs, in each store; what is above goes, the oldest end
+    first, but for what ended within the hour. None: no limit."""
     keep_ticks: timedelta = timedelta(days=30)
     """How long it stays readable what became of each tick of a schedule; never less than a day, so
     that no schedule made anew under an old name repeats what ran."""
@@ -114,11 +121,8 @@ class Settings:
             object.__setattr__(self, "redis_replicas", _replicas(self.redis_replicas))
         if self.redis_url is not None:
             object.__setattr__(self, "redis_url", _checked_redis_url(self.redis_url))
-        if self.keep_completed < timedelta(hours=1):
-            raise ConfigError("keep_completed must be at least an hour.")
         object.__setattr__(self, "mail_port", _port(self.mail_port))
-        if self.keep_ticks < timedelta(days=1):
-            raise ConfigError("keep_ticks must be at least a day.")
+        self._check_what_is_kept()
         _check_word(self.log, "TABUR_LOG", LOGS)
         _check_word(self.log_level, "TABUR_LOG_LEVEL", LOG_LEVELS)
         for name in ("beat", "lost"):
@@ -128,6 +132,16 @@ class Settings:
                 f"lost={self.lost:g} is too short beside beat={self.beat:g}: a worker is given "
                 "four beats at least."
             )
+
+    def _check_what_is_kept(self) -> None:
+        for setting in ("keep_completed", "keep_failed", "keep_cancelled"):
+            span = getattr(self, setting)
+            if span is not None and span < timedelta(hours=1):
+                raise ConfigError(f"{setting} must be at least an hour.")
+        if self.keep_ticks < timedelta(days=1):
+            raise ConfigError("keep_ticks must be at least a day.")
+        if self.keep_bytes is not None and self.keep_bytes < 1:
+            raise ConfigError("keep_bytes must be a number of bytes above 0.")
 
     @property
     def silence(self) -> float:

@@ -214,6 +214,18 @@ def test_pruning_goes_in_chunks_each_of_which_reads_and_locks_little(crowd: Crow
     assert not [each for each in looks[:-1] if each.read > 10 * CHUNK * per_row]
 
 
+def test_the_walk_over_finished_jobs_reads_each_of_them_about_once(crowd: Crowd) -> None:
+    for before in (None, MADE_AT + 5_000):
+        with crowd.watcher.watching() as seen:
+            pages = [len(page) for page in crowd.subject.driver.retention.finished(before=before)]
+        looks = [each for each in seen if "FROM job_outcomes o" in each.sql]
+        assert len(looks) == len(pages) + 1
+        assert not [each for each in looks if each.bad]
+        per_row = 20 if crowd.engine == "sqlite" else 1
+        # Each outcome and its record; those that have not ended, or too late, are passed over once.
+        assert sum(each.read for each in looks) < (4 * COUNT + 4 * sum(pages)) * per_row
+
+
 def test_a_snapshot_held_elsewhere_makes_no_claim_walk_over_the_dead(
     request: pytest.FixtureRequest, make_database: Callable[[str], str]
 ) -> None:

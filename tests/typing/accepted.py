@@ -1,7 +1,7 @@
 """What type checkers must accept and know: checked by mypy and pyright, never run."""
 
 from datetime import UTC, datetime, timedelta
-from typing import assert_type
+from typing import Any, assert_type
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, async_sessionmaker
@@ -122,7 +122,22 @@ class SyncPendingChangesJob(
     def failed(self, ctx: JobContext, error: BaseException) -> None: ...
 
 
+@jobs.job(version=2, keep_completed=timedelta(hours=2), keep_failed=86_400, keep_at_most=100)
+def versioned(order_id: int) -> None: ...
+
+
+@versioned.upcast(1)
+def from_version_1(old: dict[str, Any]) -> dict[str, Any]:
+    return old
+
+
+@SyncPendingChangesJob.upcast(1)
+def sync_from_version_1(old: dict[str, Any]) -> dict[str, Any]:
+    return old
+
+
 async def samples() -> None:
+    assert_type(from_version_1({}), dict[str, Any])
     assert_type(send_order_confirmation.dispatch(order_id=7), JobHandle[None])
     assert_type(send_order_confirmation(7), PendingJob[None])
     assert_type(with_context(7, note="x"), PendingJob[str])

@@ -107,6 +107,19 @@ def fakes() -> None:
     run(send(order_id=7)).assert_failed_with(ValueError("x"))  # refused
 
 
+@jobs.job(keep_completed="1d")  # refused
+def wrong_keep() -> None: ...
+
+
+@send.upcast("1")  # refused
+def wrong_version(old: dict[str, object]) -> dict[str, object]:
+    return old
+
+
+@send.upcast(1)  # refused
+def wrong_upcaster(old: list[int]) -> None: ...
+
+
 def own_transactions(
     ctx: JobContext,
     engine: Engine,

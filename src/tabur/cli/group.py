@@ -23,7 +23,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "doctor": ("doctor:doctor", "Find what is wrong, and say what to do about it."),
         "completion": (
             "completion:completion",
-            "Make the Tab key of bash, zsh or fish know the commands.",
+            "Let the Tab key of bash, zsh or fish know the commands.",
         ),
         "dev": ("dev:dev", "Run web, worker and scheduler, anew when code changes."),
         "tinker": ("tinker:tinker", "Open a shell with the application loaded."),
@@ -56,6 +56,15 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "queue:continue": ("pausing:resume", "The same, as Laravel calls it."),
         "queue:clear": ("queues:clear", "Cancel all that waits on a queue."),
         "queue:move": ("move:move", "Move what waits to another connection."),
+        "queue:erase": ("retention:erase", "Erase all of one tenant or person."),
+        "queue:prune-completed": (
+            "retention:prune_completed",
+            "Remove jobs that completed long ago.",
+        ),
+        "queue:prune-cancelled": (
+            "retention:prune_cancelled",
+            "Remove jobs that were cancelled long ago.",
+        ),
     },
     "Schedules": {
         "schedule:work": ("scheduling:work", "Watch the schedules, and dispatch what is due."),
@@ -89,6 +98,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "queue:retry": ("failed:retry", "Run failed jobs again."),
         "queue:forget": ("failed:forget", "Remove one failed job."),
         "queue:flush": ("failed:flush", "Remove all failed jobs."),
+        "queue:prune-failed": ("retention:prune_failed", "Remove jobs that failed long ago."),
     },
     "Batches": {
         "queue:batches": ("batches:batches", "List batches, chains and workflows."),

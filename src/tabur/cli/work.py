@@ -19,7 +19,7 @@ from tabur.drivers.contract import Driver, Relaying
 from tabur.errors import ConfigError
 from tabur.jobs.logs import install_logging
 from tabur.jobs.options import check_name
-from tabur.maintenance.retention import prune
+from tabur.maintenance.retention import Pruner, prune
 from tabur.model.retry import Policy
 from tabur.model.states import Isolation
 from tabur.worker.balancing.balancing import slots_by_queue
@@ -127,12 +127,14 @@ def run(session: Session, connection: str | None, given: dict[str, Any]) -> NoRe
     told = driver.check()
     if isinstance(driver, Relaying):
         driver.keep_relaying(RELAY)
+    stores = [*app.drivers, driver]
+    pruner = Pruner(lambda: prune(driver, stores, app.settings, app.registry))
     supervisor = Supervisor(
         spec,
         driver,
         options,
         warm=any(each.isolation is Isolation.PROCESS for each in app.registry),
-        prune=lambda: prune(driver, [*app.drivers, driver], app.settings),
+        prune=pruner.start,
         say=_say,
         folder=_folder(app, spec, driver, options),
         store=str(told["store"]),
@@ -144,6 +146,7 @@ def run(session: Session, connection: str | None, given: dict[str, Any]) -> NoRe
     if options.output == "lines":
         _announce(app, options, given["name"])
     code = supervisor.run()
+    pruner.stop()
     app.close()
     sys.exit(code)
 

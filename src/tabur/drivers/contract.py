@@ -1,6 +1,6 @@
 """What every store promises: the roles of a driver, and the obligations of each verb.
 
-A driver is one object with nine roles. All verbs may be called from any thread. A verb either
+A driver is one object with ten roles. All verbs may be called from any thread. A verb either
 does all it says, in one transaction, or nothing. A verb whose answer does not come raises
 StoreUnavailable; then it is unknown whether it was done, and calling it again is safe. Where
 nothing was sent, since no connection could be made, it raises the kind named StoreUnreachable.
@@ -9,7 +9,7 @@ Moments and spans are microseconds; "now" is the store's clock.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -17,6 +17,7 @@ import msgspec
 
 from tabur.model.batches import BatchRecord, NewBatch
 from tabur.model.findings import Finding
+from tabur.model.keeping import FinishedJob
 from tabur.model.outcome import Settled, Transition
 from tabur.model.records import (
     Attachment,
@@ -89,6 +90,9 @@ class Filter(msgspec.Struct, frozen=True):
     queue: str | None = None
     name: str | None = None
     owner: Owner | None = None
+    """Both fields of it, None too."""
+    tenant: str | None = None
+    """Whoever of its users they belong to."""
     batch: bytes | None = None
     """Jobs of one batch."""
     ended_before: int | None = None
@@ -332,6 +336,19 @@ class Inspection(Protocol):
         """What the job's last checkpoint left; None where there was none."""
 
 
+class Retention(Protocol):
+    """Finished jobs as what takes room, and their removal."""
+
+    def finished(self, *, before: int | None = None) -> Iterator[Sequence[FinishedJob]]:
+        """Finished jobs, page by page, those that ended last first (give or take how long a settle
+        takes); with `before`, those that ended before a moment. What ends meanwhile may be missing;
+        what is removed meanwhile keeps nothing else out."""
+
+    def remove(self, job_ids: Sequence[bytes]) -> int:
+        """Remove those of them that are finished, with records, history and attachments, in chunks.
+        Answers how many."""
+
+
 class Schedules(Protocol):
     """When what is due again and again. Any number of schedulers may use it at once; none leads.
 
@@ -426,6 +443,7 @@ class Driver(Protocol):
     workers: Workers
     control: Control
     inspection: Inspection
+    retention: Retention
     schedules: Schedules
     notes: Notes
 

@@ -10,10 +10,11 @@ from tabur.errors import ConfigError, PayloadError
 from tabur.jobs.context import JobContext
 from tabur.jobs.middleware import handles_of
 from tabur.jobs.options import JobOptions, check_name
-from tabur.model.codec import REQUIRED, ArgumentCodec
+from tabur.model.codec import REQUIRED, ArgumentCodec, Upcaster
 from tabur.model.records import NO_OPTIONS, DispatchOptions
 from tabur.model.retry import Policy
 from tabur.model.states import Isolation
+from tabur.model.text import shown
 
 
 class JobDefinition:
@@ -50,6 +51,7 @@ class JobDefinition:
             raise ConfigError(f"{name}: {error}") from None
         self.isolation = self._isolation()
         self._plain: tuple[Policy, Policy] | None = None
+        self._upcasters: dict[int, Upcaster] = {}
 
     def policy(self, given: DispatchOptions, defaults: Policy) -> Policy:
         """The rules for one job. Nearly all are dispatched without options of their own, and share
@@ -73,6 +75,28 @@ class JobDefinition:
         if twice:
             raise PayloadError(f"{self.name} got {', '.join(sorted(twice))} twice.")
         return named | kwargs
+
+    def decode(self, payload: bytes, version: int) -> Any:
+        """The arguments of a job that was dispatched with `version` of them; where a version has no
+        upcaster, they are those of the next as they stand. Raises PayloadError."""
+        if not self._upcasters or version >= self.options.version:
+            return self.codec.decode(payload)
+        # Not counted up from `version`: that stands in the store, where anything may stand.
+        steps = [step for step in sorted(self._upcasters.items()) if step[0] >= version]
+        return self.codec.decode_old(payload, steps)
+
+    def add_upcaster(self, from_version: int, upcaster: Upcaster) -> None:
+        """Raises ConfigError where there is no such version before the declared one, or it has an
+        upcaster already."""
+        latest = self.options.version
+        if isinstance(from_version, bool) or from_version not in range(1, latest):
+            raise ConfigError(
+                f"{self.name}: upcast({shown(from_version)}) is from no version before its own, "
+                f"which is {latest}. Declare the new arguments with version={latest + 1}."
+            )
+        if from_version in self._upcasters:
+            raise ConfigError(f"{self.name}: version {from_version} has two upcasters.")
+        self._upcasters[from_version] = upcaster
 
     def _isolation(self) -> Isolation:
         asked = self.options.isolation

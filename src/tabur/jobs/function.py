@@ -20,12 +20,14 @@ from tabur.jobs.context import JobContext
 from tabur.jobs.definition import JobDefinition
 from tabur.jobs.options import NO_SETTINGS, DispatchKeywords, DispatchSettings
 from tabur.jobs.pending import PendingJob, Sender
+from tabur.model.codec import Upcaster
 
 if TYPE_CHECKING:
     from tabur.jobs.handle import JobHandle
 
 P = ParamSpec("P")
 R = TypeVar("R")
+U = TypeVar("U", bound=Upcaster)
 
 
 class FunctionJob(Generic[P, R]):
@@ -61,6 +63,16 @@ class FunctionJob(Generic[P, R]):
         """The same job with other options: see `PendingJob.options`."""
         merged = self._settings.merged(given)
         return FunctionJob(self.definition, self._dispatcher, self.function, merged)
+
+    def upcast(self, from_version: int) -> Callable[[U], U]:
+        """Above a function that makes arguments of `from_version`, a dict, those of the version
+        after it; it changes nothing else. Raises ConfigError."""
+
+        def decorate(upcaster: U) -> U:
+            self.definition.add_upcaster(from_version, upcaster)
+            return upcaster
+
+        return decorate
 
     def __repr__(self) -> str:
         return f"<job {self.definition.name}>"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 from abc import abstractmethod
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, Unpack, dataclass_transform
 
 from tabur.errors import ConfigError
@@ -12,12 +13,13 @@ from tabur.jobs.context import JobContext
 from tabur.jobs.definition import JobDefinition, argument_types, result_type_of
 from tabur.jobs.options import DeclaredOptions, DispatchKeywords, declared
 from tabur.jobs.pending import PendingJob, Sender
-from tabur.model.codec import REQUIRED
+from tabur.model.codec import REQUIRED, Upcaster
 
 if TYPE_CHECKING:
     from tabur.jobs.handle import JobHandle
 
 R = TypeVar("R")
+U = TypeVar("U", bound=Upcaster)
 
 #: Options that name one job and no other: a subclass does not inherit them.
 _OWN_OPTIONS = frozenset({"name", "aliases"})
@@ -80,8 +82,7 @@ class Job(Generic[R]):
         """This job as a value that can be dispatched."""
         definition, dispatcher = self.__tabur_definition__, self.__tabur_dispatcher__
         if definition is None or dispatcher is None:
-            name = type(self).__name__
-            raise ConfigError(f"{name} belongs to no app yet. Put @jobs.register above the class.")
+            raise _of_no_app(type(self))
         return PendingJob(definition, vars(self), dispatcher)
 
     def dispatch(self) -> JobHandle[R]:
@@ -92,9 +93,26 @@ class Job(Generic[R]):
         """Put it on its queue, away from the caller's event loop."""
         return await self.pending().dispatch_async()
 
+    @classmethod
+    def upcast(cls, from_version: int) -> Callable[[U], U]:
+        """Above a function that makes fields of `from_version`, a dict, those of the version after
+        it; it changes nothing else. The class is registered before. Raises ConfigError."""
+
+        def decorate(upcaster: U) -> U:
+            if cls.__tabur_definition__ is None:
+                raise _of_no_app(cls)
+            cls.__tabur_definition__.add_upcaster(from_version, upcaster)
+            return upcaster
+
+        return decorate
+
     def run(self, ctx: JobContext | None = None) -> R:
         """Run it here and now, with no queue: for tests."""
         return self.pending().run(ctx)
+
+
+def _of_no_app(cls: type[Job[Any]]) -> ConfigError:
+    return ConfigError(f"{cls.__name__} belongs to no app yet. Put @jobs.register above the class.")
 
 
 def define_class(cls: type[Job[Any]]) -> JobDefinition:

@@ -21,6 +21,7 @@ from tabur.jobs.uniqueness import (
     take_uniqueness,
 )
 from tabur.model.clock import SECOND, moment_us
+from tabur.model.keeping import LEAST
 from tabur.model.records import DispatchOptions
 from tabur.model.retry import Backoff, Exponential, Policy, parse_backoff
 from tabur.model.states import Isolation
@@ -40,6 +41,7 @@ LONGEST_NAME = 200
 LARGEST_TRIES = 1_000_000
 LARGEST_PRIORITY = 1_000_000
 LARGEST_VERSION = 1_000_000
+LARGEST_COUNT = 1_000_000_000
 
 
 class DeclaredOptions(TypedDict, total=False):
@@ -69,6 +71,10 @@ class DeclaredOptions(TypedDict, total=False):
     on_conflict: OnConflict | None
     debounce: Span | None
     max_wait: Span | None
+    keep_completed: Span | None
+    keep_failed: Span | None
+    keep_cancelled: Span | None
+    keep_at_most: int | None
 
 
 class DispatchKeywords(TypedDict, total=False):
@@ -124,6 +130,13 @@ class JobOptions(msgspec.Struct, frozen=True):
     title: str | None = None
     """What it does, as logs say it: `background sync`."""
     uniqueness: Uniqueness | None = None
+    keep_completed: int | None = None
+    """Microseconds from its end. None, here and below: as the settings say."""
+    keep_failed: int | None = None
+    keep_cancelled: int | None = None
+    """None: as `keep_completed`, where that is set."""
+    keep_at_most: int | None = None
+    """So many of each ending; None: however many."""
 
     def starting(self, name: str) -> str:
         """`Starting background sync job`, as a log says it."""
@@ -171,6 +184,7 @@ def declared(job: str, given: DeclaredOptions) -> tuple[str | None, JobOptions]:
         for option in ("retry_until", "expires"):
             if values.get(option) is not None:
                 values[option] = span_us(values[option], option)
+        _check_what_is_kept(values)
         for option in ("fail_on_timeout", "owner_may_retry"):
             if not isinstance(values.get(option, False), bool):
                 raise ConfigError(f"{option}={shown(values[option])}: True or False is needed.")
@@ -287,6 +301,16 @@ def _whole(value: Any, what: str, least: int, most: int) -> None:
         raise ConfigError(
             f"{what}={shown(value)}: a whole number from {least} to {most} is needed."
         )
+
+
+def _check_what_is_kept(values: dict[str, Any]) -> None:
+    for option in ("keep_completed", "keep_failed", "keep_cancelled"):
+        if (given := values.get(option)) is not None:
+            values[option] = span_us(given, option)
+            if values[option] < LEAST:
+                raise ConfigError(f"{option}={shown(given)}: an hour or more is needed.")
+    if values.get("keep_at_most") is not None:
+        _whole(values["keep_at_most"], "keep_at_most", 1, LARGEST_COUNT)
 
 
 def _until(value: Any, what: str) -> Until:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import traceback
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from copy import copy
 from datetime import datetime, timedelta
 from enum import Enum
@@ -17,6 +17,9 @@ import msgspec
 from tabur.errors import PayloadError
 from tabur.model.records import ErrorInfo
 from tabur.model.text import storable
+
+Upcaster = Callable[[dict[str, Any]], dict[str, Any]]
+"""Makes arguments of one version, as they stand in JSON, those of the version after it."""
 
 MAX_PAYLOAD = 1024 * 1024
 MAX_RESULT = 64 * 1024
@@ -79,6 +82,34 @@ class ArgumentCodec:
             return self._decoder.decode(payload)
         except (msgspec.DecodeError, ValueError, TypeError, RecursionError) as error:
             raise PayloadError(f"{self.name}: {_reason(error)}") from None
+
+    def decode_old(self, payload: bytes, upcasters: Iterable[tuple[int, Upcaster]]) -> Any:
+        """As `decode`, of a payload of an earlier version: `upcasters` bring it on one after the
+        other, each from the version beside it. Raises PayloadError."""
+        try:
+            arguments: Any = msgspec.json.decode(payload, type=dict[str, Any])
+        except (msgspec.DecodeError, ValueError, RecursionError) as error:
+            raise PayloadError(f"{self.name}: {_reason(error)}") from None
+        for version, upcast in upcasters:
+            try:
+                arguments = upcast(arguments)
+            except Exception as error:  # code of the application's
+                seen = describe(error)
+                why = f"{seen.type}: {seen.message}"
+                raise PayloadError(_NOT_BROUGHT_ON.format(self.name, version, why)) from error
+            if not isinstance(arguments, dict):
+                why = f"a {type(arguments).__name__} came out, not a dict"
+                raise PayloadError(_NOT_BROUGHT_ON.format(self.name, version, why))
+        try:
+            return self.decode(self._encoder.encode(arguments))
+        except (TypeError, ValueError, RecursionError, OverflowError) as error:
+            raise PayloadError(f"{self.name}, after upcasting: {_reason(error)}") from None
+
+
+_NOT_BROUGHT_ON = (
+    "{}: the upcaster of its arguments of version {} does not do: {}. Mend it, deploy, and retry "
+    "the job."
+)
 
 
 def encode_result(value: Any, what: str = "The job did its work, but its result") -> bytes | None:

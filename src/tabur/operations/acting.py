@@ -51,7 +51,21 @@ class Acting:
 
     def flush(self, *, older_than: timedelta = timedelta()) -> int:
         """Remove every job that failed longer ago than `older_than`. Answers how many."""
-        return sum(_flush(driver, older_than) for driver in self._drivers)
+        return self.prune(State.FAILED, older_than=older_than)
+
+    def prune(self, state: State, *, older_than: timedelta) -> int:
+        """Remove every job that came to such an end longer ago than `older_than`. Answers how
+        many."""
+        return sum(
+            driver.dispatching.forget(_ended(driver, state, older_than)) for driver in self._drivers
+        )
+
+    def prunable(self, state: State, *, older_than: timedelta) -> int:
+        """How many jobs `prune` would remove."""
+        return sum(
+            driver.inspection.count(_ended(driver, state, older_than), at_most=_MANY)
+            for driver in self._drivers
+        )
 
     def restart(self) -> int:
         """Ask the workers to stop after what they run. Answers how many there are."""
@@ -101,6 +115,10 @@ class Acting:
         return sum(driver.dispatching.clear(queue) for driver in self._drivers)
 
 
-def _flush(driver: Driver, older_than: timedelta) -> int:
+def _ended(driver: Driver, state: State, older_than: timedelta) -> Filter:
     before = driver.now() - to_us(older_than) if older_than else None
-    return driver.dispatching.forget(Filter(states=(State.FAILED,), ended_before=before))
+    return Filter(states=(state,), ended_before=before)
+
+
+#: More than there are jobs in any store.
+_MANY = 2**31

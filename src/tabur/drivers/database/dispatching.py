@@ -107,13 +107,13 @@ class DatabaseDispatching:
         while True:
             with self._store.read_anew() as cursor:
                 ids = [row[0] for row in finished.all(cursor, *values.values())]
-            gone = self._forget_these(ids)
+            gone = self.forget_these(ids)
             forgotten += gone
             if len(ids) < CHUNK or not gone:
                 return forgotten
 
     def forget_one(self, job_id: bytes) -> bool:
-        return self._forget_these([job_id]) == 1
+        return self.forget_these([job_id]) == 1
 
     def clear(self, queue: str) -> int:
         cleared = 0
@@ -123,7 +123,8 @@ class DatabaseDispatching:
             if chunk < CHUNK:
                 return cleared
 
-    def _forget_these(self, ids: Sequence[bytes]) -> int:
+    def forget_these(self, ids: Sequence[bytes]) -> int:
+        """Remove finished jobs in one transaction. Answers how many."""
         return self._store.transact(lambda tx: self._forget(tx.cursor, ids))
 
     def _dispatch_bound(

@@ -17,6 +17,7 @@ from tabur.drivers.contract import (
     Inspection,
     Listener,
     Notes,
+    Retention,
     Schedules,
     Transfer,
     Workers,
@@ -31,6 +32,7 @@ from tabur.drivers.database.dispatching import DatabaseDispatching
 from tabur.drivers.database.fencing import DatabaseFencing
 from tabur.drivers.database.inspection import DatabaseInspection
 from tabur.drivers.database.notes import DatabaseNotes
+from tabur.drivers.database.retention import DatabaseRetention
 from tabur.drivers.database.rows import Rows
 from tabur.drivers.database.schedules import DatabaseSchedules
 from tabur.drivers.database.store import Store
@@ -69,6 +71,7 @@ class DatabaseDriver:
         self.workers: Workers = DatabaseWorkers(self._store)
         self.control: Control = DatabaseControl(self._store)
         self.inspection: Inspection = DatabaseInspection(self._store)
+        self.retention: Retention = DatabaseRetention(self._store, self._dispatching)
         self.schedules: Schedules = DatabaseSchedules(self._store, rows, admission)
         self.notes: Notes = DatabaseNotes(self._store)
         self._fencing = DatabaseFencing(self._store, rows)

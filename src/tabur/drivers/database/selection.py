@@ -56,6 +56,8 @@ def where(which: Filter) -> tuple[str, dict[str, Any]]:
     if which.batch is not None:
         parts.append("EXISTS (SELECT 1 FROM job_members m WHERE m.batch = :batch AND m.job = r.id)")
         values["batch"] = which.batch
+    if which.tenant is not None:
+        equal("r.tenant", "of_tenant", which.tenant)
     if which.ended_before is not None:
         parts.append(f"o.ended_at < :ended_before AND o.ending IN {_ENDED}")
         values["ended_before"] = which.ended_before

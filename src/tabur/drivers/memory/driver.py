@@ -12,6 +12,7 @@ from tabur.drivers.contract import (
     Dispatching,
     Inspection,
     Notes,
+    Retention,
     Schedules,
     Transfer,
     Workers,
@@ -22,6 +23,7 @@ from tabur.drivers.memory.control import MemoryControl
 from tabur.drivers.memory.dispatching import MemoryDispatching
 from tabur.drivers.memory.inspection import MemoryInspection
 from tabur.drivers.memory.listener import MemoryListener
+from tabur.drivers.memory.retention import MemoryRetention
 from tabur.drivers.memory.schedules import MemoryNotes, MemorySchedules
 from tabur.drivers.memory.store import MemoryStore
 from tabur.drivers.memory.transfer import MemoryTransfer
@@ -46,6 +48,7 @@ class MemoryDriver:
         self.workers: Workers = MemoryWorkers(self._store)
         self.control: Control = MemoryControl(self._store)
         self.inspection: Inspection = MemoryInspection(self._store)
+        self.retention: Retention = MemoryRetention(self._store)
         self.schedules: Schedules = MemorySchedules(self._store, dispatching)
         self.notes: Notes = MemoryNotes(self._store)
 

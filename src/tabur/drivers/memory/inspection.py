@@ -84,6 +84,7 @@ def matches(entry: Entry, which: Filter) -> bool:
         and (which.name is None or job.name == which.name)
         and (which.owner is None or Owner(job.tenant, job.user) == which.owner)
         and (which.batch is None or (job.bonds is not None and job.bonds.batch == which.batch))
+        and (which.tenant is None or job.tenant == which.tenant)
     )
 
 

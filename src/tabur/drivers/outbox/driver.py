@@ -42,6 +42,7 @@ class OutboxDriver:
         self.transfer = driver.transfer
         self.workers = driver.workers
         self.control = driver.control
+        self.retention = driver.retention
         self.schedules = driver.schedules
         self.notes = driver.notes
         self.inspection: Inspection = _Inspection(driver.inspection, outbox)

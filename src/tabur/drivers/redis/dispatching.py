@@ -99,7 +99,7 @@ class RedisDispatching:
 
     def _matching(self, ids: Sequence[bytes], which: Filter) -> Sequence[bytes]:
         """Of finished jobs in the right state, ended at the right time."""
-        if (which.queue, which.name, which.owner, which.batch) == (None, None, None, None):
+        if (which.queue, which.name, which.owner, which.tenant, which.batch) == (None,) * 5:
             return ids
         return [each.id for each in self._inspection.read(ids, which)]
 

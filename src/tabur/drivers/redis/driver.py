@@ -14,6 +14,7 @@ from tabur.drivers.contract import (
     Inspection,
     Listener,
     Notes,
+    Retention,
     Schedules,
     Transfer,
     Workers,
@@ -29,6 +30,7 @@ from tabur.drivers.redis.inspection import RedisInspection
 from tabur.drivers.redis.link import Link, Word
 from tabur.drivers.redis.listener import RedisListener
 from tabur.drivers.redis.notes import RedisNotes
+from tabur.drivers.redis.retention import RedisRetention
 from tabur.drivers.redis.schedules import RedisSchedules
 from tabur.drivers.redis.scripts import Keys
 from tabur.drivers.redis.transfer import RedisTransfer
@@ -72,6 +74,7 @@ class RedisDriver:
         self.workers: Workers = RedisWorkers(link, keys)
         self.control: Control = RedisControl(link, keys, now)
         self.inspection: Inspection = inspection
+        self.retention: Retention = RedisRetention(link, keys)
         self.schedules: Schedules = RedisSchedules(link, keys, now)
         self.notes: Notes = RedisNotes(link, keys)
 

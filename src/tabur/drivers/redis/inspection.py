@@ -212,7 +212,7 @@ class RedisInspection:
 
     def _known_count(self, which: Filter) -> int | None:
         """The count of a filter that is kept anyway."""
-        if which.name is not None or which.owner is not None or which.ended_before is not None:
+        if (which.name, which.owner, which.tenant, which.ended_before) != (None,) * 4:
             return None
         if which.ended_since is not None:
             if which.queue is not None or which.batch is not None:
@@ -278,6 +278,7 @@ def matches(record: JobRecord, which: Filter) -> bool:
         and (which.name is None or record.name == which.name)
         and (which.owner is None or record.owner == which.owner)
         and (which.batch is None or (record.bonds or _NO_BONDS).batch == which.batch)
+        and (which.tenant is None or record.tenant == which.tenant)
     )
 
 
@@ -296,4 +297,4 @@ def _letters(which: Filter) -> str:
 def _texts(which: Filter) -> list[str]:
     """What a job that matches bears for certain."""
     owner = which.owner or Owner()
-    return [text for text in (which.name, owner.tenant, owner.user) if text]
+    return [text for text in (which.name, owner.tenant, owner.user, which.tenant) if text]

@@ -14,6 +14,7 @@ import msgspec
 
 from tabur.drivers.redis.bonds import packed_bonds
 from tabur.errors import ConfigError
+from tabur.model.keeping import FinishedJob
 from tabur.model.outcome import Ending, Transition
 from tabur.model.records import (
     Attachment,
@@ -203,6 +204,18 @@ def job_record(
         progress=_progress.decode(progress) if progress else Progress(),
         payload=kept.payload,
         **given,
+    )
+
+
+def finished_job(job_id: bytes, record: bytes, payload: int, outcome: bytes) -> FinishedJob:
+    """`record` without its payload, of which there are so many bytes."""
+    past = _Outcome(outcome)
+    return FinishedJob(
+        id=job_id,
+        name=_Record(record).about[0],
+        state=_STATE_OF_END[past.ending],
+        ended_at=past.ended_at,
+        size=payload + len(past.result or b""),
     )
 
 

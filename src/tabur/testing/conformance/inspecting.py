@@ -85,6 +85,26 @@ def a_filter_restricts_by_each_of_its_fields(store: Subject) -> None:
     assert matching(states=(State.FAILED,), owner=Owner("acme", "2")) == set()
 
 
+def a_tenant_has_the_jobs_of_all_its_users(store: Subject) -> None:
+    own: list[AnyJob] = [
+        store.finished(tenant="acme", user="1"),
+        store.put(tenant="acme", user="2"),
+        store.put(tenant="acme", blockers=1),
+    ]
+    others: list[AnyJob] = [
+        store.finished(tenant="acme2", user="1"),
+        store.finished(user="acme"),
+        store.put(),
+    ]
+    which = Filter(tenant="acme")
+    listed = store.driver.inspection.list(which, limit=10)
+    assert [each.id for each in listed] == sorted((each.id for each in own), reverse=True)
+    assert store.driver.inspection.count(which, at_most=10) == 3
+    assert store.driver.inspection.count(Filter(tenant="acm"), at_most=10) == 0
+    assert store.driver.dispatching.forget(which) == 1
+    assert [store.is_known(each) for each in (*own, *others)] == [False, *[True] * 5]
+
+
 def ended_before_is_about_finished_jobs(store: Subject) -> None:
     early, late = store.running(), store.running()
     retried = store.running()

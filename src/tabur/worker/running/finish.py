@@ -8,6 +8,7 @@ import logging
 from random import random
 from typing import Any
 
+import msgspec
 from msgspec.structs import replace
 
 from tabur.errors import PayloadError
@@ -20,7 +21,7 @@ from tabur.model.clock import now_us
 from tabur.model.codec import describe
 from tabur.model.decide import decide
 from tabur.model.outcome import Ended, Outcome, Transition
-from tabur.model.records import ClaimedJob
+from tabur.model.records import ClaimedJob, decode_options
 from tabur.model.retry import Policy
 from tabur.worker.running.reports import StoreReporter
 from tabur.worker.running.run import Refused, RemoteError, Run
@@ -111,8 +112,8 @@ def call_failed(finished: Finished, scope: CurrentScope) -> None:
     if error is None and finished.outcome.error is not None:
         error = RemoteError(finished.outcome.error)
     try:
-        arguments = definition.codec.decode(job.payload)
-    except PayloadError:
+        arguments = definition.decode(job.payload, decode_options(job.options).version)
+    except (PayloadError, msgspec.DecodeError):
         return  # no job can be made of what cannot be decoded
     own_settle_of(finished.ctx).failed = True
     try:

@@ -155,7 +155,7 @@ def prepare(
             raise NewerJob(job.name, given.version, given.code)
         if now is not None and given.expires is not None and now >= given.expires:
             raise JobExpired("Its time was over before a worker was free.")
-        arguments = definition.codec.decode(job.payload)
+        arguments = definition.decode(job.payload, given.version)
     except (UnknownJob, PayloadError, JobExpired, JobCrashed) as error:
         raise Refused(_refusal(error, now or now_us()), error, definition) from None
     except Exception as error:  # what stands in the store was written by somebody else
