@@ -61,7 +61,7 @@ class MemoryDispatching:
                 if entry.state in FINISHED and matches(entry, which)
             ]
             for job_id in gone:
-                self._forget(job_id)
+                self._store.forget(job_id)
         return len(gone)
 
     def forget_one(self, job_id: bytes) -> bool:
@@ -69,12 +69,8 @@ class MemoryDispatching:
             entry = self._store.jobs.get(job_id)
             if entry is None or entry.state not in FINISHED:
                 return False
-            self._forget(job_id)
+            self._store.forget(job_id)
             return True
-
-    def _forget(self, job_id: bytes) -> None:
-        del self._store.jobs[job_id]
-        self._store.bonds.forget(job_id)
 
     def clear(self, queue: str) -> int:
         with self._store.lock:

@@ -30,7 +30,7 @@ class MemoryRetention:
             for job_id in job_ids:
                 entry = self._store.jobs.get(job_id)
                 if entry is not None and entry.state in FINISHED:
-                    del self._store.jobs[job_id]
+                    self._store.forget(job_id)
                     removed += 1
         return removed
 

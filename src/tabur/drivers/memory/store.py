@@ -248,6 +248,11 @@ class MemoryStore:
         self._move(entry, State.BLOCKED)
         entry.blockers = -1
 
+    def forget(self, job_id: bytes) -> None:
+        """Remove one that has ended."""
+        del self.jobs[job_id]
+        self.bonds.forget(job_id)
+
     def finish(self, entry: Entry, to: State) -> None:
         """The end; its outcome is the last of `history`."""
         self.end_claim(entry)
