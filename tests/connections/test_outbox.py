@@ -103,6 +103,19 @@ def test_the_job_commits_with_the_order_and_comes_to_its_store(shop: Shop) -> No
     assert (handle.connection, handle.result()) == ("memory", 7)
 
 
+def test_a_chain_commits_with_the_order_and_comes_whole(shop: Shop) -> None:
+    confirm = shop.confirm
+    batch = shop.jobs.batch([confirm(order_id=2), confirm(order_id=3)])
+    with Session(shop.engine) as session, session.begin():
+        session.execute(ORDER)
+        chain = shop.jobs.chain(confirm(order_id=1), batch, confirm(order_id=4))
+        handle = chain.options(session=session).dispatch()
+    until(lambda: size(shop.jobs, "memory") == 4 and shop.rows() == 0)
+    drain(shop.jobs.runtime)
+    status = handle.status()
+    assert (status.completed, status.succeeded) == (4, True)
+
+
 def test_the_job_vanishes_with_the_order(still: Shop) -> None:
     with Session(still.engine) as session:
         session.execute(ORDER)

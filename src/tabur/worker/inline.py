@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 
 import msgspec
 
 from tabur.drivers.contract import Exchange
 from tabur.jobs.coroutines import wait_for
 from tabur.jobs.current import running
+from tabur.model.bonds import Bonds
 from tabur.model.clock import now_us
 from tabur.model.ids import new_token
 from tabur.model.outcome import Ending, Outcome
 from tabur.model.records import ClaimedJob
 from tabur.model.states import Isolation, State
 from tabur.worker.options import WorkOptions
-from tabur.worker.running.bound import begin, called_off, off
+from tabur.worker.running.bound import begin, bonds_of, called_off, off
 from tabur.worker.running.finish import Finished, call_failed, ended, refused
 from tabur.worker.running.reports import StoreReporter
 from tabur.worker.running.run import Refused, Run, completed, prepare, stopped
@@ -49,9 +51,13 @@ def _turn(runtime: Runtime, reporter: StoreReporter, *, at_once: bool) -> int:
         slots=_ONE_OF_EACH,
     )
     claimed = runtime.driver.claiming.exchange(claim).claimed
-    cancelled = called_off(runtime.driver, claimed)
+    bonds = bonds_of(claimed)
+    cancelled = called_off(runtime.driver, bonds)
     for job in claimed:
-        finished = _work(runtime, job, reporter, is_off=job.id in cancelled)
+        if job.id in cancelled:
+            finished = refused(job, off(job), reporter)
+        else:
+            finished = _work(runtime, job, reporter, bonds)
         move = finished.transition(WORKER, runtime.driver.now(), reporter)
         if at_once and move.to is State.SCHEDULED:
             move = msgspec.structs.replace(move, to=State.PENDING, due_at=None)
@@ -66,14 +72,14 @@ def _turn(runtime: Runtime, reporter: StoreReporter, *, at_once: bool) -> int:
     return len(claimed)
 
 
-def _work(runtime: Runtime, job: ClaimedJob, reporter: StoreReporter, *, is_off: bool) -> Finished:
-    if is_off:
-        return refused(job, off(job), reporter)
+def _work(
+    runtime: Runtime, job: ClaimedJob, reporter: StoreReporter, bonds: Mapping[bytes, Bonds]
+) -> Finished:
     try:
         run = prepare(job, runtime.registry, _OPTIONS, reporter, runtime.driver.now())
     except Refused as why:
         return refused(job, why, reporter)
-    begin(runtime.driver, [job])
+    begin(runtime.driver, [job], bonds)
     run.started_at = now_us()
     with runtime.scope.entered(run.scope()), running(run.ctx):
         return ended(run, outcome_of(run))

@@ -1,13 +1,14 @@
-"""What a worker asks its store about jobs with bonds, before it begins them; plain jobs cost
-nothing."""
+"""What a worker asks its store about jobs with bonds, before it begins them. Plain jobs cost one
+look at whether they have options at all."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from tabur.errors import JobCancelled
 from tabur.model.batches import CALLED_OFF
+from tabur.model.bonds import Bonds
 from tabur.model.clock import now_us
 from tabur.model.ids import id_text
 from tabur.model.outcome import Ended, Outcome
@@ -18,17 +19,18 @@ if TYPE_CHECKING:
     from tabur.drivers.contract import Driver
 
 
-def called_off(driver: Driver, claimed: Sequence[ClaimedJob]) -> frozenset[bytes]:
+def bonds_of(claimed: Sequence[ClaimedJob]) -> dict[bytes, Bonds]:
+    """By id; of those that have any."""
+    return {job.id: bonds for job in claimed if job.options and (bonds := job.bonds) is not None}
+
+
+def called_off(driver: Driver, bonds: Mapping[bytes, Bonds]) -> frozenset[bytes]:
     """Those that are not to begin, since their batch was cancelled. Raises StoreUnavailable."""
-    batches = {
-        job.id: bonds.batch
-        for job in claimed
-        if (bonds := job.bonds) is not None and bonds.batch is not None
-    }
+    batches = {each.batch for each in bonds.values() if each.batch is not None}
     if not batches:
         return frozenset()
-    cancelled = driver.batches.cancelled([*dict.fromkeys(batches.values())])
-    return frozenset(job_id for job_id, batch in batches.items() if batch in cancelled)
+    cancelled = driver.batches.cancelled([*batches])
+    return frozenset(job for job, each in bonds.items() if each.batch in cancelled)
 
 
 def off(job: ClaimedJob) -> Refused:
@@ -39,15 +41,12 @@ def off(job: ClaimedJob) -> Refused:
     )
 
 
-def begin(driver: Driver, jobs: Sequence[ClaimedJob]) -> None:
+def begin(driver: Driver, jobs: Sequence[ClaimedJob], bonds: Mapping[bytes, Bonds]) -> None:
     """Free the unique keys of those that hold one only until they begin. Raises
     StoreUnavailable."""
-    claims = [
-        (job.id, job.token)
-        for job in jobs
-        if (bonds := job.bonds) is not None
-        and bonds.unique is not None
-        and bonds.unique.until_start
-    ]
+    if not bonds:
+        return
+    holding = {job for job, each in bonds.items() if each.unique and each.unique.until_start}
+    claims = [(job.id, job.token) for job in jobs if job.id in holding]
     if claims:
         driver.claiming.begin(claims)

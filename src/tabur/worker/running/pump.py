@@ -18,6 +18,7 @@ from msgspec.structs import replace
 
 from tabur.drivers.contract import Exchange, Exchanged, ProgressWrite
 from tabur.errors import StoreUnavailable
+from tabur.model.bonds import Bonds
 from tabur.model.clock import SECOND, apart
 from tabur.model.ids import new_token
 from tabur.model.outcome import Ending, Outcome, Settled, Transition
@@ -25,7 +26,7 @@ from tabur.model.records import ALL_QUEUES, ClaimedJob
 from tabur.model.states import Isolation
 from tabur.worker.board import Board
 from tabur.worker.options import WorkOptions
-from tabur.worker.running.bound import begin, called_off, off
+from tabur.worker.running.bound import begin, bonds_of, called_off, off
 from tabur.worker.running.finish import Finished, ended, handed_back, refused
 from tabur.worker.running.hooks import Call, Hooks
 from tabur.worker.running.reports import StoreReporter
@@ -110,8 +111,10 @@ class Pump:
         self._leave: frozenset[str] = frozenset()
         self._lost_token: bytes | None = None
         """Of a claim whose answer did not come."""
+        self._bonds: dict[bytes, Bonds] = {}
+        """Of what was claimed last."""
         self._called_off: frozenset[bytes] = frozenset()
-        """Of what was claimed last, jobs whose batch was cancelled."""
+        """Of that, jobs whose batch was cancelled."""
         self._started = self._ended_count = 0
         self._busy = 0
         now = clock()
@@ -303,7 +306,8 @@ class Pump:
         self._lost_token = turn.token or None  # until its answer is here
         asked = self._clock()
         answer = claiming.exchange(turn)
-        self._called_off = called_off(self._runtime.driver, answer.claimed)
+        self._bonds = bonds_of(answer.claimed)
+        self._called_off = called_off(self._runtime.driver, self._bonds)
         if turn.slots and self._clock() - asked > self._options.adrift:
             # This process stood still, or the store did. Others may run by now what it claimed.
             raise StoreUnavailable("Its answer came too late to begin what it claimed.")
@@ -365,7 +369,7 @@ class Pump:
         """Those that are held until their jobs begin. Where the store does not answer just now,
         they are free when the jobs have ended."""
         try:
-            begin(self._runtime.driver, [run.job for run in runs])
+            begin(self._runtime.driver, [run.job for run in runs], self._bonds)
         except StoreUnavailable as error:
             _log.warning("Unique keys are held until their jobs have ended: %s", error)
 
