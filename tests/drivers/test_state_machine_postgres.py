@@ -11,7 +11,8 @@ from tabur.testing.state_machine import state_machine
 from tests.effort import ceiling, effort
 
 TABLES = (
-    "job_records, job_ready, job_waiting, job_outcomes, job_progress, job_attachments, job_pauses"
+    "job_records, job_ready, job_waiting, job_outcomes, job_progress, job_attachments, job_pauses, "
+    "job_batches, job_members, job_links, job_uniques"
 )
 
 

@@ -291,5 +291,9 @@ _BOUND = b'"bonds":'
 
 
 def bonds_in(options: bytes) -> Bonds | None:
-    """The ties of a job by its options; most have none, and are not decoded for that."""
-    return decode_options(options).bonds if _BOUND in options else None
+    """The ties of a job by its options; most have none, and are not decoded for that. None too for
+    options that somebody has spoiled: the job is refused for those, and not before."""
+    try:
+        return decode_options(options).bonds if _BOUND in options else None
+    except (TypeError, msgspec.DecodeError):
+        return None
