@@ -22,6 +22,7 @@ from tabur.jobs.options import DeclaredOptions, check_name, declared
 from tabur.jobs.pending import Dispatcher, PendingJob, Sender
 from tabur.jobs.registry import Registry
 from tabur.jobs.scope import CurrentScope, Scope
+from tabur.jobs.seals import Seals
 from tabur.jobs.sessions import Sessions
 from tabur.model.trace import read_traceparent
 from tabur.worker.runtime import Runtime
@@ -54,6 +55,8 @@ class Tabur:
     def __init__(self, connection: str = "database", **settings: Any) -> None:
         self.settings: Settings = make_settings({"connection": connection, **settings})
         self.registry = Registry()
+        self.seals = Seals(self.settings, self.registry.get)
+        """What of its jobs is encrypted or signed in stores."""
         self._scope = CurrentScope()
         self._alerts: Alerts | None = None
         self._stores: Stores = ConfiguredStores(self.settings)
@@ -65,7 +68,9 @@ class Tabur:
         self._schedule: Schedule | None = None
         self.spec: str | None = None
         """Where commands find this object, such as `shop.main:jobs`, once one has looked for it."""
-        self._sending: Sender = _Switch(lambda: self._dispatcher, self._sessions)
+        self._sending: Sender = _Switch(
+            lambda: self._dispatcher, self._sessions, lambda: self.seals
+        )
 
     @classmethod
     def from_env(cls, env_file: str | Path | None = ".env", **overrides: Any) -> Tabur:
@@ -222,7 +227,7 @@ class Tabur:
     def handle(self, job_id: str | UUID) -> JobHandle[Any]:
         """The handle of a job by its id, whichever of `connections` it is on. Raises JobNotFound
         for what is no id."""
-        return JobHandle(self.drivers, str(job_id))
+        return JobHandle(self.drivers, str(job_id), seals=self.seals)
 
     def scope(
         self,
@@ -243,19 +248,20 @@ class Tabur:
 
     @contextmanager
     def fake(self) -> Iterator[FakeQueue]:
-        """Record dispatches instead of sending them, for tests."""
+        """Record dispatches instead of sending them, for tests. Encrypted jobs need no key."""
         from tabur.dispatch.recording import FakeQueue, RecordingDispatcher
         from tabur.drivers.fake import FakeStores
 
         stores = FakeStores()
         queue = FakeQueue(stores.driver)
-        before = self._dispatcher, self._stores, self._routes
+        before = self._dispatcher, self._stores, self._routes, self.seals
         self._stores, self._routes = stores, {}
+        self.seals = Seals(Settings(key="a key for what nobody else reads"), self.registry.get)
         self._dispatcher = RecordingDispatcher(StoreDispatcher(self._route, self._scope), queue)
         try:
             yield queue
         finally:
-            self._dispatcher, self._stores, self._routes = before
+            self._dispatcher, self._stores, self._routes, self.seals = before
 
     # the stores
 
@@ -382,6 +388,7 @@ class Tabur:
             self.settings,
             lambda: self.driver_of(connection),
             self._sessions,
+            self.seals,
         )
 
     def close(self) -> None:
@@ -429,9 +436,19 @@ class Tabur:
 class _Switch:
     """Stands between declared jobs and the dispatcher, which `fake()` exchanges."""
 
-    def __init__(self, current: Callable[[], Dispatcher], sessions: Sessions) -> None:
+    def __init__(
+        self,
+        current: Callable[[], Dispatcher],
+        sessions: Sessions,
+        seals: Callable[[], Seals],
+    ) -> None:
         self._current = current
         self.sessions = sessions
+        self._seals = seals
+
+    @property
+    def seals(self) -> Seals:
+        return self._seals()
 
     def dispatch(self, pending: PendingJob[R]) -> JobHandle[R]:
         return self._current().dispatch(pending)

@@ -5,6 +5,7 @@ TaburError
 ├── UnknownJob             a name that no job of this app bears
 │   └── NewerJob           arguments of a version that this app does not know yet
 ├── PayloadError           arguments or a result that cannot be kept; raised where they are made
+│   └── SealError          what is encrypted or signed cannot be opened: no key, or it was changed
 ├── IdempotencyConflict    the key was used before with another body
 ├── JobNotFound            no such id in the store (or no longer)
 ├── JobNotFinished         a result was asked for too early
@@ -59,6 +60,10 @@ class NewerJob(UnknownJob):
 
 class PayloadError(TaburError):
     permanent = True
+
+
+class SealError(PayloadError):
+    pass
 
 
 class IdempotencyConflict(TaburError):

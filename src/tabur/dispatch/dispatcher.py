@@ -131,4 +131,5 @@ class StoreDispatcher:
     def _handle(
         self, pending: PendingJob[R], job: Outgoing, drivers: Sequence[Driver]
     ) -> JobHandle[R]:
-        return JobHandle(drivers, job.id, pending.definition.result_type)
+        kind = pending.definition.result_type
+        return JobHandle(drivers, job.id, kind, seals=pending.seals)

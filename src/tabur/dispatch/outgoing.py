@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from hashlib import sha256
 from typing import Any
 
 from tabur.errors import IdempotencyConflict
@@ -16,16 +15,18 @@ from tabur.model.records import (
     DispatchOptions,
     JobRecord,
     NewJob,
+    Owner,
     decode_options,
     encode,
 )
 
 
 class Outgoing:
-    """A job on its way to a store, with a fresh id or the one its idempotency key leads to. `code`
-    is the version of the application."""
+    """A job on its way to a store, with a fresh id or the one its idempotency key leads to, sealed
+    as it is to be kept. `code` is the version of the application. Raises ConfigError where there is
+    no key to seal it with."""
 
-    __slots__ = ("_code", "_scope", "id", "pending")
+    __slots__ = ("_code", "_payload", "_scope", "id", "pending")
 
     def __init__(self, pending: PendingJob[Any], scope: Scope, *, code: str = "") -> None:
         self.pending = pending
@@ -33,6 +34,10 @@ class Outgoing:
         self._code = code
         key = pending.settings.idempotency_key
         self.id = idempotent_id((self._tenant, self._user), key) if key else new_id()
+        # Here, and not when it is sent: after a caller's commit it is too late to say no.
+        self._payload = pending.seals.payload(
+            pending.definition, pending.payload, self.id, Owner(self._tenant, self._user)
+        )
 
     def job(self, now: int, default_queue: str) -> NewJob:
         """The record that the store keeps. Its spans begin at `now`, by the store's clock: that of
@@ -44,7 +49,7 @@ class Outgoing:
             name=pending.definition.name,
             queue=settings.queue or declared.queue or default_queue,
             isolation=pending.definition.isolation,
-            payload=pending.payload,
+            payload=self._payload,
             created_at=now,
             priority=declared.priority if settings.priority is None else settings.priority,
             due_at=settings.at or (now + settings.delay if settings.delay else None),
@@ -85,7 +90,7 @@ def _options(pending: PendingJob[Any], now: int, code: str, trace: str | None) -
         timeout=settings.timeout,
         retry_until=_moment(settings.retry_until, declared.retry_until, now),
         expires=_moment(settings.expires, declared.expires, now),
-        fingerprint=fingerprint(pending) if settings.idempotency_key else None,
+        fingerprint=_fingerprints(pending)[0] if settings.idempotency_key else None,
         code=code or None,
         version=declared.version,
         trace=trace,
@@ -93,16 +98,14 @@ def _options(pending: PendingJob[Any], now: int, code: str, trace: str | None) -
     return b"" if options == NO_OPTIONS else encode(options)
 
 
-def fingerprint(pending: PendingJob[Any]) -> str:
-    """Of name and arguments; the same for equal ones."""
-    body = pending.definition.codec.canonical(pending.args)
-    return sha256(pending.definition.name.encode() + b"\0" + body).hexdigest()
-
-
 def check_same(pending: PendingJob[Any], kept: JobRecord) -> None:
     """Raises IdempotencyConflict where the key has led to a job with another body."""
-    if decode_options(kept.options).fingerprint != fingerprint(pending):
+    if decode_options(kept.options).fingerprint not in _fingerprints(pending):
         raise IdempotencyConflict(pending.settings.idempotency_key or "")
+
+
+def _fingerprints(pending: PendingJob[Any]) -> list[str]:
+    return pending.seals.fingerprints(pending.definition, pending.args)
 
 
 def _moment(given: Until | None, declared: int | None, now: int) -> int | None:

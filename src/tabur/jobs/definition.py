@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Container, Coroutine, Mapping
 from typing import Any, get_type_hints
 
 from tabur.errors import ConfigError, PayloadError
 from tabur.jobs.context import JobContext
 from tabur.jobs.options import JobOptions, check_name
+from tabur.jobs.seals import HIDDEN
 from tabur.model.codec import REQUIRED, ArgumentCodec
 from tabur.model.records import NO_OPTIONS, DispatchOptions
 from tabur.model.retry import Policy
@@ -35,13 +36,18 @@ class JobDefinition:
         self.name = check_name(name, "name")
         self.options = options
         self.fields = tuple(fields)
-        self.codec = ArgumentCodec(name, fields)
+        self.hidden = self._hidden()
+        self.codec = ArgumentCodec(name, fields, hides=bool(self.hidden))
         self.call = call
         self.is_async = is_async
         self.result_type = result_type
         self.failed = failed
         self.isolation = self._isolation()
         self._plain: tuple[Policy, Policy] | None = None
+
+    def shown(self, arguments: Mapping[str, Any]) -> str:
+        """As text for people, without what is hidden."""
+        return shown_arguments(arguments, self.hidden)
 
     def policy(self, given: DispatchOptions, defaults: Policy) -> Policy:
         """The rules for one job. Nearly all are dispatched without options of their own, and share
@@ -65,6 +71,16 @@ class JobDefinition:
         if twice:
             raise PayloadError(f"{self.name} got {', '.join(sorted(twice))} twice.")
         return named | kwargs
+
+    def _hidden(self) -> frozenset[str]:
+        """The arguments that are shown to nobody. Raises ConfigError."""
+        unknown = set(self.options.secret) - set(self.fields)
+        if unknown:
+            raise ConfigError(
+                f"{self.name}: secret={sorted(unknown)} names no argument of it; there are: "
+                f"{', '.join(self.fields) or 'none'}."
+            )
+        return frozenset(self.fields if self.options.encrypted else self.options.secret)
 
     def _isolation(self) -> Isolation:
         asked = self.options.isolation
@@ -122,6 +138,13 @@ def define_function(
         call=call,
         is_async=inspect.iscoroutinefunction(function),
         result_type=result_type_of(hints.get("return", Any)),
+    )
+
+
+def shown_arguments(arguments: Mapping[str, Any], hidden: Container[str]) -> str:
+    """`to='me', password=…`"""
+    return ", ".join(
+        f"{name}={HIDDEN if name in hidden else repr(value)}" for name, value in arguments.items()
     )
 
 

@@ -53,6 +53,8 @@ class DeclaredOptions(TypedDict, total=False):
     fail_on_timeout: bool
     aliases: list[str] | tuple[str, ...]
     owner_may_retry: bool
+    encrypted: bool
+    secret: list[str] | tuple[str, ...]
     version: int
     title: str | None
 
@@ -97,6 +99,10 @@ class JobOptions(msgspec.Struct, frozen=True):
     fail_on_timeout: bool = False
     aliases: tuple[str, ...] = ()
     owner_may_retry: bool = False
+    encrypted: bool = False
+    """No store reads its arguments or its result, and nobody is shown them."""
+    secret: tuple[str, ...] = ()
+    """Arguments that nobody is shown; stores keep them as they are."""
     version: int = 1
     """Of its arguments: a worker that knows only a lower one leaves the job to others."""
     title: str | None = None
@@ -138,7 +144,7 @@ def declared(job: str, given: DeclaredOptions) -> tuple[str | None, JobOptions]:
         if values.get("title") is not None:
             check_name(values["title"], "title")
         if "aliases" in values:
-            values["aliases"] = _aliases(values["aliases"])
+            values["aliases"] = _names(values["aliases"], "aliases")
         if values.get("isolation") is not None:
             values["isolation"] = _isolation(values["isolation"])
         if (kinds := values.get("never_retry")) is not None:
@@ -146,7 +152,9 @@ def declared(job: str, given: DeclaredOptions) -> tuple[str | None, JobOptions]:
         for option in ("retry_until", "expires"):
             if values.get(option) is not None:
                 values[option] = _span(values[option], option)
-        for option in ("fail_on_timeout", "owner_may_retry"):
+        if "secret" in values:
+            values["secret"] = _names(values["secret"], "secret")
+        for option in ("fail_on_timeout", "owner_may_retry", "encrypted"):
             if not isinstance(values.get(option, False), bool):
                 raise ConfigError(f"{option}={shown(values[option])}: True or False is needed.")
         return name, JobOptions(**_checked(values))
@@ -293,10 +301,10 @@ def _isolation(value: Any) -> Isolation:
         raise ConfigError(f"isolation={shown(value)} is not known; there are: {known}.") from None
 
 
-def _aliases(given: Any) -> tuple[str, ...]:
+def _names(given: Any, option: str) -> tuple[str, ...]:
     if not isinstance(given, list | tuple):
-        raise ConfigError(f"aliases={shown(given)}: a list of names is needed.")
-    return tuple(check_name(alias, "alias") for alias in given)
+        raise ConfigError(f"{option}={shown(given)}: a list of names is needed.")
+    return tuple(check_name(each, option) for each in given)
 
 
 def _exceptions(kinds: Any) -> tuple[type[BaseException], ...]:

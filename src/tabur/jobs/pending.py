@@ -11,6 +11,7 @@ import msgspec
 from tabur.jobs.context import JobContext
 from tabur.jobs.definition import JobDefinition
 from tabur.jobs.options import NO_SETTINGS, DispatchKeywords, DispatchSettings
+from tabur.jobs.seals import Seals
 from tabur.jobs.sessions import Sessions
 from tabur.jobs.settling import Backing
 from tabur.model.clock import now_us
@@ -35,9 +36,12 @@ class Dispatcher(Protocol):
 
 
 class Sender(Dispatcher, Protocol):
-    """A dispatcher that stays the same for the life of an app, and its sessions."""
+    """A dispatcher that stays the same for the life of an app, its sessions and its seals."""
 
     sessions: Sessions
+
+    @property
+    def seals(self) -> Seals: ...
 
 
 class PendingJob(Generic[R_co]):
@@ -60,6 +64,11 @@ class PendingJob(Generic[R_co]):
     @property
     def name(self) -> str:
         return self.definition.name
+
+    @property
+    def seals(self) -> Seals:
+        """Of its app: what of it is encrypted or signed."""
+        return self._dispatcher.seals
 
     def options(self, **given: Unpack[DispatchKeywords]) -> PendingJob[R_co]:
         """The same job, dispatched otherwise than its declaration says: on another `connection` or
@@ -94,8 +103,7 @@ class PendingJob(Generic[R_co]):
         return result
 
     def __repr__(self) -> str:
-        given = ", ".join(f"{k}={v!r}" for k, v in msgspec.structs.asdict(self.args).items())
-        return f"{self.name}({given})"
+        return f"{self.name}({self.definition.shown(msgspec.structs.asdict(self.args))})"
 
 
 def _detached(pending: PendingJob[Any]) -> JobContext:
@@ -115,7 +123,7 @@ def _detached(pending: PendingJob[Any]) -> JobContext:
         user=settings.user,
         locale=settings.locale,
     )
-    return JobContext(job, _Nobody(pending._dispatcher.sessions))
+    return JobContext(job, _Nobody(pending._dispatcher))
 
 
 class _Nobody:
@@ -123,8 +131,8 @@ class _Nobody:
 
     stopping = False
 
-    def __init__(self, sessions: Sessions) -> None:
-        self.backing = Backing(None, sessions)
+    def __init__(self, sender: Sender) -> None:
+        self.backing = Backing(None, sender.sessions, seals=sender.seals)
         self._attached = 0
 
     def progress(self, ctx: JobContext) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from tabur.drivers.contract import Driver, Fencing
 from tabur.errors import ConfigError, StoreError, TaburError
+from tabur.jobs.seals import NO_SEALS, Seals
 from tabur.jobs.sessions import Sessions
 from tabur.model.clock import apart
 from tabur.model.outcome import Outcome
@@ -22,14 +23,20 @@ _ALONE = ("memory", "sync", "fake")
 
 class Backing:
     """What the jobs of one process need for transactions of their own. `open_driver` opens the
-    store that their claims are in; None: they run without one."""
+    store that their claims are in; None: they run without one. `seals`: of their app."""
 
     def __init__(
-        self, open_driver: Callable[[], Driver] | None, sessions: Sessions, worker: str = ""
+        self,
+        open_driver: Callable[[], Driver] | None,
+        sessions: Sessions,
+        worker: str = "",
+        *,
+        seals: Seals = NO_SEALS,
     ) -> None:
         self._open = open_driver
         self.sessions = sessions
         self.worker = worker
+        self.seals = seals
         self._kept: dict[bytes, bytes] = {}
         """Cursors of jobs whose store keeps none."""
 

@@ -28,11 +28,15 @@ class ArgumentCodec:
     """Encodes and decodes the arguments of one job.
 
     `fields` maps each argument to (type, default), with `REQUIRED` for none. `check` encodes and
-    decodes again: what the programmer gets back is what the job will get, or a PayloadError.
+    decodes again: what the programmer gets back is what the job will get, or a PayloadError. With
+    `hides`, no error tells of a value.
     """
 
-    def __init__(self, name: str, fields: Mapping[str, tuple[Any, Any]]) -> None:
+    def __init__(
+        self, name: str, fields: Mapping[str, tuple[Any, Any]], *, hides: bool = False
+    ) -> None:
         self.name = name
+        self._hides = hides
         for field, (kind, _) in fields.items():
             _refuse_type(kind, f"{name}: argument {field!r}")
         self.type = msgspec.defstruct(
@@ -60,7 +64,7 @@ class ArgumentCodec:
                     _refuse_unfaithful(value, field)
             payload = self._encoder.encode(arguments)
         except (TypeError, ValueError, RecursionError, OverflowError) as error:
-            raise PayloadError(f"{self.name}: {_reason(error)}") from None
+            raise PayloadError(f"{self.name}: {self._told(error)}") from None
         if len(payload) > MAX_PAYLOAD:
             raise PayloadError(
                 f"{self.name}: the arguments take {len(payload):,} bytes, and {MAX_PAYLOAD:,} are "
@@ -78,7 +82,14 @@ class ArgumentCodec:
         try:
             return self._decoder.decode(payload)
         except (msgspec.DecodeError, ValueError, TypeError, RecursionError) as error:
-            raise PayloadError(f"{self.name}: {_reason(error)}") from None
+            raise PayloadError(f"{self.name}: {self._told(error)}") from None
+
+    def _told(self, error: BaseException) -> str:
+        reason = _reason(error)
+        if not self._hides or isinstance(error, _OF_KINDS):
+            return reason
+        _, at, place = reason.rpartition(" - at ")
+        return f"an argument does not fit (its value is not shown){at}{place}"
 
 
 def encode_result(value: Any, what: str = "The job did its work, but its result") -> bytes | None:
@@ -173,6 +184,8 @@ class _Required:
 
 
 REQUIRED = _Required()
+#: Errors whose texts tell of types alone.
+_OF_KINDS = (TypeError, RecursionError, UnicodeEncodeError)
 _PLAIN = frozenset({int, str, bool, type(None), bytes})
 
 

@@ -9,6 +9,7 @@ from tabur.config import Settings
 from tabur.drivers.contract import Driver
 from tabur.jobs.registry import Registry
 from tabur.jobs.scope import CurrentScope
+from tabur.jobs.seals import Seals
 from tabur.jobs.sessions import Sessions
 
 
@@ -19,6 +20,7 @@ class Runtime:
     settings: Settings
     open: Callable[[], Driver]
     sessions: Sessions
+    seals: Seals
 
     @property
     def driver(self) -> Driver:

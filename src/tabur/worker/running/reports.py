@@ -24,7 +24,7 @@ class StoreReporter:
     def __init__(self, runtime: Runtime, worker: str = "") -> None:
         self._runtime = runtime
         self.stopping = False
-        self.backing = Backing(runtime.open, runtime.sessions, worker)
+        self.backing = Backing(runtime.open, runtime.sessions, worker, seals=runtime.seals)
         self._lock = threading.Lock()
         self._changed: dict[bytes, JobContext] = {}
         self._cancelling: frozenset[bytes] = frozenset()
