@@ -57,7 +57,7 @@ def signed(body: bytes, place: bytes, key: Key) -> bytes:
 def opened(envelope: bytes, place: bytes, ring: KeyRing, what: str) -> bytes:
     """The body in what is not plain. Raises SealError; `what` begins its text: `Its payload`."""
     kind = kind_of(envelope)
-    key_id = key_of(envelope, what)
+    key_id = _key_of(envelope, what)
     how = "encrypted" if kind is Kind.SEALED else "signed"
     key = ring.opening(key_id, f"{what} is {how}")
     rest = envelope.split(b".", 3)[3]
@@ -69,23 +69,23 @@ def opened(envelope: bytes, place: bytes, ring: KeyRing, what: str) -> bytes:
     return body
 
 
-def key_of(envelope: bytes, what: str = "It") -> str:
-    """The id of the key of what is not plain. Raises SealError for what has no such form."""
+def body_of(envelope: bytes) -> bytes:
+    """What stands in something signed, for people to look at: whether it is true was not asked."""
+    return envelope.split(b".", 4)[-1]
+
+
+def _key_of(envelope: bytes, what: str) -> str:
+    """The id of the key. Raises SealError for what has no such form."""
     parts = envelope.split(b".", 3)
     if len(parts) == 4 and parts[1] != VERSION.encode():
         raise SealError(
             f"{what} is sealed in form {parts[1][:20].decode('ascii', 'replace')}, and this Tabur "
             f"knows form {VERSION}: install the newer one that made it, and run the job again: "
-            "tabur queue:retry"
+            "tabur queue:retry ID"
         )
     if len(parts) != 4 or len(parts[2]) != 8 or not parts[2].isalnum():
         raise _changed(what)
     return parts[2].decode("ascii", "replace")
-
-
-def body_of(envelope: bytes) -> bytes:
-    """What stands in something signed, for people to look at: whether it is true was not asked."""
-    return envelope.split(b".", 4)[-1]
 
 
 def _decrypted(text: bytes, place: bytes, key: Key, what: str) -> bytes:

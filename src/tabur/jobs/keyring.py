@@ -62,13 +62,10 @@ class KeyRing:
         if not self._by_id:
             raise SealError(
                 f"{what} with key {key_id}, and there is no key here. Set TABUR_KEY, restart the "
-                "workers, and run the job again: tabur queue:retry"
+                "workers, and run the job again: tabur queue:retry ID"
             )
         raise SealError(
             f"{what} with key {key_id}, which is not among the keys here "
             f"({', '.join(each.id for each in self.all)}). Add it to TABUR_PREVIOUS_KEYS, restart "
-            "the workers, and run the job again: tabur queue:retry"
+            "the workers, and run the job again: tabur queue:retry ID"
         )
-
-    def is_current(self, key_id: str) -> bool:
-        return self._current is not None and self._current.id == key_id

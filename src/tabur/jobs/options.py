@@ -144,7 +144,7 @@ def declared(job: str, given: DeclaredOptions) -> tuple[str | None, JobOptions]:
         if values.get("title") is not None:
             check_name(values["title"], "title")
         if "aliases" in values:
-            values["aliases"] = _names(values["aliases"], "aliases")
+            values["aliases"] = _names(values["aliases"], "aliases", "alias")
         if values.get("isolation") is not None:
             values["isolation"] = _isolation(values["isolation"])
         if (kinds := values.get("never_retry")) is not None:
@@ -153,7 +153,7 @@ def declared(job: str, given: DeclaredOptions) -> tuple[str | None, JobOptions]:
             if values.get(option) is not None:
                 values[option] = _span(values[option], option)
         if "secret" in values:
-            values["secret"] = _names(values["secret"], "secret")
+            values["secret"] = _names(values["secret"], "secret", "secret")
         for option in ("fail_on_timeout", "owner_may_retry", "encrypted"):
             if not isinstance(values.get(option, False), bool):
                 raise ConfigError(f"{option}={shown(values[option])}: True or False is needed.")
@@ -301,10 +301,10 @@ def _isolation(value: Any) -> Isolation:
         raise ConfigError(f"isolation={shown(value)} is not known; there are: {known}.") from None
 
 
-def _names(given: Any, option: str) -> tuple[str, ...]:
+def _names(given: Any, option: str, one: str) -> tuple[str, ...]:
     if not isinstance(given, list | tuple):
         raise ConfigError(f"{option}={shown(given)}: a list of names is needed.")
-    return tuple(check_name(each, option) for each in given)
+    return tuple(check_name(each, one) for each in given)
 
 
 def _exceptions(kinds: Any) -> tuple[type[BaseException], ...]:

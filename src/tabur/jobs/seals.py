@@ -12,7 +12,7 @@ import msgspec
 
 from tabur.config import Settings
 from tabur.errors import SealError, UnknownJob
-from tabur.jobs.envelope import Kind, body_of, key_of, kind_of, opened, sealed, signed
+from tabur.jobs.envelope import Kind, body_of, kind_of, opened, sealed, signed
 from tabur.jobs.keyring import KeyRing
 from tabur.model.records import ClaimedJob, JobRecord, Owner
 from tabur.model.ticks import JobCall
@@ -72,8 +72,7 @@ class Seals:
             return call
         place = _place(_CALL, call.name, Owner(call.tenant, call.user))
         body = self._closed(call.name, bytes(call.arguments), place, encrypted=encrypted)
-        text = msgspec.Raw(msgspec.json.encode(body.decode()))
-        return msgspec.structs.replace(call, arguments=text)
+        return _with_arguments(call, body)
 
     def fingerprints(self, job: JobDefinition, arguments: Any) -> list[str]:
         """Of name and arguments; the same for equal ones. Those of encrypted jobs are made with a
@@ -129,40 +128,42 @@ class Seals:
 
     # under another key
 
-    def renewed_payload(self, record: JobRecord, *, vouch: bool = False) -> bytes | None:
-        """The payload under the current key, as it would be dispatched now; None where it stands so
-        already. What nobody has signed, where all is to be, stays as it is, unless the caller can
-        `vouch` for it. Raises SealError for what no key opens, and ConfigError."""
-        kind, wanted = kind_of(record.payload), self._wanted(record)
-        if kind is Kind.PLAIN and self._sign and not vouch:
-            return None
-        if wanted is Kind.PLAIN or (wanted is kind and self._is_current(record.payload)):
-            return None
-        place, body = _place(_PAYLOAD, record.name, record.owner, record.id), record.payload
-        if kind is not Kind.PLAIN:
-            body = opened(body, place, self._ring, "Its payload")
-        return self._closed(record.name, body, place, encrypted=wanted is Kind.SEALED)
+    def renewed_payload(self, record: JobRecord, *, vouch: bool = False) -> bytes:
+        """The payload as it would be kept if it were dispatched now; as it is where it stands so
+        already. What nobody has signed, where all is to be, stays so unless the caller can `vouch`
+        for it. Raises SealError for what no key opens, and ConfigError."""
+        place = _place(_PAYLOAD, record.name, record.owner, record.id)
+        encrypted = self._is_encrypted(record)
+        return self._renewed(record.name, record.payload, place, encrypted=encrypted, vouch=vouch)
 
     def renewed_result(self, record: JobRecord) -> bytes | None:
         """As `renewed_payload`."""
-        result = record.result
-        if result is None or not self._is_encrypted(record):
-            return None
-        if kind_of(result) is Kind.SEALED and self._is_current(result):
-            return None
+        body = self.opened_result(record)
+        if body is None or not self._is_encrypted(record):
+            return record.result
         key = self._ring.sealing(f"The result of {record.name} is to be encrypted")
-        body = self.opened_result(record) or b""
         return sealed(body, _place(_RESULT, record.name, record.owner, record.id), key)
+
+    def renewed_call(self, call: JobCall, *, vouch: bool = False) -> JobCall:
+        """As `renewed_payload`."""
+        body, place = _in_call(call), _place(_CALL, call.name, Owner(call.tenant, call.user))
+        encrypted = kind_of(body) is Kind.SEALED or self._declares_encrypted(call.name)
+        renewed = self._renewed(call.name, body, place, encrypted=encrypted, vouch=vouch)
+        return call if renewed == body else _with_arguments(call, renewed)
+
+    def _renewed(
+        self, name: str, body: bytes, place: bytes, *, encrypted: bool, vouch: bool
+    ) -> bytes:
+        if kind_of(body) is not Kind.PLAIN:
+            body = opened(body, place, self._ring, "What is kept of it")
+        elif not (vouch if self._sign else encrypted):
+            return body
+        return self._closed(name, body, place, encrypted=encrypted)
 
     def _closed(self, name: str, body: bytes, place: bytes, *, encrypted: bool) -> bytes:
         if encrypted:
             return sealed(body, place, self._ring.sealing(f"{name} is encrypted"))
         return signed(body, place, self._ring.sealing(f"{name} is to be signed (TABUR_SIGN)"))
-
-    def _wanted(self, record: JobRecord) -> Kind:
-        if self._is_encrypted(record):
-            return Kind.SEALED
-        return Kind.SIGNED if self._sign else kind_of(record.payload)
 
     def _is_encrypted(self, job: Bodied) -> bool:
         return kind_of(job.payload) is Kind.SEALED or self._declares_encrypted(job.name)
@@ -170,9 +171,6 @@ class Seals:
     def _declares_encrypted(self, name: str) -> bool:
         found = self._find(name)
         return found is not None and found.options.encrypted
-
-    def _is_current(self, envelope: bytes) -> bool:
-        return self._ring.is_current(key_of(envelope))
 
     def _shown(self, name: str, body: bytes) -> str:
         kind, job = kind_of(body), self._find(name)
@@ -213,6 +211,11 @@ def _in_call(call: JobCall) -> bytes:
     """What a schedule keeps as text is in an envelope."""
     raw = bytes(call.arguments)
     return msgspec.json.decode(raw, type=str).encode() if raw[:1] == b'"' else raw
+
+
+def _with_arguments(call: JobCall, body: bytes) -> JobCall:
+    raw = body if kind_of(body) is Kind.PLAIN else msgspec.json.encode(body.decode())
+    return msgspec.structs.replace(call, arguments=msgspec.Raw(raw))
 
 
 def _unsigned(what: str) -> SealError:

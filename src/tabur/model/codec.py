@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import traceback
 from collections.abc import Iterable, Mapping
 from copy import copy
@@ -88,8 +89,8 @@ class ArgumentCodec:
         reason = _reason(error)
         if not self._hides or isinstance(error, _OF_KINDS):
             return reason
-        _, at, place = reason.rpartition(" - at ")
-        return f"an argument does not fit (its value is not shown){at}{place}"
+        place = _PLACE.search(reason)
+        return f"an argument does not fit (its value is not shown){place[0] if place else ''}"
 
 
 def encode_result(value: Any, what: str = "The job did its work, but its result") -> bytes | None:
@@ -184,6 +185,8 @@ class _Required:
 
 
 REQUIRED = _Required()
+#: Where it is, at the end of what msgspec says is wrong.
+_PLACE = re.compile(r" - at `[^`]*`$")
 #: Errors whose texts tell of types alone.
 _OF_KINDS = (TypeError, RecursionError, UnicodeEncodeError)
 _PLAIN = frozenset({int, str, bool, type(None), bytes})

@@ -51,6 +51,11 @@ class Maker:
         is no key for it."""
         return msgspec.structs.replace(definition, job=self._sender.seals.call(definition.job))
 
+    def renewed(self, definition: Definition, *, vouch: bool) -> Definition:
+        """As `kept`, of what is sealed already; see `Seals.renewed_payload`. Raises SealError."""
+        renewed = self._sender.seals.renewed_call(definition.job, vouch=vouch)
+        return msgspec.structs.replace(definition, job=renewed)
+
     def shown(self, call: JobCall) -> Any:
         """Its arguments, without what is shown to nobody."""
         return self._sender.seals.shown_call(call)

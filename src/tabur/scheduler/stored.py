@@ -10,7 +10,7 @@ import msgspec
 from msgspec.structs import replace
 
 from tabur.drivers.contract import Driver
-from tabur.errors import ConfigError, ScheduleConflict, ScheduleNotFound
+from tabur.errors import ConfigError, ScheduleConflict, ScheduleNotFound, SealError
 from tabur.jobs.options import check_name
 from tabur.jobs.pending import PendingJob
 from tabur.model.clock import as_datetime, moment_us
@@ -204,6 +204,30 @@ class StoredSchedules:
         """Its job, not dispatched. Raises as `run`."""
         connection, stored = self._must_find(name)
         return self._maker_of(connection).pending(decode_definition(stored.definition).job)
+
+    def rotate(self, *, vouch: bool = False) -> tuple[int, dict[str, str]]:
+        """Put what schedules keep under the current key. Answers of how many, and for which it
+        could not be done, and why."""
+        rotated, refused = 0, dict[str, str]()
+        for each in self.list():
+            try:
+                rotated += each.problem is None and self._rotated(each.name, vouch=vouch)
+            except (SealError, ScheduleConflict, ScheduleNotFound) as error:
+                refused[each.name] = str(error)
+        return rotated, refused
+
+    def _rotated(self, name: str, *, vouch: bool) -> bool:
+        changed = False
+
+        def change(stored: ScheduleRecord, driver: Driver) -> ScheduleRecord:
+            nonlocal changed
+            before = decode_definition(stored.definition)
+            after = self._maker_of(self._connection).renewed(before, vouch=vouch)
+            changed = after != before
+            return replace(stored, definition=msgspec.json.encode(after)) if changed else stored
+
+        self._change(name, change)
+        return changed
 
     def _definition(
         self,
