@@ -286,6 +286,10 @@ class Tabur:
         return self.settings.key
 
     @property
+    def previous_keys(self) -> tuple[str, ...]:
+        return self.settings.previous_keys
+
+    @property
     def driver(self) -> Driver:
         """The store of the default connection (the first of `failover`), opened when first needed.
         Raises ConfigError, StoreUnavailable."""
