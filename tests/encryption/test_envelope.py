@@ -27,6 +27,25 @@ def test_what_goes_in_comes_out(envelope: bytes) -> None:
     assert envelope.decode().isprintable(), "stores show payloads as text"
 
 
+@pytest.mark.parametrize(
+    "envelope",
+    [
+        (
+            "sealed.1.8222ca0d.R5j3HezS2eMpYvaFgSqb35iRfl1HpPH5ZubFD3_1XL2xKHJfcTtoT6B3IF-dsDWxSUezkW3c"
+            "M1B-2zk="
+        ),
+        (
+            "signed.1.8222ca0d.c7jHMeYWethRFm5Ohpe5iSh_xJ29px1XyTHS6PJAcyA=."
+            '{"card":"4111","name":"رنا"}'
+        ),
+    ],
+    ids=["sealed", "signed"],
+)
+def test_what_stands_in_stores_is_read_for_ever(envelope: str) -> None:
+    assert opened(envelope.encode(), PLACE, RING, "It") == BODY
+    assert envelope.encode() in (seal(), sign())
+
+
 def test_what_is_sealed_tells_nothing_and_what_is_signed_can_be_read() -> None:
     assert b"4111" not in seal()
     assert body_of(sign()) == BODY

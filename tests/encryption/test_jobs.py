@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from sqlalchemy import create_engine
 from sqlalchemy.orm import Session
 
@@ -188,6 +189,18 @@ def test_another_key_opens_nothing_and_says_what_to_do(tmp_path: Path) -> None:
     assert friend.handle(handle.id).result() == {"paid with": CARD}
     for each in (jobs, stranger, friend):
         each.close()
+
+
+@pytest.mark.parametrize(
+    "other", [{"id": bytes(16)}, {"name": "refund"}, {"tenant": "acme"}, {"user": "8"}]
+)
+def test_it_is_bound_to_id_name_and_owner(other: dict[str, Any]) -> None:
+    jobs: Any = make("memory")
+    handle = jobs.pay.options(tenant="shop", user="7").dispatch(card=CARD)
+    record = kept(jobs, handle.id)
+    assert CARD.encode() in jobs.seals.opened_payload(record)
+    with pytest.raises(SealError, match="belongs to another job"):
+        jobs.seals.opened_payload(replace(record, **other))
 
 
 def test_what_belongs_to_another_job_is_refused() -> None:

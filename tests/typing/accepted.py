@@ -12,6 +12,10 @@ from tabur import FunctionJob, Job, JobContext, JobHandle, PendingJob, Tabur, ex
 jobs = Tabur.from_env()
 
 
+@jobs.job(encrypted=True, secret=("card",))
+def charge(card: str) -> None: ...
+
+
 @jobs.job(queue="notifications", tries=3, backoff=[30, 60, 120])
 def send_order_confirmation(order_id: int) -> None: ...
 

@@ -44,7 +44,10 @@ def a_result_is_rewritten(store: Subject) -> None:
 
 def what_has_changed_meanwhile_is_not_rewritten(store: Subject) -> None:
     job, ended = store.put(payload=b"newer"), store.finished(queue="ended", payload=b"newer")
+    kept = store.running(queue="kept")
+    store.settle(move(kept, State.COMPLETED, result=b"newer"))
     changes = [
+        Rewrite(kept.id, Body.RESULT, b"er", NEW),
         Rewrite(job.id, Body.PAYLOAD, b"er", NEW),
         Rewrite(job.id, Body.RESULT, b"newer", NEW),
         Rewrite(ended.id, Body.RESULT, b"newer", NEW),
@@ -52,6 +55,7 @@ def what_has_changed_meanwhile_is_not_rewritten(store: Subject) -> None:
     ]
     assert store.driver.transfer.rewrite(changes) == 0
     assert (store.find(job.id).payload, store.find(ended.id).result) == (b"newer", None)
+    assert store.find(kept.id).result == b"newer"
 
 
 def rewriting_again_changes_nothing(store: Subject) -> None:
