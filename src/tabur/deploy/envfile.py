@@ -37,7 +37,7 @@ def changed(text: str, values: Mapping[str, str]) -> str:
     """`text` with these values in place of those it has, or behind all else. Raises ConfigError."""
     left = dict(values)
     lines: list[str] = []
-    for each in text.splitlines():
+    for each in text.removesuffix("\n").split("\n") if text else []:
         found = _NAMED.match(each.strip())
         name = found["name"] if found else ""
         if found and name in left:
