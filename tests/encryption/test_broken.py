@@ -3,7 +3,7 @@ runs after the repair."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,13 @@ import pytest
 from tabur import JobHandle, State
 from tabur.drivers.contract import Body, Rewrite
 from tabur.model.ids import id_bytes
+from tabur.operations.acting import Acting
+from tabur.operations.rotating import rotate
 from tests.stores import places
 from tests.worker.workshop import Workshop, make_workshop
+
+#: Each starts two workers or more.
+pytestmark = pytest.mark.timeout(300)
 
 KEY, OTHER = "a key of which nobody else knows 1", "a key of which nobody else knows 2"
 
@@ -71,104 +76,104 @@ def shop(
     shop.close()
 
 
-def fails(shop: Workshop, handle: JobHandle[Any], reason: str, *options: str) -> None:
-    """A worker rejects it, and works what came behind it."""
+def both(shop: Workshop) -> list[JobHandle[Any]]:
+    """One for a thread, one for a process of its own."""
+    return [
+        shop.module.Charge(card="4111").dispatch(),
+        shop.module.charge_apart.dispatch(card="4111"),
+    ]
+
+
+def fail(shop: Workshop, handles: Sequence[JobHandle[Any]], reason: str, *options: str) -> None:
+    """A worker rejects them, and works what came behind them."""
     neighbours = [shop.module.neighbour.dispatch(n=n) for n in range(3)]
     worker = shop.work(*options)
     assert [each.result() for each in neighbours] == [0, 1, 2]
-    status = handle.status()
-    assert (status.state, status.attempt) == (State.FAILED, 0)
-    assert status.error is not None
-    assert reason in status.error.message
-    assert reason in " ".join(shop.run("queue:failed:show", handle.id).split())
+    for each in handles:
+        status = each.status()
+        assert (status.state, status.attempt) == (State.FAILED, 0)
+        assert status.error is not None
+        assert reason in status.error.message
     assert shop.ledger("charged") == []
     assert "4111" not in worker.output
 
 
-def runs_again(shop: Workshop, handle: JobHandle[Any]) -> None:
-    assert handle.id in shop.run("queue:retry", handle.id)
+def run_again(shop: Workshop, handles: Sequence[JobHandle[Any]]) -> None:
+    assert sorted(Acting(shop.jobs.driver).retry_failed()) == sorted(each.id for each in handles)
     shop.work()
-    assert handle.status().state is State.COMPLETED
-    assert shop.ledger("charged") == ["charged 4111"]
+    assert {each.status().state for each in handles} == {State.COMPLETED}
+    assert shop.ledger("charged") == ["charged 4111"] * len(handles)
 
 
-@pytest.fixture(params=["Charge", "charge_apart"])
-def handle(request: pytest.FixtureRequest, shop: Workshop) -> JobHandle[Any]:
-    """Of a job in a thread, or in a process of its own."""
-    pending = getattr(shop.module, request.param)(card="4111")
-    found: JobHandle[Any] = pending.dispatch()
-    return found
-
-
-def test_with_the_right_key_it_runs(shop: Workshop, handle: JobHandle[Any]) -> None:
+def test_with_the_right_key_they_run(shop: Workshop) -> None:
+    handles = both(shop)
     worker = shop.work()
-    assert handle.result() == "4111"
-    assert shop.ledger("charged") == ["charged 4111"]
+    assert [each.result() for each in handles] == ["4111", "4111"]
+    assert shop.ledger("charged") == ["charged 4111"] * 2
     assert "4111" not in worker.output
 
 
-def test_the_wrong_key(
-    shop: Workshop, handle: JobHandle[Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_wrong_key(shop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+    handles = both(shop)
     monkeypatch.setenv("TABUR_KEY", OTHER)
-    fails(shop, handle, "which is not among the keys here")
+    fail(shop, handles, "which is not among the keys here")
     monkeypatch.setenv("TABUR_PREVIOUS_KEYS", KEY)
-    runs_again(shop, handle)
+    run_again(shop, handles)
 
 
-def test_a_lost_key(
-    shop: Workshop, handle: JobHandle[Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_lost_key(shop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+    handles = both(shop)
     monkeypatch.delenv("TABUR_KEY")
-    fails(shop, handle, "and there is no key here. Set TABUR_KEY")
+    fail(shop, handles, "and there is no key here. Set TABUR_KEY")
     monkeypatch.setenv("TABUR_KEY", KEY)
-    runs_again(shop, handle)
+    run_again(shop, handles)
 
 
-@pytest.mark.parametrize(
-    "tamper",
-    [
-        lambda payload: payload[:-9] + bytes([payload[-9] ^ 1]) + payload[-8:],
-        lambda payload: payload[:40],
-        lambda payload: payload.replace(b".1.", b".9.", 1),
-        lambda payload: b"sealed.\x00\xff",
-    ],
-    ids=["a bit", "cut", "another form", "rubbish"],
-)
-def test_a_tampered_payload(shop: Workshop, tamper: Callable[[bytes], bytes]) -> None:
-    handle = shop.module.Charge(card="4111").dispatch()
-    record = shop.jobs.driver.inspection.find(id_bytes(handle.id))
-    assert record is not None
-    tampered = tamper(record.payload)
+TAMPERING: list[Callable[[bytes], bytes]] = [
+    lambda payload: payload[:-9] + bytes([payload[-9] ^ 1]) + payload[-8:],
+    lambda payload: payload[:40],
+    lambda payload: payload.replace(b".1.", b".9.", 1),
+    lambda payload: b"sealed.\x00\xff",
+]
+
+
+def test_tampered_payloads(shop: Workshop) -> None:
+    handles = [shop.module.Charge(card="4111").dispatch() for _ in TAMPERING]
     rewrite = shop.jobs.driver.transfer.rewrite
-    assert rewrite([Rewrite(record.id, Body.PAYLOAD, record.payload, tampered)]) == 1
-    fails(shop, handle, "Its payload")
+    changes: list[Rewrite] = []
+    for handle, tamper in zip(handles, TAMPERING, strict=True):
+        record = shop.jobs.driver.inspection.find(id_bytes(handle.id))
+        assert record is not None
+        payload = record.payload
+        changes.append(Rewrite(record.id, Body.PAYLOAD, payload, tamper(payload)))
+    assert rewrite(changes) == len(changes)
+    fail(shop, handles, "Its payload")
     assert shop.ledger("failed") == [], "there are no arguments to call it with"
-    assert rewrite([Rewrite(record.id, Body.PAYLOAD, tampered, record.payload)]) == 1
-    runs_again(shop, handle)
+    repair = [Rewrite(each.id, each.body, each.after, each.before) for each in changes]
+    assert rewrite(repair) == len(changes)
+    run_again(shop, handles)
 
 
 def test_a_renamed_class(shop: Workshop) -> None:
-    handle = shop.module.Charge(card="4111").dispatch()
+    job_id = shop.module.Charge(card="4111").dispatch().id
     file = shop.folder / f"{shop.name}.py"
     file.write_text(_renamed(""), "utf-8")
     shop.reload()
-    handle = shop.jobs.handle(handle.id)
-    fails(shop, handle, "No job is called 'Charge' in this app", "--unknown-for=0")
+    fail(shop, [shop.jobs.handle(job_id)], "No job is called 'Charge'", "--unknown-for=0")
     file.write_text(_renamed(", aliases=['Charge']"), "utf-8")
     shop.reload()
-    runs_again(shop, shop.jobs.handle(handle.id))
-    assert shop.jobs.handle(handle.id).result() == "4111"
+    run_again(shop, [shop.jobs.handle(job_id)])
+    assert shop.jobs.handle(job_id).result() == "4111"
 
 
 def test_what_nobody_has_signed(shop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
-    handle = shop.module.neighbour.dispatch(n=7)
+    job_id = shop.module.neighbour.dispatch(n=7).id
     monkeypatch.setenv("TABUR_SIGN", "1")
     shop.reload()
-    handle = shop.jobs.handle(handle.id)
-    fails(shop, handle, "TABUR_SIGN lets only what is signed run")
-    shop.run("keys:rotate", "--vouch")
-    shop.run("queue:retry", handle.id)
+    handle = shop.jobs.handle(job_id)
+    fail(shop, [handle], "TABUR_SIGN lets only what is signed run")
+    assert rotate(shop.jobs.driver, shop.jobs.seals, vouch=True, tell=id).rewritten > 0
+    assert handle.retry()
     shop.work()
     assert handle.result() == 7
 
@@ -180,16 +185,16 @@ def test_keys_are_rotated_while_a_worker_works(
     later = shop.module.Charge(card="later").options(delay=3600).dispatch()
     monkeypatch.setenv("TABUR_KEY", OTHER)
     monkeypatch.setenv("TABUR_PREVIOUS_KEYS", KEY)
+    shop.reload()
     worker = shop.worker("--stop-when-empty")
-    for _ in range(2):
-        shop.run("keys:rotate")
+    while worker.process.poll() is None:
+        rotate(shop.jobs.driver, shop.jobs.seals, tell=id)
     worker.ended()
-    shop.run("keys:rotate")
+    rotate(shop.jobs.driver, shop.jobs.seals, tell=id)
     monkeypatch.delenv("TABUR_PREVIOUS_KEYS")
     shop.reload()
-    assert [shop.jobs.handle(each.id).result() for each in handles] == [
-        f"card-{n}" for n in range(200)
-    ]
+    cards = [f"card-{n}" for n in range(200)]
+    assert [shop.jobs.handle(each.id).result() for each in handles] == cards
     assert len(shop.ledger("charged")) == 200
     record = shop.jobs.driver.inspection.find(id_bytes(later.id))
     assert record is not None
