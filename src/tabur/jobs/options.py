@@ -175,9 +175,10 @@ def declared(job: str, given: DeclaredOptions) -> tuple[str | None, JobOptions]:
     values: dict[str, Any] = dict(given)
     name = values.pop("name", None)
     try:
-        for what, text in (("name", name), ("title", values.get("title"))):
-            if text is not None:
-                check_name(text, what)
+        if name is not None:
+            check_name(name, "name")
+        if values.get("title") is not None:
+            check_name(values["title"], "title")
         for option, one in (("aliases", "alias"), ("secret", "secret")):
             if option in values:
                 values[option] = _names(values[option], option, one)
@@ -191,9 +192,7 @@ def declared(job: str, given: DeclaredOptions) -> tuple[str | None, JobOptions]:
             if values.get(option) is not None:
                 values[option] = span_us(values[option], option)
         _check_what_is_kept(values)
-        for option in ("fail_on_timeout", "owner_may_retry", "encrypted"):
-            if not isinstance(values.get(option, False), bool):
-                raise ConfigError(f"{option}={shown(values[option])}: True or False is needed.")
+        _check_switches(values)
         said = take_uniqueness(values)
         uniqueness = None if said is None else said.complete()
         return name, JobOptions(**_checked(values), uniqueness=uniqueness)
@@ -338,6 +337,12 @@ def _isolation(value: Any) -> Isolation:
     except ValueError:
         known = ", ".join(Isolation)
         raise ConfigError(f"isolation={shown(value)} is not known; there are: {known}.") from None
+
+
+def _check_switches(values: dict[str, Any]) -> None:
+    for option in ("fail_on_timeout", "owner_may_retry", "encrypted"):
+        if not isinstance(values.get(option, False), bool):
+            raise ConfigError(f"{option}={shown(values[option])}: True or False is needed.")
 
 
 def _names(given: Any, option: str, one: str) -> tuple[str, ...]:
