@@ -16,6 +16,8 @@ from sqlalchemy.orm import Session
 
 from tabur import ConfigError, IdempotencyConflict, Job, JobContext, SealError, State, Tabur
 from tabur.drivers.contract import Body, Rewrite
+from tabur.events import Event, JobFailed, JobProcessing, JobQueued
+from tabur.middleware import Next
 from tabur.model.records import JobRecord
 from tabur.operations.moving import Moving
 from tabur.worker.inline import drain
@@ -292,3 +294,26 @@ assert "cryptography" in sys.modules
 """
     quiet = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
     subprocess.run([sys.executable, "-c", program], check=True, cwd=tmp_path, env=quiet)
+
+
+def test_middleware_sees_its_arguments_and_events_do_not() -> None:
+    jobs = Tabur("sync", key=KEY)
+    seen: list[Any] = []
+    told: list[Event] = []
+
+    def look(job: JobContext, next: Next) -> object:
+        seen.append(job.args.card)
+        return next(job)
+
+    @jobs.job(encrypted=True, middleware=[look])
+    def pay(card: str) -> None:
+        raise LookupError("no such card")
+
+    @jobs.listen(JobQueued, JobProcessing, JobFailed)
+    def hear(event: Event) -> None:
+        told.append(event)
+
+    pay.dispatch(card=CARD)
+    assert seen == [CARD]
+    assert {type(each) for each in told} == {JobQueued, JobProcessing, JobFailed}
+    assert CARD not in str(told)
