@@ -84,9 +84,12 @@ def test_its_messages_do_not_show_arguments() -> None:
 
 def test_beside_a_partial_fake_they_need_the_key_of_the_app() -> None:
     jobs = make()
-    with jobs.fake(only=[jobs.pay]):
+    with jobs.fake(only=[jobs.pay]) as queue:
         faked = jobs.pay.dispatch(card=CARD)
         assert jobs.handle(faked.id).status().connection == "fake"
+        batch = jobs.batch([jobs.pay(card=CARD + "2")]).dispatch()
+        queue.drain()
+        assert [each.result() for each in batch.jobs()] == [CARD + "2"]
         with pytest.raises(ConfigError, match="has no key"):
             jobs.book.dispatch(card=CARD)
 
