@@ -100,9 +100,11 @@ def test_a_batch_with_jobs_that_are_added_and_a_callback(jobs: Any) -> None:
     handle = jobs.batch(members).then(jobs.read()).dispatch()
     work(jobs)
     assert handle.status().succeeded
-    assert [sorted(filter(None, each)) for each in jobs.seen] == [[CARD + "!", CARD + "2!"]]
+    assert [sorted(each for each in found if each) for found in jobs.seen] == [
+        [CARD + "!", CARD + "2!"]
+    ]
     results = [each.result() for each in handle.jobs()]
-    assert sorted(filter(None, results)) == [CARD + "!", CARD + "2!"]
+    assert sorted(each for each in results if each) == [CARD + "!", CARD + "2!"]
     again = jobs.find_batch(handle.id)
     assert {each.result() for each in again.jobs()} == set(results)
     check_sealed(jobs)
