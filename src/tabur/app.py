@@ -24,6 +24,7 @@ from tabur.jobs.options import DeclaredOptions, check_name, declared
 from tabur.jobs.pending import Dispatcher, PendingJob, Sender
 from tabur.jobs.registry import Registry
 from tabur.jobs.scope import CurrentScope, Scope
+from tabur.jobs.seals import Seals, faked_seals, seals_of
 from tabur.jobs.sessions import Sessions
 from tabur.model.trace import read_traceparent
 from tabur.worker.runtime import Runtime
@@ -64,6 +65,8 @@ class Tabur:
     def __init__(self, connection: str = "database", **settings: Any) -> None:
         self.settings: Settings = make_settings({"connection": connection, **settings})
         self.registry = Registry()
+        self.seals: Seals = seals_of(self.settings, self.registry.get)
+        """What of its jobs is encrypted or signed in stores."""
         self._scope = CurrentScope()
         self._listeners = Listeners()
         self._alerts: Alerts | None = None
@@ -72,6 +75,7 @@ class Tabur:
         self._dispatcher: Dispatcher = StoreDispatcher(
             self._route,
             self._scope,
+            lambda: self.seals,
             code=self.settings.version,
             listeners=self._listeners,
         )
@@ -80,7 +84,11 @@ class Tabur:
         self.spec: str | None = None
         """Where commands find this object, such as `shop.main:jobs`, once one has looked for it."""
         self._sending: Sender = _Switch(
-            lambda: self._dispatcher, self.registry, self._scope, self._sessions
+            lambda: self._dispatcher,
+            self.registry,
+            self._scope,
+            self._sessions,
+            lambda: self.seals,
         )
 
     @classmethod
@@ -285,13 +293,13 @@ class Tabur:
         where no store knows it."""
         from tabur.jobs.composing.handle import find_batch
 
-        return find_batch(self.drivers, str(batch_id))
+        return find_batch(self.drivers, str(batch_id), self.seals)
 
     def find_workflow(self, workflow_id: str | UUID) -> WorkflowHandle | None:
         """As `find_batch`; None also for a batch that is no workflow."""
         from tabur.jobs.composing.running import find_workflow
 
-        return find_workflow(self.drivers, str(workflow_id))
+        return find_workflow(self.drivers, str(workflow_id), self.seals)
 
     def batches(self, *, limit: int = 100) -> list[BatchStatus]:
         """The newest batches, chains and workflows of all `connections`, newest first."""
@@ -302,7 +310,7 @@ class Tabur:
     def handle(self, job_id: str | UUID) -> JobHandle[Any]:
         """The handle of a job by its id, whichever of `connections` it is on. Raises JobNotFound
         for what is no id."""
-        return JobHandle(self.drivers, str(job_id))
+        return JobHandle(self.drivers, str(job_id), seals=self.seals)
 
     def scope(
         self,
@@ -325,14 +333,15 @@ class Tabur:
     def fake(
         self, *, only: Collection[AnyJob] | None = None, except_: Collection[AnyJob] = ()
     ) -> Iterator[FakeQueue]:
-        """Record dispatches instead of sending them, for tests. With `only` those of some jobs,
-        with `except_` those of all but some: the others are dispatched as ever. Raises
-        ConfigError."""
+        """Record dispatches instead of sending them, for tests; encrypted jobs need no key. With
+        `only` those of some jobs, with `except_` those of all but some: the others are dispatched
+        as ever. Raises ConfigError."""
         from tabur.dispatch.recording import Faked, FakeQueue, RecordingDispatcher
         from tabur.drivers.fake import FakeDriver, FakeStores, PartlyFakeStores
         from tabur.worker.inline import run_due
 
         faked, driver = Faked(only, except_), FakeDriver()
+        seals, own = faked_seals(self.settings, self.registry.get)
         runtime = Runtime(
             self.registry,
             self._scope,
@@ -340,17 +349,19 @@ class Tabur:
             lambda: driver,
             self._sessions,
             self._listeners,
+            seals,
         )
         queue = FakeQueue(driver, connection=self.connection, work=lambda: run_due(runtime))
         stores = FakeStores(driver)
-        before = self._dispatcher, self._stores
-        inner = StoreDispatcher(self._routes(lambda: stores), self._scope)
+        before = self._dispatcher, self._stores, self.seals
+        inner = StoreDispatcher(self._routes(lambda: stores), self._scope, lambda: seals)
         self._dispatcher = RecordingDispatcher(inner, queue, faked, others=self._dispatcher)
         self._stores = stores if faked.all else PartlyFakeStores(self._stores, driver)
+        self.seals = seals if faked.all else own
         try:
             yield queue
         finally:
-            self._dispatcher, self._stores = before
+            self._dispatcher, self._stores, self.seals = before
 
     # the stores
 
@@ -373,6 +384,10 @@ class Tabur:
     @property
     def key(self) -> str | None:
         return self.settings.key
+
+    @property
+    def previous_keys(self) -> tuple[str, ...]:
+        return self.settings.previous_keys
 
     @property
     def driver(self) -> Driver:
@@ -478,6 +493,7 @@ class Tabur:
             lambda: self.driver_of(connection),
             self._sessions,
             self._listeners,
+            self.seals,
         )
 
     def close(self) -> None:
@@ -538,11 +554,17 @@ class _Switch:
         registry: Registry,
         scope: CurrentScope,
         sessions: Sessions,
+        seals: Callable[[], Seals],
     ) -> None:
         self._current = current
         self.registry = registry
         self.scope = scope
         self.sessions = sessions
+        self._seals = seals
+
+    @property
+    def seals(self) -> Seals:
+        return self._seals()
 
     def dispatch(self, pending: PendingJob[R]) -> JobHandle[R]:
         return self._current().dispatch(pending)

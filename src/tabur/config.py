@@ -46,7 +46,11 @@ class Settings:
     """The application's own database, where `options(session=…)` leaves jobs for redis."""
     queue: str = "default"
     key: str | None = field(default=None, repr=False)
-    """Secret for signed links."""
+    """Secret for signed links, and for what is encrypted or signed in stores."""
+    previous_keys: tuple[str, ...] = field(default=(), repr=False)
+    """Keys of before, the latest first: they open what was sealed with them, and seal nothing."""
+    sign: bool = False
+    """Sign every payload, and run none that is neither signed nor encrypted."""
     env: str = "production"
     attachments: Path = Path("var/attachments")
     run: Path = Path("var/run")
@@ -107,6 +111,11 @@ class Settings:
         _check_connection(self.connection, "QUEUE_CONNECTION")
         if "failover" in (*self.failover, *self.connections):
             raise ConfigError("failover is no store: name the connections it is to try.")
+        object.__setattr__(self, "previous_keys", _keys(self.previous_keys))
+        object.__setattr__(self, "sign", _switch(self.sign, "TABUR_SIGN"))
+        if (self.sign or self.previous_keys) and not self.key:
+            what = "TABUR_SIGN" if self.sign else "TABUR_PREVIOUS_KEYS"
+            raise ConfigError(f"{what} needs a key. Make one: tabur key:generate")
         if self.connection == "failover" and len(self.failover) < 2:
             raise ConfigError(
                 "QUEUE_CONNECTION=failover needs two connections or more: failover=['redis', "
@@ -215,6 +224,8 @@ _VARIABLES = {
     "REDIS_REPLICAS": "redis_replicas",
     "TABUR_OUTBOX_URL": "outbox_url",
     "TABUR_KEY": "key",
+    "TABUR_PREVIOUS_KEYS": "previous_keys",
+    "TABUR_SIGN": "sign",
     "TABUR_ENV": "env",
     "TABUR_ATTACHMENTS": "attachments",
     "TABUR_RUN": "run",
@@ -255,6 +266,28 @@ def _names(given: Any, setting: str) -> tuple[str, ...]:
     except (TypeError, AttributeError):
         raise ConfigError(f"{setting}={given!r}: a list of connections is needed.") from None
     return tuple(dict.fromkeys(name for name in names if name))
+
+
+def _keys(given: Any) -> tuple[str, ...]:
+    """A list of keys, or the text `new,old` of the environment; no error shows one."""
+    parts: Iterable[Any] = given.split(",") if isinstance(given, str) else given
+    try:
+        return tuple(part.strip() for part in parts if part.strip())
+    except (TypeError, AttributeError):
+        raise ConfigError("previous_keys: a list of keys is needed.") from None
+
+
+def _switch(given: Any, setting: str) -> bool:
+    word = str(given).strip().lower()
+    if word not in _SWITCHES:
+        raise ConfigError(f"{setting}={given!r} is not known; write 1 or 0.")
+    return _SWITCHES[word]
+
+
+_SWITCHES = {
+    **dict.fromkeys(("1", "true", "yes", "on"), True),
+    **dict.fromkeys(("0", "false", "no", "off"), False),
+}
 
 
 def _seconds(given: Any, setting: str) -> float:

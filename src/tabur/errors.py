@@ -5,6 +5,7 @@ TaburError
 ├── UnknownJob             a name that no job of this app bears
 │   └── NewerJob           arguments of a version that this app does not know yet
 ├── PayloadError           arguments or a result that cannot be kept; raised where they are made
+│   └── SealError          what is encrypted or signed cannot be opened: no key, or it was changed
 ├── IdempotencyConflict    the key was used before with another body
 ├── UniqueConflict         another job holds the unique key, and on_conflict="raise"
 ├── JobNotFound            no such id in the store (or no longer)
@@ -61,6 +62,10 @@ class NewerJob(UnknownJob):
 
 class PayloadError(TaburError):
     permanent = True
+
+
+class SealError(PayloadError):
+    pass
 
 
 class IdempotencyConflict(TaburError):

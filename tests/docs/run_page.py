@@ -27,8 +27,8 @@ ENDLESS = re.compile(r"uvicorn|queue:work(?!.*--(?:once|stop-when-empty|max-jobs
 #: Where commands are run too; on other pages they stand for what a reader has, not for a story.
 WITH_COMMANDS = (
     *("README.md", "docs/alerts.md", "docs/balancing.md", "docs/commands.md", "docs/deployment.md"),
-    *("docs/getting-started.md", "docs/jobs.md", "docs/middleware.md", "docs/retention.md"),
-    *("docs/schedules.md", "docs/transactions.md"),
+    *("docs/encryption.md", "docs/getting-started.md", "docs/jobs.md", "docs/middleware.md"),
+    *("docs/retention.md", "docs/schedules.md", "docs/transactions.md"),
 )
 
 

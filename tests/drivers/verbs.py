@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from tabur.drivers.contract import Filter
+from tabur.drivers.contract import Body, Filter, Rewrite
 from tabur.model.ids import new_id
 from tabur.model.outcome import Dispatch, Transition
 from tabur.model.records import Attachment, ClaimedJob, Progress
@@ -201,6 +201,15 @@ LOOKING: Mapping[str, Verb] = {
     "retry": Verb(lambda s, ids: s.driver.dispatching.retry(ids), _ended(State.FAILED)),
     "forget one": Verb(
         lambda s, ids: s.driver.dispatching.forget_one(ids[0]), _ended(State.COMPLETED)
+    ),
+    "rewrite": Verb(
+        lambda s, ids: s.driver.transfer.rewrite(
+            [
+                Rewrite(ids[0], Body.PAYLOAD, b"{}", b"[]"),
+                Rewrite(ids[0], Body.RESULT, b"1", b"2"),
+            ]
+        ),
+        _ended(State.COMPLETED),
     ),
     "take out": Verb(
         lambda s, _: s.driver.transfer.put_back(

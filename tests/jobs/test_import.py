@@ -11,7 +11,10 @@ from pathlib import Path
 import pytest
 
 #: What nobody needs who only declares and makes jobs.
-HEAVY = ("sqlalchemy", "rich", "click", "starlette", "psutil", "sqlite3", "multiprocessing")
+HEAVY = (
+    *("sqlalchemy", "rich", "click", "starlette", "psutil", "sqlite3", "multiprocessing"),
+    "cryptography",
+)
 
 DECLARE = """
 jobs = tabur.Tabur()

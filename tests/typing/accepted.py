@@ -85,6 +85,10 @@ def hear_both(event: JobEvent) -> int:
     return event.attempt
 
 
+@jobs.job(encrypted=True, secret=("card",))
+def charge(card: str) -> None: ...
+
+
 @jobs.job(queue="notifications", tries=3, backoff=[30, 60, 120])
 def send_order_confirmation(order_id: int) -> None: ...
 

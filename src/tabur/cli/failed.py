@@ -66,7 +66,8 @@ def show(session: Session, job_id: str, as_json: bool) -> None:
 
     ID may be the beginning of an id.
     """
-    job = Reading(*open_app(session).drivers).job(job_id)
+    app = open_app(session)
+    job = Reading(*app.drivers, seals=app.seals).job(job_id)
     if as_json:
         json(job)
         return

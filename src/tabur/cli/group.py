@@ -28,6 +28,8 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "dev": ("dev:dev", "Run web, worker and scheduler, anew when code changes."),
         "tinker": ("tinker:tinker", "Open a shell with the application loaded."),
         "make:job": ("make:job", "Write a new job from a template."),
+        "key:generate": ("keys:generate", "Make the key for what is encrypted and signed."),
+        "keys:rotate": ("keys:rotate_keys", "Bring what is sealed under the current key."),
         "migrate": ("schema:migrate", "Make Tabur's tables, or bring them up to date."),
         "setup": ("setup:setup", "Set up this machine for the app; safe to repeat."),
     },

@@ -164,9 +164,8 @@ def test(session: Session, name: str | None, dispatch: bool) -> None:
     if name is None:
         name = _chosen([*declared, *(n for n in _names(app) if n not in declared)])
     if name in declared:
-        call = declared[name].definition.job
-        connection = declared[name].connection
-        pending = app.maker(connection).pending(call)
+        maker = app.maker(declared[name].connection)
+        pending = maker.pending(maker.kept(declared[name].definition).job)
     else:
         pending = app.schedules.pending(name)
     if dispatch:

@@ -6,9 +6,11 @@ backslash is an escape for dotenv and none for systemd. What both agree on is en
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from io import StringIO
+from pathlib import Path
 
 from tabur.errors import ConfigError
 
@@ -31,6 +33,45 @@ def line(name: str, value: str) -> str:
     )
 
 
+def changed(text: str, values: Mapping[str, str]) -> str:
+    """`text` with these values in place of those it has, or behind all else. Raises ConfigError."""
+    left = dict(values)
+    lines: list[str] = []
+    for each in text.removesuffix("\n").split("\n") if text else []:
+        found = _NAMED.match(each.strip())
+        name = found["name"] if found else ""
+        if found and name in left:
+            lines.append((found["export"] or "") + line(name, left.pop(name)))
+        elif name not in values:  # of two the last counts: it is not to undo this
+            lines.append(each)
+    return "\n".join([*lines, *(line(name, value) for name, value in left.items()), ""])
+
+
+def write(file: Path, text: str) -> None:
+    """All of it or nothing. The file's owner and mode stay as they are; a new one is readable for
+    its owner alone. Raises ConfigError."""
+    target = file.resolve()
+    beside = target.with_name(f".{target.name}.{os.getpid()}")
+    try:
+        kept = target.stat() if target.exists() else None
+        with os.fdopen(os.open(beside, _NEW, 0o600), "w", encoding="utf-8") as out:
+            out.write(text)
+        if kept is not None:
+            _own(beside, kept)
+            beside.chmod(kept.st_mode & 0o7777)
+        beside.replace(target)
+    except OSError as error:
+        raise ConfigError(f"{file} cannot be written: {error}") from None
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def _own(file: Path, kept: os.stat_result) -> None:
+    now = file.stat()
+    if (now.st_uid, now.st_gid) != (kept.st_uid, kept.st_gid) and hasattr(os, "chown"):
+        os.chown(file, kept.st_uid, kept.st_gid)
+
+
 def unlike(text: str) -> Iterator[tuple[int, str]]:
     """Lines that systemd may read otherwise than `tabur`: their numbers, from 1, and what stands
     before the `=`, for the rest may be a secret."""
@@ -44,6 +85,8 @@ def unlike(text: str) -> Iterator[tuple[int, str]]:
             yield number, stripped.partition("=")[0].strip()
 
 
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+_NAMED = re.compile(r"(?P<export>export\s+)?(?P<name>[A-Za-z_][A-Za-z0-9_]*)\s*=")
 #: Plain; in single quotes; in double ones where no character is special.
 _ALIKE = re.compile(
     r"[A-Za-z_][A-Za-z0-9_]*=(?:"

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 import shlex
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
@@ -21,6 +20,7 @@ from tabur.deploy.account import READ, WRITE, Account
 from tabur.deploy.machine import Manager
 from tabur.deploy.plan import File, Plan
 from tabur.errors import ConfigError, refuse
+from tabur.jobs.keyring import new_key
 
 KEY = "TABUR_KEY"
 _DIFFERS = "It is not what would be written now, and is left as it is. --force renews it."
@@ -71,7 +71,7 @@ class Setup:
         text = self.read(file)
         there = {name for name, value in envfile.read(text).items() if value}
         wanted = {name: values[name] for name in VARIABLES if values.get(name)}
-        wanted.setdefault(KEY, secrets.token_urlsafe(32))
+        wanted.setdefault(KEY, new_key())
         lines = []
         for name in [each for each in wanted if each not in there]:
             try:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from tabur.dispatch.outgoing import Outgoing, Ties
 from tabur.jobs.composing.plan import Group, Node, Plan
 from tabur.jobs.scope import Scope
+from tabur.jobs.seals import Seals
 from tabur.model.batches import NewBatch
 from tabur.model.bonds import Bonds
 from tabur.model.compositions import Composition
@@ -43,7 +44,7 @@ class OutgoingBatch:
         )
 
 
-def outgoing(node: Node, scope: Scope, *, code: str) -> Outgoing:
+def outgoing(node: Node, scope: Scope, *, code: str, seals: Seals) -> Outgoing:
     bound = node.batch is not None or node.next
     ties = Ties(
         id=node.id,
@@ -52,7 +53,7 @@ def outgoing(node: Node, scope: Scope, *, code: str) -> Outgoing:
         sources=tuple(node.sources),
         callback_of=node.callback_of,
     )
-    return Outgoing(node.pending, scope, code=code, ties=ties)
+    return Outgoing(node.pending, scope, code=code, ties=ties, seals=seals)
 
 
 def connections_of(plan: Plan) -> set[str | None]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from tabur.dispatch import callers
 from tabur.dispatch.composed import OutgoingBatch, connections_of, outgoing
-from tabur.dispatch.outgoing import Outgoing, check_same
+from tabur.dispatch.outgoing import Outgoing
 from tabur.dispatch.routes import Route, Sent
 from tabur.drivers.contract import Driver, Relaying
 from tabur.errors import ConfigError, StoreUnavailable, UniqueConflict
@@ -20,6 +20,7 @@ from tabur.jobs.handle import JobHandle
 from tabur.jobs.options import DispatchSettings
 from tabur.jobs.pending import PendingJob
 from tabur.jobs.scope import CurrentScope
+from tabur.jobs.seals import Seals
 from tabur.jobs.sessions import async_connection_of, connection_of, is_async
 from tabur.model.ids import id_text
 
@@ -30,19 +31,21 @@ R = TypeVar("R")
 
 
 class StoreDispatcher:
-    """Dispatches by the route of each job's connection; `route(None)` is the default one's. `code`
-    is the version of the application, kept with each job."""
+    """Dispatches by the route of each job's connection; `route(None)` is the default one's. `seals`
+    are those of its stores; `code` is the version of the application, kept with each job."""
 
     def __init__(
         self,
         route: Callable[[str | None], Route],
         scope: CurrentScope,
+        seals: Callable[[], Seals],
         *,
         code: str = "",
         listeners: Listeners | None = None,
     ) -> None:
         self._route = route
         self._scope = scope
+        self._seals = seals
         self._code = code
         self._listeners = Listeners() if listeners is None else listeners  # none yet: false
 
@@ -167,8 +170,8 @@ class StoreDispatcher:
         return routes.pop()
 
     def _composed(self, plan: Plan, route: Route) -> tuple[list[Outgoing], list[OutgoingBatch]]:
-        scope = self._scope.get()
-        jobs = [outgoing(each, scope, code=self._code) for each in plan.nodes]
+        scope, seals = self._scope.get(), self._seals()
+        jobs = [outgoing(each, scope, code=self._code, seals=seals) for each in plan.nodes]
         batches = [OutgoingBatch(each, scope, connection=route.name) for each in plan.groups]
         return jobs, batches
 
@@ -176,7 +179,7 @@ class StoreDispatcher:
         return self._route(pending.settings.connection or pending.definition.options.connection)
 
     def _job(self, pending: PendingJob[Any]) -> Outgoing:
-        return Outgoing(pending, self._scope.get(), code=self._code)
+        return Outgoing(pending, self._scope.get(), code=self._code, seals=self._seals())
 
     def _send_after(
         self, session: Any, route: Route, pending: PendingJob[R], job: Outgoing
@@ -188,7 +191,7 @@ class StoreDispatcher:
             )
         drivers = route.drivers()
         self._compare([job], drivers[0])
-        handle: JobHandle[R] = JobHandle(drivers, job.id, pending.definition.result_type)
+        handle = self._handle(pending, job, drivers)
 
         def send() -> None:
             sent = route.send([job])
@@ -233,12 +236,18 @@ class StoreDispatcher:
             if job.pending.settings.idempotency_key is not None:
                 kept = driver.inspection.find(job.id)
                 if kept is not None:
-                    check_same(job.pending, kept)
+                    job.check_same(kept)
 
     def _sent(self, pending: PendingJob[R], job: Outgoing, sent: Sent) -> JobHandle[R]:
-        handle: JobHandle[R] = JobHandle([sent.driver], job.id, pending.definition.result_type)
+        handle = self._handle(pending, job, [sent.driver])
         _heed(handle, job, sent)
         return handle
+
+    def _handle(
+        self, pending: PendingJob[R], job: Outgoing, drivers: Sequence[Driver]
+    ) -> JobHandle[R]:
+        kind = pending.definition.result_type
+        return JobHandle(drivers, job.id, kind, seals=self._seals())
 
 
 def _heed(handle: JobHandle[Any], job: Outgoing, sent: Sent) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from hashlib import sha256
 from typing import Any
 
 import msgspec
@@ -14,6 +13,7 @@ from tabur.jobs.current import current_traceparent
 from tabur.jobs.options import NO_SETTINGS, Until
 from tabur.jobs.pending import PendingJob
 from tabur.jobs.scope import Scope
+from tabur.jobs.seals import Seals
 from tabur.model.bonds import Bonds
 from tabur.model.compositions import Source
 from tabur.model.ids import id_text, idempotent_id, new_id
@@ -22,6 +22,7 @@ from tabur.model.records import (
     DispatchOptions,
     JobRecord,
     NewJob,
+    Owner,
     decode_options,
     encode,
 )
@@ -42,23 +43,36 @@ _ALONE = Ties()
 
 
 class Outgoing:
-    """A job on its way to a store, with a fresh id or the one its idempotency key leads to. `code`
-    is the version of the application."""
+    """A job on its way to a store, with a fresh id or the one its idempotency key leads to, sealed
+    as it is to be kept. `code` is the version of the application; `seals`: of its store, if not
+    those of its app. Raises ConfigError where there is no key to seal it with."""
 
-    __slots__ = ("_code", "_queue", "_scope", "_ties", "_uniquely", "id", "pending")
+    __slots__ = (
+        *("_code", "_payload", "_queue", "_scope", "_seals", "_ties", "_uniquely"),
+        *("id", "pending"),
+    )
 
     def __init__(
-        self, pending: PendingJob[Any], scope: Scope, *, code: str = "", ties: Ties = _ALONE
+        self,
+        pending: PendingJob[Any],
+        scope: Scope,
+        *,
+        code: str = "",
+        ties: Ties = _ALONE,
+        seals: Seals | None = None,
     ) -> None:
         self.pending = pending
         self._scope = scope
         self._code = code
         self._ties = ties
+        self._seals = seals or pending.sender.seals
         key = pending.settings.idempotency_key
-        owner = (self._tenant, self._user)
-        self.id = ties.id or (idempotent_id(owner, key) if key else new_id())
+        owner = Owner(self._tenant, self._user)
+        self.id = ties.id or (idempotent_id((owner.tenant, owner.user), key) if key else new_id())
+        # Here, and not when it is sent: after a caller's commit it is too late to say no.
+        self._payload = self._seals.payload(pending.definition, pending.payload, self.id, owner)
         # What waits for a job that was not kept would wait for ever.
-        self._uniquely = uniquely(pending, self._tenant) if ties is _ALONE else None
+        self._uniquely = uniquely(pending, self._tenant, self._seals) if ties is _ALONE else None
 
     @property
     def refuses(self) -> bool:
@@ -77,12 +91,12 @@ class Outgoing:
             name=pending.definition.name,
             queue=self._queue,
             isolation=pending.definition.isolation,
-            payload=pending.payload,
+            payload=self._payload,
             created_at=now,
             priority=declared.priority if settings.priority is None else settings.priority,
             due_at=settings.at or (now + delay if delay else None),
             blockers=self._ties.blockers,
-            options=_options(pending, now, self._code, self._trace, self._all_ties),
+            options=self._options(now),
             tenant=self._tenant,
             user=self._user,
             locale=settings.locale or self._scope.locale,
@@ -99,6 +113,45 @@ class Outgoing:
             tenant=self._tenant,
             user=self._user,
         )
+
+    def check_same(self, kept: JobRecord) -> None:
+        """Raises IdempotencyConflict where its key has led to a job with another body."""
+        if decode_options(kept.options).fingerprint not in self._fingerprints():
+            raise IdempotencyConflict(self.pending.settings.idempotency_key or "")
+
+    def _options(self, now: int) -> bytes:
+        """What this dispatch sets otherwise than its job declares, as it is kept; mostly
+        nothing."""
+        settings, declared = self.pending.settings, self.pending.definition.options
+        trace, ties = self._trace, self._all_ties
+        declared_spans = (declared.retry_until, declared.expires)
+        if (
+            settings is NO_SETTINGS
+            and declared_spans == (None, None)
+            and declared.version == 1
+            and not self._code
+            and trace is None
+            and ties is _ALONE
+        ):
+            return b""
+        options = DispatchOptions(
+            tries=settings.tries,
+            backoff=settings.backoff,
+            timeout=settings.timeout,
+            retry_until=_moment(settings.retry_until, declared.retry_until, now),
+            expires=_moment(settings.expires, declared.expires, now),
+            fingerprint=self._fingerprints()[0] if settings.idempotency_key else None,
+            code=self._code or None,
+            version=declared.version,
+            trace=trace,
+            bonds=ties.bonds,
+            sources=ties.sources,
+            callback_of=ties.callback_of,
+        )
+        return b"" if options == NO_OPTIONS else encode(options)
+
+    def _fingerprints(self) -> list[str]:
+        return self._seals.fingerprints(self.pending.definition, self.pending.args)
 
     @property
     def _all_ties(self) -> Ties:
@@ -117,48 +170,6 @@ class Outgoing:
     @property
     def _user(self) -> str | None:
         return self.pending.settings.user or self._scope.user
-
-
-def _options(pending: PendingJob[Any], now: int, code: str, trace: str | None, ties: Ties) -> bytes:
-    """What this dispatch sets otherwise than its job declares, as it is kept; mostly nothing."""
-    settings, declared = pending.settings, pending.definition.options
-    declared_spans = (declared.retry_until, declared.expires)
-    if (
-        settings is NO_SETTINGS
-        and declared_spans == (None, None)
-        and declared.version == 1
-        and not code
-        and trace is None
-        and ties is _ALONE
-    ):
-        return b""
-    options = DispatchOptions(
-        tries=settings.tries,
-        backoff=settings.backoff,
-        timeout=settings.timeout,
-        retry_until=_moment(settings.retry_until, declared.retry_until, now),
-        expires=_moment(settings.expires, declared.expires, now),
-        fingerprint=fingerprint(pending) if settings.idempotency_key else None,
-        code=code or None,
-        version=declared.version,
-        trace=trace,
-        bonds=ties.bonds,
-        sources=ties.sources,
-        callback_of=ties.callback_of,
-    )
-    return b"" if options == NO_OPTIONS else encode(options)
-
-
-def fingerprint(pending: PendingJob[Any]) -> str:
-    """Of name and arguments; the same for equal ones."""
-    body = pending.definition.codec.canonical(pending.args)
-    return sha256(pending.definition.name.encode() + b"\0" + body).hexdigest()
-
-
-def check_same(pending: PendingJob[Any], kept: JobRecord) -> None:
-    """Raises IdempotencyConflict where the key has led to a job with another body."""
-    if decode_options(kept.options).fingerprint != fingerprint(pending):
-        raise IdempotencyConflict(pending.settings.idempotency_key or "")
 
 
 def _moment(given: Until | None, declared: int | None, now: int) -> int | None:

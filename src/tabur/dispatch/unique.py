@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import Any
 
 from tabur.errors import ConfigError, PayloadError
 from tabur.jobs.pending import PendingJob
+from tabur.jobs.seals import Seals
 from tabur.jobs.uniqueness import Uniqueness
 from tabur.model.bonds import Conflict, Unique
 
@@ -22,9 +22,10 @@ class Uniquely:
     refuses: bool = False
 
 
-def uniquely(pending: PendingJob[Any], tenant: str | None) -> Uniquely | None:
+def uniquely(pending: PendingJob[Any], tenant: str | None, seals: Seals) -> Uniquely | None:
     """None: it is not unique. Raises ConfigError where declaration and dispatch contradict each
-    other, PayloadError where no key can be made."""
+    other, or it is encrypted and there is no key for that; PayloadError where it can have no
+    unique one."""
     given, declared = pending.settings.uniqueness, pending.definition.options.uniqueness
     if given is None:
         said = declared
@@ -38,7 +39,7 @@ def uniquely(pending: PendingJob[Any], tenant: str | None) -> Uniquely | None:
     if said.debounce is not None and (pending.settings.delay or pending.settings.at is not None):
         raise ConfigError(f"{pending.name}: debounce says when it runs: leave delay and at out.")
     unique = Unique(
-        key=_key(pending, said, tenant),
+        key=_key(pending, said, tenant, seals),
         until_start=said.until == "start" or said.debounce is not None,
         window=said.window,
         conflict=_conflict(said),
@@ -53,14 +54,15 @@ def _conflict(said: Uniqueness) -> Conflict:
     return Conflict.SKIP if said.on_conflict in (None, "raise") else Conflict(said.on_conflict)
 
 
-def _key(pending: PendingJob[Any], said: Uniqueness, tenant: str | None) -> bytes:
+def _key(pending: PendingJob[Any], said: Uniqueness, tenant: str | None, seals: Seals) -> bytes:
     """Of the job's name and its tenant, so that neither two jobs nor two tenants meet."""
     codec = pending.definition.codec
     try:
         body = codec.canonical(_identity(pending.args, said))
     except (TypeError, ValueError, RecursionError) as error:
         raise PayloadError(f"{pending.name}: no unique key can be made: {error}") from None
-    return sha256(f"{pending.name}\0{tenant or ''}\0".encode() + body).digest()[:16]
+    text = f"{pending.name}\0{tenant or ''}\0".encode() + body
+    return seals.digests(pending.definition, text)[0][:16]
 
 
 def _identity(args: Any, said: Uniqueness) -> Any:

@@ -57,6 +57,22 @@ class ProgressWrite(msgspec.Struct, frozen=True):
     progress: Progress
 
 
+class Body(StrEnum):
+    """Bytes of a job that no store looks into."""
+
+    PAYLOAD = "payload"
+    RESULT = "result"
+
+
+class Rewrite(msgspec.Struct, frozen=True):
+    """Other bytes in place of a job's payload or result; `before`: what stands there."""
+
+    id: bytes
+    body: Body
+    before: bytes
+    after: bytes
+
+
 class Exchange(msgspec.Struct, frozen=True):
     """One turn of a worker: what has ended, how far the rest is, and what it could start now."""
 
@@ -238,7 +254,7 @@ class Batches(Protocol):
 
 
 class Transfer(Protocol):
-    """Taking jobs out, to bring them into another store.
+    """Taking jobs out, to bring them into another store; and bringing them under another key.
 
     What is taken out stands still, shown as blocked: nobody claims it, and no crash of who moves
     it loses it or lets it run twice. It stays until it is gone or put back.
@@ -258,6 +274,12 @@ class Transfer(Protocol):
 
     def put_back(self, job_ids: Sequence[bytes]) -> None:
         """Let taken-out jobs wait here again."""
+
+    def rewrite(self, changes: Sequence[Rewrite]) -> int:
+        """Put what means the same under another key in the place of payloads and results, in
+        whatever state their jobs are. What does not stand there as `before` any more is passed
+        over: repeated, nothing is changed. Nothing else of a job changes, and who has claimed it
+        goes on with what it was given. Answers how many were replaced."""
 
 
 class Workers(Protocol):

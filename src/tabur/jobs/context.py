@@ -346,7 +346,9 @@ class JobContext:
         options = decode_options(self._job.options)
         found = options.bonds.batch if options.bonds is not None else None
         found = found or options.callback_of
-        return None if found is None else BatchHandle([self.backing.driver], found)
+        if found is None:
+            return None
+        return BatchHandle([self.backing.driver], found, seals=self.backing.seals)
 
     @property
     def previous(self) -> Any:

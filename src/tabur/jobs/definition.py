@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Container, Coroutine, Mapping
 from typing import Any, get_type_hints
 
 from tabur.errors import ConfigError, PayloadError
 from tabur.jobs.context import JobContext
 from tabur.jobs.middleware import handles_of
 from tabur.jobs.options import JobOptions, check_name
+from tabur.jobs.seals import HIDDEN
 from tabur.model.codec import REQUIRED, ArgumentCodec, Upcaster
 from tabur.model.records import NO_OPTIONS, DispatchOptions
 from tabur.model.retry import Policy
@@ -40,7 +41,8 @@ class JobDefinition:
         self.fields = tuple(fields)
         if options.uniqueness is not None:
             options.uniqueness.check_fields(name, self.fields)
-        self.codec = ArgumentCodec(name, fields)
+        self.hidden = self._hidden()
+        self.codec = ArgumentCodec(name, fields, hides=bool(self.hidden))
         self.call = call
         self.is_async = is_async
         self.result_type = result_type
@@ -52,6 +54,10 @@ class JobDefinition:
         self.isolation = self._isolation()
         self._plain: tuple[Policy, Policy] | None = None
         self._upcasters: dict[int, Upcaster] = {}
+
+    def shown(self, arguments: Mapping[str, Any]) -> str:
+        """As text for people, without what is hidden."""
+        return shown_arguments(arguments, self.hidden)
 
     def policy(self, given: DispatchOptions, defaults: Policy) -> Policy:
         """The rules for one job. Nearly all are dispatched without options of their own, and share
@@ -97,6 +103,16 @@ class JobDefinition:
         if from_version in self._upcasters:
             raise ConfigError(f"{self.name}: version {from_version} has two upcasters.")
         self._upcasters[from_version] = upcaster
+
+    def _hidden(self) -> frozenset[str]:
+        """The arguments that are shown to nobody. Raises ConfigError."""
+        unknown = set(self.options.secret) - set(self.fields)
+        if unknown:
+            raise ConfigError(
+                f"{self.name}: secret={sorted(unknown)} names no argument of it; there are: "
+                f"{', '.join(self.fields) or 'none'}."
+            )
+        return frozenset(self.fields if self.options.encrypted else self.options.secret)
 
     def _isolation(self) -> Isolation:
         asked = self.options.isolation
@@ -154,6 +170,13 @@ def define_function(
         call=call,
         is_async=inspect.iscoroutinefunction(function),
         result_type=result_type_of(hints.get("return", Any)),
+    )
+
+
+def shown_arguments(arguments: Mapping[str, Any], hidden: Container[str]) -> str:
+    """`to='me', password=…`"""
+    return ", ".join(
+        f"{name}={HIDDEN if name in hidden else repr(value)}" for name, value in arguments.items()
     )
 
 

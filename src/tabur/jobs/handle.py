@@ -10,8 +10,17 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from tabur.drivers.contract import CancelAnswer, Driver
-from tabur.errors import JobCancelled, JobFailed, JobNotFinished, JobNotFound, StoreError
+from tabur.errors import (
+    JobCancelled,
+    JobFailed,
+    JobNotFinished,
+    JobNotFound,
+    SealError,
+    StoreError,
+)
+from tabur.jobs.seals import NO_SEALS, Seals
 from tabur.model.clock import as_datetime
+from tabur.model.codec import decode_result
 from tabur.model.ids import id_bytes, id_text
 from tabur.model.records import Attachment, ErrorInfo, JobRecord, Progress
 from tabur.model.states import FINISHED, State
@@ -51,16 +60,23 @@ class JobHandle(Generic[R_co]):
     """A job's id with what can be asked of it. Cheap; nothing is read until asked.
 
     `drivers`: the stores in which it may be; the first that knows it is asked from then on.
+    `seals`: of its app.
     """
 
-    __slots__ = ("_drivers", "_id", "_result_type", "_was_skipped")
+    __slots__ = ("_drivers", "_id", "_result_type", "_seals", "_was_skipped")
 
     def __init__(
-        self, drivers: Sequence[Driver], job_id: bytes | str, result_type: Any = Any
+        self,
+        drivers: Sequence[Driver],
+        job_id: bytes | str,
+        result_type: Any = Any,
+        *,
+        seals: Seals = NO_SEALS,
     ) -> None:
         self._id = id_bytes(job_id)
         self._drivers = drivers
         self._result_type = result_type
+        self._seals = seals
         self._was_skipped = False
 
     @property
@@ -84,18 +100,24 @@ class JobHandle(Generic[R_co]):
         return self._driver.name
 
     def status(self) -> JobStatus:
-        """Raises JobNotFound."""
+        """Its `result` is None, too, where it is encrypted and does not open: `result()` says why.
+        Raises JobNotFound."""
         record = self._find()
         driver = self._driver
         attachments = tuple(driver.inspection.attachments(record.id))
-        return _status(record, driver.name, attachments)
+        try:
+            result = self._seals.opened_result(record, record.result)
+        except SealError:
+            result = None
+        return _status(record, driver.name, decode_result(result), attachments)
 
     def progress(self) -> Progress:
         """Raises JobNotFound."""
         return self._find().progress
 
     def result(self) -> R_co:
-        """What the job returned. Raises JobNotFinished, JobFailed, JobCancelled, JobNotFound."""
+        """What the job returned. Raises JobNotFinished, JobFailed, JobCancelled, JobNotFound, and
+        SealError where it is encrypted and does not open."""
         return self._result(self._find())
 
     def cancel(self) -> bool:
@@ -156,7 +178,8 @@ class JobHandle(Generic[R_co]):
     def _result(self, record: JobRecord) -> R_co:
         match record.state:
             case State.COMPLETED:
-                value: R_co = decode_as(record.result, self._result_type)
+                body = self._seals.opened_result(record, record.result)
+                value: R_co = decode_as(body, self._result_type)
                 return value
             case State.FAILED:
                 error = record.error or ErrorInfo("Unknown", "no error was recorded")
@@ -170,7 +193,9 @@ class JobHandle(Generic[R_co]):
         return f"<JobHandle {self.id}>"
 
 
-def _status(record: JobRecord, connection: str, attachments: tuple[Attachment, ...]) -> JobStatus:
+def _status(
+    record: JobRecord, connection: str, result: Any, attachments: tuple[Attachment, ...]
+) -> JobStatus:
     started = record.state in FINISHED or record.state is State.PROCESSING
     return JobStatus(
         id=id_text(record.id),
@@ -185,7 +210,7 @@ def _status(record: JobRecord, connection: str, attachments: tuple[Attachment, .
         due_at=as_datetime(record.due_at),
         started_at=as_datetime(record.started_at or record.claimed_at) if started else None,
         finished_at=as_datetime(record.ended_at) if record.state in FINISHED else None,
-        result=msgspec.json.decode(record.result) if record.result else None,
+        result=result,
         error=record.error,
         tenant=record.tenant,
         user=record.user,

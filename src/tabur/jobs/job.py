@@ -10,7 +10,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, Unpack, datac
 
 from tabur.errors import ConfigError
 from tabur.jobs.context import JobContext
-from tabur.jobs.definition import JobDefinition, argument_types, result_type_of
+from tabur.jobs.definition import (
+    JobDefinition,
+    argument_types,
+    result_type_of,
+    shown_arguments,
+)
 from tabur.jobs.options import DeclaredOptions, DispatchKeywords, declared
 from tabur.jobs.pending import PendingJob, Sender
 from tabur.model.codec import REQUIRED, Upcaster
@@ -39,6 +44,7 @@ class Job(Generic[R]):
     ```
     """
 
+    __dataclass_fields__: ClassVar[dict[str, dataclasses.Field[Any]]]
     __tabur_declared__: ClassVar[DeclaredOptions] = {}
     __tabur_definition__: ClassVar[JobDefinition | None] = None
     __tabur_dispatcher__: ClassVar[Sender | None] = None
@@ -61,7 +67,7 @@ class Job(Generic[R]):
         cls.__tabur_declared__ = {**inherited, **options}
         # Else a subclass nobody has registered would dispatch its parent.
         cls.__tabur_definition__ = cls.__tabur_dispatcher__ = None
-        dataclasses.dataclass(cls)
+        dataclasses.dataclass(cls, repr=False)
 
     def __post_init__(self) -> None:
         if self.__tabur_definition__ is not None:
@@ -73,6 +79,12 @@ class Job(Generic[R]):
 
     def failed(self, ctx: JobContext, error: BaseException) -> Any:
         """Called once the job has failed for good, before it is recorded: at least once."""
+
+    def __repr__(self) -> str:
+        fields = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        options = self.__tabur_declared__
+        hidden = fields if options.get("encrypted") else options.get("secret", ())
+        return f"{type(self).__qualname__}({shown_arguments(fields, hidden)})"
 
     def options(self, **given: Unpack[DispatchKeywords]) -> PendingJob[R]:
         """This job with other options: see `PendingJob.options`."""
@@ -123,7 +135,7 @@ def define_class(cls: type[Job[Any]]) -> JobDefinition:
     hints = argument_types(cls, cls.__name__)
     fields = {
         each.name: (hints[each.name], _field_default(cls.__name__, each))
-        for each in dataclasses.fields(cls)  # type: ignore[arg-type]  # made one by Job
+        for each in dataclasses.fields(cls)
     }
     names = tuple(fields)
 

@@ -63,6 +63,8 @@ class DeclaredOptions(TypedDict, total=False):
     aliases: list[str] | tuple[str, ...]
     owner_may_retry: bool
     middleware: Sequence[Middleware]
+    encrypted: bool
+    secret: list[str] | tuple[str, ...]
     version: int
     title: str | None
     unique: UniqueBy
@@ -125,6 +127,10 @@ class JobOptions(msgspec.Struct, frozen=True):
     owner_may_retry: bool = False
     middleware: tuple[Any, ...] = ()
     """What its run goes through, the first outermost."""
+    encrypted: bool = False
+    """No store reads its arguments or its result, and nobody is shown them."""
+    secret: tuple[str, ...] = ()
+    """Arguments that nobody is shown; stores keep them as they are."""
     version: int = 1
     """Of its arguments: a worker that knows only a lower one leaves the job to others."""
     title: str | None = None
@@ -173,8 +179,9 @@ def declared(job: str, given: DeclaredOptions) -> tuple[str | None, JobOptions]:
             check_name(name, "name")
         if values.get("title") is not None:
             check_name(values["title"], "title")
-        if "aliases" in values:
-            values["aliases"] = _aliases(values["aliases"])
+        for option, one in (("aliases", "alias"), ("secret", "secret")):
+            if option in values:
+                values[option] = _names(values[option], option, one)
         if "middleware" in values:
             values["middleware"] = made(values["middleware"])
         if values.get("isolation") is not None:
@@ -185,9 +192,7 @@ def declared(job: str, given: DeclaredOptions) -> tuple[str | None, JobOptions]:
             if values.get(option) is not None:
                 values[option] = span_us(values[option], option)
         _check_what_is_kept(values)
-        for option in ("fail_on_timeout", "owner_may_retry"):
-            if not isinstance(values.get(option, False), bool):
-                raise ConfigError(f"{option}={shown(values[option])}: True or False is needed.")
+        _check_switches(values)
         said = take_uniqueness(values)
         uniqueness = None if said is None else said.complete()
         return name, JobOptions(**_checked(values), uniqueness=uniqueness)
@@ -334,10 +339,16 @@ def _isolation(value: Any) -> Isolation:
         raise ConfigError(f"isolation={shown(value)} is not known; there are: {known}.") from None
 
 
-def _aliases(given: Any) -> tuple[str, ...]:
+def _check_switches(values: dict[str, Any]) -> None:
+    for option in ("fail_on_timeout", "owner_may_retry", "encrypted"):
+        if not isinstance(values.get(option, False), bool):
+            raise ConfigError(f"{option}={shown(values[option])}: True or False is needed.")
+
+
+def _names(given: Any, option: str, one: str) -> tuple[str, ...]:
     if not isinstance(given, list | tuple):
-        raise ConfigError(f"aliases={shown(given)}: a list of names is needed.")
-    return tuple(check_name(alias, "alias") for alias in given)
+        raise ConfigError(f"{option}={shown(given)}: a list of names is needed.")
+    return tuple(check_name(each, one) for each in given)
 
 
 def _exceptions(kinds: Any) -> tuple[type[BaseException], ...]:

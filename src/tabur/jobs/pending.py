@@ -13,6 +13,7 @@ from tabur.jobs.definition import JobDefinition
 from tabur.jobs.options import NO_SETTINGS, DispatchKeywords, DispatchSettings
 from tabur.jobs.registry import Registry
 from tabur.jobs.scope import CurrentScope
+from tabur.jobs.seals import Seals
 from tabur.jobs.sessions import Sessions
 from tabur.jobs.settling import Backing
 from tabur.model.clock import now_us
@@ -50,6 +51,9 @@ class Sender(Dispatcher, Protocol):
     registry: Registry
     scope: CurrentScope
     sessions: Sessions
+
+    @property
+    def seals(self) -> Seals: ...
 
 
 class PendingJob(Generic[R_co]):
@@ -116,8 +120,7 @@ class PendingJob(Generic[R_co]):
         return result
 
     def __repr__(self) -> str:
-        given = ", ".join(f"{k}={v!r}" for k, v in msgspec.structs.asdict(self.args).items())
-        return f"{self.name}({given})"
+        return f"{self.name}({self.definition.shown(msgspec.structs.asdict(self.args))})"
 
 
 def _detached(pending: PendingJob[Any]) -> JobContext:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from tabur.drivers.contract import Driver, Fencing
 from tabur.errors import ConfigError, StoreError, TaburError
+from tabur.jobs.seals import NO_SEALS, Seals
 from tabur.jobs.sessions import Sessions
 from tabur.model.clock import apart
 from tabur.model.outcome import Outcome
@@ -25,7 +26,7 @@ _ALONE = ("memory", "sync", "fake")
 class Backing:
     """What the jobs of one process need for transactions of their own. `open_driver` opens the
     store that their claims are in; None: they run without one. `registry` knows the types of
-    results."""
+    results, `seals` what of them is encrypted."""
 
     def __init__(
         self,
@@ -34,11 +35,13 @@ class Backing:
         worker: str = "",
         *,
         registry: Registry | None = None,
+        seals: Seals = NO_SEALS,
     ) -> None:
         self._open = open_driver
         self.sessions = sessions
         self.worker = worker
         self.registry = registry
+        self.seals = seals
         self._kept: dict[bytes, bytes] = {}
         """Cursors of jobs whose store keeps none."""
 

@@ -174,7 +174,8 @@ class JobTransaction:
         session.flush()
         ctx = self._ctx
         try:
-            result = encode_result(ctx.result, "ctx.result")
+            body = encode_result(ctx.result, "ctx.result")
+            result = self._backing.seals.result(ctx.job, body)
         except PayloadError as problem:
             raise PayloadError(f"{problem} The transaction was rolled back.") from None
         ahead = self._backing.ahead()

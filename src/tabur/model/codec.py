@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import traceback
 from collections.abc import Callable, Iterable, Mapping
 from copy import copy
@@ -31,11 +32,15 @@ class ArgumentCodec:
     """Encodes and decodes the arguments of one job.
 
     `fields` maps each argument to (type, default), with `REQUIRED` for none. `check` encodes and
-    decodes again: what the programmer gets back is what the job will get, or a PayloadError.
+    decodes again: what the programmer gets back is what the job will get, or a PayloadError. With
+    `hides`, no error tells of a value.
     """
 
-    def __init__(self, name: str, fields: Mapping[str, tuple[Any, Any]]) -> None:
+    def __init__(
+        self, name: str, fields: Mapping[str, tuple[Any, Any]], *, hides: bool = False
+    ) -> None:
         self.name = name
+        self._hides = hides
         for field, (kind, _) in fields.items():
             _refuse_type(kind, f"{name}: argument {field!r}")
         self.type = msgspec.defstruct(
@@ -63,7 +68,7 @@ class ArgumentCodec:
                     _refuse_unfaithful(value, field)
             payload = self._encoder.encode(arguments)
         except (TypeError, ValueError, RecursionError, OverflowError) as error:
-            raise PayloadError(f"{self.name}: {_reason(error)}") from None
+            raise PayloadError(f"{self.name}: {self._told(error)}") from None
         if len(payload) > MAX_PAYLOAD:
             raise PayloadError(
                 f"{self.name}: the arguments take {len(payload):,} bytes, and {MAX_PAYLOAD:,} are "
@@ -81,7 +86,7 @@ class ArgumentCodec:
         try:
             return self._decoder.decode(payload)
         except (msgspec.DecodeError, ValueError, TypeError, RecursionError) as error:
-            raise PayloadError(f"{self.name}: {_reason(error)}") from None
+            raise PayloadError(f"{self.name}: {self._told(error)}") from None
 
     def decode_old(self, payload: bytes, upcasters: Iterable[tuple[int, Upcaster]]) -> Any:
         """As `decode`, of a payload of an earlier version: `upcasters` bring it on one after the
@@ -89,21 +94,29 @@ class ArgumentCodec:
         try:
             arguments: Any = msgspec.json.decode(payload, type=dict[str, Any])
         except (msgspec.DecodeError, ValueError, RecursionError) as error:
-            raise PayloadError(f"{self.name}: {_reason(error)}") from None
+            raise PayloadError(f"{self.name}: {self._told(error)}") from None
         for version, upcast in upcasters:
             try:
                 arguments = upcast(arguments)
             except Exception as error:  # code of the application's
                 seen = describe(error)
-                why = f"{seen.type}: {seen.message}"
-                raise PayloadError(_NOT_BROUGHT_ON.format(self.name, version, why)) from error
+                why = seen.type if self._hides else f"{seen.type}: {seen.message}"
+                cause = None if self._hides else error
+                raise PayloadError(_NOT_BROUGHT_ON.format(self.name, version, why)) from cause
             if not isinstance(arguments, dict):
                 why = f"a {type(arguments).__name__} came out, not a dict"
                 raise PayloadError(_NOT_BROUGHT_ON.format(self.name, version, why))
         try:
             return self.decode(self._encoder.encode(arguments))
         except (TypeError, ValueError, RecursionError, OverflowError) as error:
-            raise PayloadError(f"{self.name}, after upcasting: {_reason(error)}") from None
+            raise PayloadError(f"{self.name}, after upcasting: {self._told(error)}") from None
+
+    def _told(self, error: BaseException) -> str:
+        reason = _reason(error)
+        if not self._hides or isinstance(error, _OF_KINDS):
+            return reason
+        place = _PLACE.search(reason)
+        return f"an argument does not fit (its value is not shown){place[0] if place else ''}"
 
 
 _NOT_BROUGHT_ON = (
@@ -204,6 +217,10 @@ class _Required:
 
 
 REQUIRED = _Required()
+#: Where it is, at the end of what msgspec says is wrong.
+_PLACE = re.compile(r" - at `[^`]*`$")
+#: Errors whose texts tell of types alone.
+_OF_KINDS = (TypeError, RecursionError, UnicodeEncodeError)
 _PLAIN = frozenset({int, str, bool, type(None), bytes})
 
 

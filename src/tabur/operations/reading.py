@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator, Sequence
 
 from tabur.drivers.contract import Driver, Filter
 from tabur.errors import JobNotFound, TaburError
+from tabur.jobs.seals import NO_SEALS, Seals
 from tabur.model.clock import SECOND, as_datetime
 from tabur.model.ids import id_bytes, id_text
 from tabur.model.records import ALL_QUEUES, Attempt, JobRecord, QueueSize, Signals
@@ -43,10 +44,11 @@ class UnknownQueue(TaburError):
 
 class Reading:
     """Questions to the stores of an app, or to one of them. All raise StoreUnavailable, or
-    SchemaMissing before the tables are made."""
+    SchemaMissing before the tables are made. `seals`: of the app, for who asks for arguments."""
 
-    def __init__(self, *drivers: Driver) -> None:
+    def __init__(self, *drivers: Driver, seals: Seals = NO_SEALS) -> None:
         self._drivers = drivers
+        self._seals = seals
 
     def failed(self, *, queue: str | None = None) -> Iterator[FailedJob]:
         """Failed jobs, newest first."""
@@ -79,7 +81,7 @@ class Reading:
             user=record.user,
             locale=record.locale,
             progress=record.progress,
-            arguments=record.payload.decode("utf-8", "replace"),
+            arguments=self._seals.shown_payload(record),
             history=tuple(_attempt(each) for each in inspection.attempts(record.id)),
             attachments=tuple(inspection.attachments(record.id)),
         )

@@ -37,7 +37,8 @@ class AttemptShown(msgspec.Struct, frozen=True):
 
 
 class JobShown(msgspec.Struct, frozen=True):
-    """One job with all that is known of it. `arguments` is its payload, JSON as text."""
+    """One job with all that is known of it. `arguments` is its payload, JSON as text, with
+    `…` for what is shown to nobody."""
 
     id: str
     connection: str

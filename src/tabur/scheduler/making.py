@@ -1,4 +1,4 @@
-"""From a definition to the job that a tick dispatches."""
+"""From the definition of a schedule to the job that a tick dispatches, and what of it is kept."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tabur.jobs.pending import PendingJob, Sender
 from tabur.jobs.registry import Registry
 from tabur.jobs.scope import NOBODY
 from tabur.model.records import NewJob
-from tabur.model.ticks import JobCall
+from tabur.model.ticks import Definition, JobCall
 
 
 class Maker:
@@ -27,10 +27,6 @@ class Maker:
 
     def pending(self, call: JobCall) -> PendingJob[Any]:
         """Raises UnknownJob, PayloadError."""
-        try:
-            arguments = msgspec.json.decode(call.arguments, type=dict[str, Any])
-        except msgspec.DecodeError as error:
-            raise PayloadError(f"{call.name}: its arguments cannot be read: {error}") from None
         settings = DispatchSettings(
             queue=call.queue,
             priority=call.priority,
@@ -40,7 +36,29 @@ class Maker:
             user=call.user,
             locale=call.locale,
         )
-        return self.named(call.name, arguments, settings)
+        return self.named(call.name, self.arguments(call), settings)
+
+    def arguments(self, call: JobCall) -> dict[str, Any]:
+        """Raises PayloadError."""
+        body = self._sender.seals.opened_call(call)
+        try:
+            return msgspec.json.decode(body, type=dict[str, Any])
+        except msgspec.DecodeError as error:
+            raise PayloadError(f"{call.name}: its arguments cannot be read: {error}") from None
+
+    def kept(self, definition: Definition) -> Definition:
+        """As the store keeps it: sealed where its job's payload is. Raises ConfigError where there
+        is no key for it."""
+        return msgspec.structs.replace(definition, job=self._sender.seals.call(definition.job))
+
+    def renewed(self, definition: Definition, *, vouch: bool) -> Definition:
+        """As `kept`, of what is sealed already; see `Seals.renewed_payload`. Raises SealError."""
+        renewed = self._sender.seals.renewed_call(definition.job, vouch=vouch)
+        return msgspec.structs.replace(definition, job=renewed)
+
+    def shown(self, call: JobCall) -> Any:
+        """Its arguments, without what is shown to nobody."""
+        return self._sender.seals.shown_call(call)
 
     def named(
         self, name: str, arguments: dict[str, Any], settings: DispatchSettings = NO_SETTINGS

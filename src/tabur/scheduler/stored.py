@@ -10,7 +10,7 @@ import msgspec
 from msgspec.structs import replace
 
 from tabur.drivers.contract import Driver
-from tabur.errors import ConfigError, ScheduleConflict, ScheduleNotFound
+from tabur.errors import ConfigError, ScheduleConflict, ScheduleNotFound, SealError
 from tabur.jobs.options import check_name
 from tabur.jobs.pending import PendingJob
 from tabur.model.clock import as_datetime, moment_us
@@ -119,7 +119,8 @@ class StoredSchedules:
         if self._found(name) is not None:
             raise ScheduleConflict(name, "exists already")
         driver = self._driver_of(connection)
-        made = record(name, definition, origin=Origin.TABLE, begin=driver.now())
+        kept = self._maker_of(connection).kept(definition)
+        made = record(name, kept, origin=Origin.TABLE, begin=driver.now())
         if not driver.schedules.put([replace(made, is_active=bool(is_active))]):
             raise ScheduleConflict(name, "exists already")
         return self.find(name)
@@ -167,14 +168,14 @@ class StoredSchedules:
 
     def find(self, name: str) -> StoredSchedule:
         """Raises ScheduleNotFound."""
-        return _shown(*self._must_find(name))
+        return self._shown(*self._must_find(name))
 
     def list(self) -> Iterator[StoredSchedule]:
         """All of every connection, by name, read page by page."""
         for connection in self._connections():
             driver, after = self._driver_of(connection), ""
             while page := driver.schedules.list(limit=_PAGE, after=after):
-                yield from (_shown(connection, each) for each in page)
+                yield from (self._shown(connection, each) for each in page)
                 after = page[-1].name
 
     def history(
@@ -211,6 +212,30 @@ class StoredSchedules:
         """Its job, not dispatched. Raises as `run`."""
         connection, stored = self._must_find(name)
         return self._maker_of(connection).pending(decode_definition(stored.definition).job)
+
+    def rotate(self, *, vouch: bool = False) -> tuple[int, dict[str, str]]:
+        """Put what schedules keep under the current key. Answers of how many, and for which it
+        could not be done, and why."""
+        rotated, refused = 0, dict[str, str]()
+        for each in self.list():
+            try:
+                rotated += each.problem is None and self._rotated(each.name, vouch=vouch)
+            except (SealError, ScheduleConflict, ScheduleNotFound) as error:
+                refused[each.name] = str(error)
+        return rotated, refused
+
+    def _rotated(self, name: str, *, vouch: bool) -> bool:
+        changed = False
+
+        def change(stored: ScheduleRecord, driver: Driver) -> ScheduleRecord:
+            nonlocal changed
+            before = decode_definition(stored.definition)
+            after = self._maker_of(self._connection).renewed(before, vouch=vouch)
+            changed = after != before
+            return replace(stored, definition=msgspec.json.encode(after)) if changed else stored
+
+        self._change(name, change)
+        return changed
 
     def _definition(
         self,
@@ -256,7 +281,8 @@ class StoredSchedules:
             job = changes.get("job", call.name)
             arguments = changes.get("arguments")
             if isinstance(job, str) and arguments is None:
-                arguments = msgspec.json.decode(call.arguments) if job == call.name else {}
+                maker = self._maker_of(self._connection)
+                arguments = maker.arguments(call) if job == call.name else {}
             connection, made = self._definition(
                 job, arguments, timing.expression, timing.timezone, {}
             )
@@ -264,7 +290,7 @@ class StoredSchedules:
                 raise ConfigError(
                     "Its job would go to another connection: delete it, make it anew."
                 )
-            call = made.job
+            call = self._maker_of(connection).kept(made).job
         definition = replace(before, timing=timing, job=call, policy=make_policy(**policy))
         edited = record(
             stored.name, definition, origin=stored.origin, begin=driver.now(), stored=stored
@@ -282,7 +308,7 @@ class StoredSchedules:
             driver = self._driver_of(connection)
             wanted = change(stored, driver)
             if wanted == stored:
-                return _shown(connection, stored)
+                return self._shown(connection, stored)
             if driver.schedules.put([replace(wanted, revision=stored.revision + 1)]):
                 return self.find(name)
         raise ScheduleConflict(
@@ -306,35 +332,34 @@ class StoredSchedules:
                 return connection, found
         return None
 
+    def _shown(self, connection: str, stored: ScheduleRecord) -> StoredSchedule:
+        problem: str | None = None
+        definition: Definition | None = None
+        try:
+            definition = decode_definition(stored.definition)
+        except ConfigError as error:
+            problem = str(error)
+        return StoredSchedule(
+            name=stored.name,
+            origin=stored.origin,
+            connection=connection,
+            cron_expression=stored.cron_expression,
+            timezone=stored.timezone,
+            next_run_at=as_datetime(stored.next_run_at),
+            last_run_at=as_datetime(stored.last_run_at),
+            is_active=stored.is_active,
+            job=definition.job.name if definition else "",
+            runs=(definition.runs or definition.job.name) if definition else "",
+            arguments=self._maker_of(connection).shown(definition.job) if definition else None,
+            policy=definition.policy if definition else TickPolicy(),
+            waiting=as_datetime(stored.waiting),
+            last_job=id_text(stored.last_job) if stored.last_job else None,
+            problem=problem,
+        )
+
 
 def _times(stored: ScheduleRecord) -> Times:
     return times_of(decode_definition(stored.definition).timing)
-
-
-def _shown(connection: str, stored: ScheduleRecord) -> StoredSchedule:
-    problem: str | None = None
-    definition: Definition | None = None
-    try:
-        definition = decode_definition(stored.definition)
-    except ConfigError as error:
-        problem = str(error)
-    return StoredSchedule(
-        name=stored.name,
-        origin=stored.origin,
-        connection=connection,
-        cron_expression=stored.cron_expression,
-        timezone=stored.timezone,
-        next_run_at=as_datetime(stored.next_run_at),
-        last_run_at=as_datetime(stored.last_run_at),
-        is_active=stored.is_active,
-        job=definition.job.name if definition else "",
-        runs=(definition.runs or definition.job.name) if definition else "",
-        arguments=msgspec.json.decode(definition.job.arguments) if definition else None,
-        policy=definition.policy if definition else TickPolicy(),
-        waiting=as_datetime(stored.waiting),
-        last_job=id_text(stored.last_job) if stored.last_job else None,
-        problem=problem,
-    )
 
 
 def _tick_shown(connection: str, tick: Tick) -> TickShown:

@@ -76,9 +76,14 @@ class Ticker:
 
     def register(self, *, begin: int | None = None) -> int:
         """Make the code's schedules known; new ones begin after `begin`, else now. Raises
-        StoreError."""
+        StoreError, and ConfigError where there is no key to seal with."""
         begin = self.driver.now() if begin is None else begin
-        return register(self.driver, self._declared.values(), begin=begin, say=self._say)
+        kept = self._maker.kept
+        declared = [
+            msgspec.structs.replace(each, definition=kept(each.definition))
+            for each in self._declared.values()
+        ]
+        return register(self.driver, declared, begin=begin, say=self._say)
 
     def tick(self) -> Looked:
         """Decide all that is due. Raises StoreError: then it is unknown what was written, and

@@ -15,7 +15,9 @@ from tabur.jobs.coroutines import wait_for
 from tabur.jobs.current import running
 from tabur.jobs.handle import decode_as
 from tabur.jobs.job import Job
+from tabur.jobs.keyring import KeyRing, new_key
 from tabur.jobs.pending import PendingJob
+from tabur.jobs.seals import Seals
 from tabur.jobs.sessions import Sessions
 from tabur.jobs.settling import Backing, own_settle_of
 from tabur.jobs.spans import span_us
@@ -61,6 +63,8 @@ class FakeRun(Generic[R]):
         self._outcome = outcome
         self._move = move
         self._delay = delay
+        seals = reporter.backing.seals
+        self._result = seals.opened_result(this.job, outcome.result)
         self.error: BaseException | None = this.error
         self.progress: list[Progress] = reporter.seen
         self.attachments: list[FakeAttachment] = reporter.attachments
@@ -71,7 +75,7 @@ class FakeRun(Generic[R]):
     def result(self) -> R:
         """What it returned. Raises AssertionError where it did not complete."""
         self.assert_completed()
-        value: R = decode_as(self._outcome.result, self._pending.definition.result_type)
+        value: R = decode_as(self._result, self._pending.definition.result_type)
         return value
 
     @property
@@ -173,10 +177,12 @@ def run(
     """
     pending = job.pending() if isinstance(job, Job) else job
     sender = pending.sender
-    new = Outgoing(pending, sender.scope.get()).job(now_us(), "default")
+    seals = Seals(KeyRing(new_key()), sender.registry.get)  # a test needs no key
+    new = Outgoing(pending, sender.scope.get(), seals=seals).job(now_us(), "default")
     claimed = _claimed(new, attempt)
     kept = None if cursor is None else encode_cursor(cursor)
-    reporter = _FakeReporter(sender.sessions, kept, cancelled=cancelled, stopping=stopping)
+    backing = _FakeBacking(sender.sessions, kept, seals)
+    reporter = _FakeReporter(backing, cancelled=cancelled, stopping=stopping)
     this = prepare(claimed, sender.registry, _OPTIONS, reporter, now_us())
     this.started_at = now_us()
     with sender.scope.entered(this.scope()), running(this.ctx):
@@ -223,12 +229,10 @@ def _call_failed(this: Run) -> None:
 
 
 class _FakeReporter:
-    """Keeps what a run tells. `cursor`: what its last checkpoint has left, encoded."""
+    """Keeps what a run tells."""
 
-    def __init__(
-        self, sessions: Sessions, cursor: bytes | None, *, cancelled: bool, stopping: bool
-    ) -> None:
-        self.backing = _FakeBacking(sessions, cursor)
+    def __init__(self, backing: _FakeBacking, *, cancelled: bool, stopping: bool) -> None:
+        self.backing = backing
         self.stopping = stopping
         self.seen: list[Progress] = []
         self.attachments: list[FakeAttachment] = []
@@ -247,8 +251,10 @@ class _FakeReporter:
 
 
 class _FakeBacking(Backing):
-    def __init__(self, sessions: Sessions, cursor: bytes | None) -> None:
-        super().__init__(None, sessions)
+    """`cursor`: what the last checkpoint has left, encoded."""
+
+    def __init__(self, sessions: Sessions, cursor: bytes | None, seals: Seals) -> None:
+        super().__init__(None, sessions, seals=seals)
         self._first = cursor
 
     def cursor(self, job_id: bytes) -> bytes | None:

@@ -6,6 +6,7 @@ import hmac
 import re
 import time
 from base64 import urlsafe_b64encode
+from collections.abc import Sequence
 from datetime import timedelta
 from enum import Enum
 from hashlib import sha256
@@ -22,6 +23,8 @@ class Keyed(Protocol):
 
     @property
     def key(self) -> str | None: ...
+    @property
+    def previous_keys(self) -> Sequence[str]: ...
 
 
 class TokenAnswer(Enum):
@@ -39,9 +42,8 @@ def read_token(jobs: Keyed, handle: JobHandle[Any] | str | UUID, *, expires: tim
     """
     if not jobs.key:
         raise ConfigError(
-            "Read tokens are signed, and this app has no key. Set TABUR_KEY to a long random "
-            "secret (python -c 'import secrets; print(secrets.token_urlsafe(32))'), the same for "
-            "all web processes, or pass Tabur(key=…)."
+            "Read tokens are signed, and this app has no key. Make one, the same for all web "
+            "processes: tabur key:generate (or set TABUR_KEY, or pass Tabur(key=…))."
         )
     if expires <= timedelta(0):
         raise ConfigError(f"expires={expires!r}: a token needs some time to be used in.")
@@ -56,7 +58,8 @@ def check_token(jobs: Keyed, job_id: str, token: str) -> TokenAnswer:
     if match is None or not jobs.key:
         return TokenAnswer.INVALID
     until = int(match["until"])
-    if not hmac.compare_digest(_signature(jobs.key, job_id, until), match["signature"]):
+    signatures = [_signature(key, job_id, until) for key in (jobs.key, *jobs.previous_keys)]
+    if not any(hmac.compare_digest(each, match["signature"]) for each in signatures):
         return TokenAnswer.INVALID
     return TokenAnswer.VALID if time.time() < until else TokenAnswer.EXPIRED
 

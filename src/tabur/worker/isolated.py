@@ -91,7 +91,7 @@ def main() -> None:
     install_logging(hello.output, hello.log_level)
     _tell(channel, Ready())
     starts: SimpleQueue[Start] = SimpleQueue()
-    reporter = _ParentReporter(channel, Backing(app.runtime.open, app.runtime.sessions))
+    reporter = _ParentReporter(channel, app.runtime.backing())
     threading.Thread(
         target=_listen, args=(channel, starts, reporter), name="tabur-parent", daemon=True
     ).start()
@@ -99,9 +99,7 @@ def main() -> None:
         start = starts.get()
         reporter.called_back = False
         runtime = app.runtime_of(start.connection or app.connection)
-        reporter.backing = Backing(
-            runtime.open, runtime.sessions, start.worker, registry=runtime.registry
-        )
+        reporter.backing = runtime.backing(start.worker)
         outcome = _work(runtime, start, reporter)
         _tell(channel, Ended(outcome))
 

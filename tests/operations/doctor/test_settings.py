@@ -43,6 +43,27 @@ def test_a_key_that_is_missing_or_short(
     assert doctor()["key-weak"]["level"] == "note"
 
 
+def test_jobs_that_nothing_can_encrypt(
+    project: Project, doctor: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = "from tabur import Tabur\njobs = Tabur.from_env()\n"
+    source += "@jobs.job(encrypted=True)\ndef pay(card: str) -> None: ...\n"
+    (project.folder / f"{project.module}.py").write_text(source, "utf-8")
+    assert "key-missing" not in doctor()
+    monkeypatch.delenv("TABUR_KEY")
+    monkeypatch.setenv("TABUR_ENV", "local")
+    found = doctor()["key-missing"]
+    assert found["level"] == "error"
+    assert "pay cannot be encrypted" in found["what"]
+    assert "tabur key:generate" in found["todo"]
+
+
+def test_keys_are_not_printed(project: Project, doctor: Ask, setting: Setting) -> None:
+    setting("TABUR_PREVIOUS_KEYS", "tiger-stripes-of-before")
+    setting("DATABASE_URL", "sqlite:///tiger-stripes-of-before")
+    assert "tiger-stripes" not in str(doctor())
+
+
 def test_settings_without_effect(project: Project, doctor: Ask, setting: Setting) -> None:
     setting("REDIS_QUEUE_RETRY_AFTER", "90")
     found = doctor()["setting-ignored"]

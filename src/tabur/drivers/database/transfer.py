@@ -11,6 +11,8 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, bindparam, delete, exists, literal_column, select, update
 
+from tabur.drivers.contract import Rewrite
+from tabur.drivers.database.rewriting import Rewriting
 from tabur.drivers.database.rows import RECORD, WAIT, WORK, Rows
 from tabur.drivers.database.schema import (
     attachments,
@@ -36,6 +38,7 @@ class DatabaseTransfer:
     def __init__(self, store: Store, rows: Rows) -> None:
         self._store = store
         self._rows = rows
+        self._rewriting = Rewriting(store)
         self._sql = _Statements(store)
 
     def take_out(self, queue: str | None, *, limit: int) -> Sequence[NewJob]:
@@ -65,6 +68,9 @@ class DatabaseTransfer:
                     self._sql.wait_again.run(tx.cursor, job_id)
 
         self._store.transact(put_back)
+
+    def rewrite(self, changes: Sequence[Rewrite]) -> int:
+        return self._rewriting.rewrite(changes)
 
     def _take_out(self, cursor: Any, queue: str | None, limit: int) -> Sequence[NewJob]:
         pending = self._sql.pending(cursor, queue, limit)

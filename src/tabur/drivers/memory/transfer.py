@@ -7,6 +7,7 @@ from itertools import islice
 
 from msgspec.structs import replace
 
+from tabur.drivers.contract import Body, Rewrite
 from tabur.drivers.memory.store import Entry, MemoryStore
 from tabur.model.records import NewJob
 from tabur.model.states import State
@@ -47,6 +48,23 @@ class MemoryTransfer:
                 entry.blockers = 0
                 self._store.queue_up(entry)
             self._store.wake()
+
+    def rewrite(self, changes: Sequence[Rewrite]) -> int:
+        with self._store.lock:
+            return sum(self._rewritten(each) for each in changes)
+
+    def _rewritten(self, change: Rewrite) -> bool:
+        entry = self._store.jobs.get(change.id)
+        if entry is None:
+            return False
+        if change.body is Body.PAYLOAD:
+            stands = entry.job.payload == change.before
+            entry.job = replace(entry.job, payload=change.after) if stands else entry.job
+            return stands
+        past = next((each for each in entry.history if each.result == change.before), None)
+        if past is not None:
+            past.result = change.after
+        return past is not None
 
     def _out(self, job_ids: Sequence[bytes]) -> list[Entry]:
         found = [self._store.jobs.get(job_id) for job_id in job_ids]

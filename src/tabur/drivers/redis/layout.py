@@ -275,6 +275,23 @@ def files(packed: bytes) -> list[Attachment]:
     return sorted(found, key=lambda each: each.n)
 
 
+def with_payload(record: bytes, before: bytes, after: bytes) -> bytes | None:
+    """The record with another payload; None where its payload is not `before`."""
+    kept = _Record(record)
+    if kept.payload != before:
+        return None
+    return record[: len(record) - len(before)] + after
+
+
+def with_result(outcome: bytes, before: bytes, after: bytes) -> bytes | None:
+    """The outcome with another result; None where its result is not `before`."""
+    past = _Outcome(outcome)
+    if past.result != before:
+        return None
+    rest = _encode((past.worker, past.started_at, past.error, after))
+    return outcome[: 4 + _OUTCOME.size] + rest
+
+
 class _Record:
     """What a job is: its lane, what is known about it, its payload."""
 

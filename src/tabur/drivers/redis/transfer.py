@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from tabur.drivers.contract import Rewrite
 from tabur.drivers.redis import scripts
 from tabur.drivers.redis.layout import new_again
 from tabur.drivers.redis.link import Link, Word
+from tabur.drivers.redis.rewriting import rewrite
 from tabur.drivers.redis.scripts import Keys
 from tabur.model.records import NewJob
 
@@ -51,6 +53,9 @@ class RedisTransfer:
         for first in range(0, len(job_ids), CHUNK):
             chunk = job_ids[first : first + CHUNK]
             self._link.run(scripts.PUT_BACK, self._now(), *chunk, again=True)
+
+    def rewrite(self, changes: Sequence[Rewrite]) -> int:
+        return rewrite(self._link, self._keys, changes, self._now())
 
     def _take_out(self, queue: str | None, *what: Word) -> tuple[int, bytes, list[NewJob]]:
         more, stopped, found = self._link.run(

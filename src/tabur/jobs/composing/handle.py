@@ -13,6 +13,7 @@ import msgspec
 from tabur.drivers.contract import Driver, Filter
 from tabur.errors import BatchNotFound, ConfigError, JobNotFound, StoreError
 from tabur.jobs.handle import JobHandle, pauses
+from tabur.jobs.seals import NO_SEALS, Seals
 from tabur.model.batches import CALLED_OFF, BatchRecord
 from tabur.model.clock import as_datetime
 from tabur.model.compositions import Composition, Kind, decode_composition
@@ -66,12 +67,16 @@ class BatchHandle:
     """A batch's id with what can be asked of it. Cheap; nothing is read until asked.
 
     `drivers`: the stores in which it may be; the first that knows it is asked from then on.
+    `seals`: of its app.
     """
 
-    __slots__ = ("_drivers", "_id")
+    __slots__ = ("_drivers", "_id", "_seals")
 
-    def __init__(self, drivers: Sequence[Driver], batch_id: bytes | str) -> None:
+    def __init__(
+        self, drivers: Sequence[Driver], batch_id: bytes | str, *, seals: Seals = NO_SEALS
+    ) -> None:
         self._drivers = drivers
+        self._seals = seals
         self._id = id_bytes(batch_id)
 
     @property
@@ -135,11 +140,11 @@ class BatchHandle:
 
     def jobs(self) -> Iterator[JobHandle[Any]]:
         """Its jobs, newest first."""
-        return (JobHandle([self._driver], job.id) for job in self._all())
+        return map(self._job, self._all())
 
     def failed_jobs(self) -> Iterator[JobHandle[Any]]:
         """Those that have failed, newest first."""
-        return (JobHandle([self._driver], job.id) for job in self._all(State.FAILED))
+        return map(self._job, self._all(State.FAILED))
 
     def wait(self, timeout: float | None = None) -> BatchStatus:
         """Its status once it has finished, however. Raises TimeoutError after `timeout` seconds,
@@ -190,6 +195,9 @@ class BatchHandle:
         """Its own, then those of the batches within it."""
         return with_parts(self._driver, self._record())
 
+    def _job(self, record: JobRecord) -> JobHandle[Any]:
+        return JobHandle([self._driver], record.id, seals=self._seals)
+
     def _all(self, *states: State) -> Iterator[JobRecord]:
         return (job for record in self._records() for job in self._of(record.id, *states))
 
@@ -200,9 +208,9 @@ class BatchHandle:
         return f"<{type(self).__name__} {self.id}>"
 
 
-def find_batch(drivers: Sequence[Driver], batch_id: str) -> BatchHandle | None:
+def find_batch(drivers: Sequence[Driver], batch_id: str, seals: Seals) -> BatchHandle | None:
     found = record_of(drivers, batch_id)
-    return None if found is None else BatchHandle([found[0]], found[1].id)
+    return None if found is None else BatchHandle([found[0]], found[1].id, seals=seals)
 
 
 def record_of(drivers: Sequence[Driver], batch_id: str) -> tuple[Driver, BatchRecord] | None:

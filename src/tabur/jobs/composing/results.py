@@ -50,7 +50,7 @@ def previous(sources: Sequence[Source], backing: Backing) -> Any:
 
 
 def read(source: Source, backing: Backing) -> Any:
-    """Raises JobNotFound where retention was quicker."""
+    """Raises JobNotFound where retention was quicker, SealError where a result does not open."""
     if source.batch is not None:
         jobs = [*jobs_of(backing.driver, source.batch, State.COMPLETED)]
         return [_decoded(each, backing) for each in reversed(jobs)]
@@ -72,4 +72,4 @@ def _decoded(record: JobRecord, backing: Backing) -> Any:
     if backing.registry is not None:
         with suppress(UnknownJob):  # it ran on a worker that knows more
             kind = backing.registry.get(record.name).result_type
-    return decode_as(record.result, kind)
+    return decode_as(backing.seals.opened_result(record, record.result), kind)

@@ -11,6 +11,7 @@ from tabur.drivers.contract import CancelAnswer, Driver
 from tabur.errors import ConfigError
 from tabur.jobs.composing.drawing import Drawn, svg_of, text_of
 from tabur.jobs.composing.handle import BatchHandle, jobs_of, record_of
+from tabur.jobs.seals import Seals
 from tabur.model.compositions import Kind, Step, decode_composition
 from tabur.model.ids import id_text
 from tabur.model.states import State
@@ -93,11 +94,13 @@ class WorkflowHandle(BatchHandle):
         return found
 
 
-def find_workflow(drivers: Sequence[Driver], workflow_id: str) -> WorkflowHandle | None:
+def find_workflow(
+    drivers: Sequence[Driver], workflow_id: str, seals: Seals
+) -> WorkflowHandle | None:
     found = record_of(drivers, workflow_id)
     if found is None or decode_composition(found[1].options).kind is not Kind.WORKFLOW:
         return None
-    return WorkflowHandle([found[0]], found[1].id)
+    return WorkflowHandle([found[0]], found[1].id, seals=seals)
 
 
 def _look(step: Step, states: dict[bytes, State]) -> StepStatus:

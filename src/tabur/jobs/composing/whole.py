@@ -63,12 +63,13 @@ class PendingWhole(ABC):
         """Keep all of it, in one transaction. Raises ConfigError, StoreUnavailable,
         SchemaMissing."""
         plan = self.plan()
-        return BatchHandle(self.sender.dispatch_plan(plan), plan.id)
+        return BatchHandle(self.sender.dispatch_plan(plan), plan.id, seals=self.sender.seals)
 
     async def dispatch_async(self) -> BatchHandle:
         """As `dispatch`, away from the caller's event loop; required for an AsyncSession."""
         plan = self.plan()
-        return BatchHandle(await self.sender.dispatch_plan_async(plan), plan.id)
+        drivers = await self.sender.dispatch_plan_async(plan)
+        return BatchHandle(drivers, plan.id, seals=self.sender.seals)
 
     @abstractmethod
     def plan(self) -> Plan:

@@ -115,12 +115,14 @@ class Workflow:
         """Keep all of it, in one transaction. Raises ConfigError, StoreUnavailable,
         SchemaMissing."""
         plan = self._plan()
-        return WorkflowHandle(self._sender.dispatch_plan(plan), plan.id)
+        drivers = self._sender.dispatch_plan(plan)
+        return WorkflowHandle(drivers, plan.id, seals=self._sender.seals)
 
     async def dispatch_async(self) -> WorkflowHandle:
         """As `dispatch`, away from the caller's event loop; required for an AsyncSession."""
         plan = self._plan()
-        return WorkflowHandle(await self._sender.dispatch_plan_async(plan), plan.id)
+        drivers = await self._sender.dispatch_plan_async(plan)
+        return WorkflowHandle(drivers, plan.id, seals=self._sender.seals)
 
     def text(self) -> str:
         """One line for each step, in an order in which they may run."""

@@ -91,7 +91,8 @@ class Patient:
         settings = self.settings
         urls = (settings.database_url, settings.redis_url, settings.outbox_url)
         passwords = [_password(url) for url in urls if url]
-        found = {settings.key, *passwords, *(unquote(each) for each in passwords if each)}
+        keys = (settings.key, *settings.previous_keys)
+        found = {*keys, *passwords, *(unquote(each) for each in passwords if each)}
         return [each for each in found if each and len(each) >= SHORTEST_SECRET]
 
 

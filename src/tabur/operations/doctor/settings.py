@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from tabur.jobs.keyring import SHORTEST_KEY
 from tabur.model.findings import Finding, Level
 from tabur.operations.doctor.patient import PRODUCTION, Patient
 from tabur.operations.health import ignored_settings
 
-#: Characters that a key has at least: 16 random bytes, in hex digits.
-SHORTEST_KEY = 32
+#: Jobs told by name.
+NAMED = 3
 
 
 def about_settings(patient: Patient) -> Iterator[Finding]:
@@ -44,17 +45,27 @@ def _about_connection(patient: Patient) -> Iterator[Finding]:
 
 def _about_key(patient: Patient) -> Iterator[Finding]:
     key = patient.settings.key
-    if not key:
+    encrypted = sorted(each.name for each in patient.registry if each.options.encrypted)
+    if not key and encrypted:
+        yield Finding(
+            "key-missing",
+            Level.ERROR,
+            f"TABUR_KEY is not set: {', '.join(encrypted[:NAMED])} cannot be encrypted, and so not "
+            "be dispatched.",
+            "tabur key:generate, the same key on every host.",
+        )
+    elif not key:
         yield Finding(
             "key-missing",
             patient.grave,
             "TABUR_KEY is not set: no link to the status of a job can be signed (read_token).",
-            "TABUR_KEY=$(openssl rand -hex 32), the same on every host, in .env for example.",
+            "tabur key:generate, the same key on every host.",
         )
     elif len(key) < SHORTEST_KEY:
         yield Finding(
             "key-weak",
             patient.grave,
-            f"TABUR_KEY has {len(key)} characters: who guesses it signs links to any job.",
-            "TABUR_KEY=$(openssl rand -hex 32), the same on every host.",
+            f"TABUR_KEY has {len(key)} characters: who guesses it signs links to any job. Nothing "
+            "is encrypted with it.",
+            "tabur key:generate --force, the same key on every host.",
         )

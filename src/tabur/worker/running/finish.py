@@ -112,9 +112,10 @@ def call_failed(finished: Finished, scope: CurrentScope) -> None:
     if error is None and finished.outcome.error is not None:
         error = RemoteError(finished.outcome.error)
     try:
-        arguments = definition.decode(job.payload, decode_options(job.options).version)
+        body = finished.ctx.backing.seals.opened_payload(job)
+        arguments = definition.decode(body, decode_options(job.options).version)
     except (PayloadError, msgspec.DecodeError):
-        return  # no job can be made of what cannot be decoded
+        return  # no job can be made of what cannot be opened or decoded
     own_settle_of(finished.ctx).failed = True
     try:
         with scope.entered(Scope(job.tenant, job.user, job.locale)), running(finished.ctx):

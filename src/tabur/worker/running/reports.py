@@ -11,7 +11,6 @@ from uuid import uuid4
 from tabur.drivers.contract import ProgressWrite
 from tabur.errors import JobCancelled, PayloadError
 from tabur.jobs.context import MAX_ATTACHMENT, NO_PROGRESS, JobContext
-from tabur.jobs.settling import Backing
 from tabur.model.ids import id_text
 from tabur.model.records import Attachment, Progress
 from tabur.model.text import storable
@@ -24,7 +23,7 @@ class StoreReporter:
     def __init__(self, runtime: Runtime, worker: str = "") -> None:
         self._runtime = runtime
         self.stopping = False
-        self.backing = Backing(runtime.open, runtime.sessions, worker, registry=runtime.registry)
+        self.backing = runtime.backing(worker)
         self._lock = threading.Lock()
         self._changed: dict[bytes, JobContext] = {}
         self._cancelling: frozenset[bytes] = frozenset()

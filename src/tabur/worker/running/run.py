@@ -6,7 +6,7 @@ import logging
 from math import inf
 from typing import TYPE_CHECKING, Any
 
-from tabur.errors import JobCancelled, NewerJob, PayloadError, TaburError, UnknownJob
+from tabur.errors import ConfigError, JobCancelled, NewerJob, PayloadError, TaburError, UnknownJob
 from tabur.jobs.context import CancelJob, FailJob, JobContext, ReleaseJob, Reporter
 from tabur.jobs.definition import JobDefinition
 from tabur.jobs.middleware import Call
@@ -155,7 +155,7 @@ def prepare(
             raise NewerJob(job.name, given.version, given.code)
         if now is not None and given.expires is not None and now >= given.expires:
             raise JobExpired("Its time was over before a worker was free.")
-        arguments = definition.decode(job.payload, given.version)
+        arguments = definition.decode(reporter.backing.seals.opened_payload(job), given.version)
     except (UnknownJob, PayloadError, JobExpired, JobCrashed) as error:
         raise Refused(_refusal(error, now or now_us()), error, definition) from None
     except Exception as error:  # what stands in the store was written by somebody else
@@ -187,8 +187,9 @@ def completed(run: Run, value: Any) -> Outcome:
             )
         return own
     try:
-        result = encode_result(run.ctx.result if value is None else value)
-    except PayloadError as error:
+        body = encode_result(run.ctx.result if value is None else value)
+        result = run.ctx.backing.seals.result(run.job, body)
+    except (PayloadError, ConfigError) as error:
         run.error = error
         return Outcome(
             Ended.RAISED, run.started_at, now_us(), error=describe(error), permanent=True
