@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack, cast
@@ -10,7 +10,8 @@ from uuid import UUID
 
 from tabur.config import Settings, from_env, make_settings, project_table
 from tabur.dispatch.dispatcher import StoreDispatcher
-from tabur.dispatch.routes import FailoverRoute, Route, StoreRoute
+from tabur.dispatch.routing import Routing
+from tabur.dispatch.switch import Switch
 from tabur.drivers.contract import Driver, Transactional
 from tabur.drivers.stores import ConfiguredStores, Stores
 from tabur.errors import ConfigError
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
     from tabur.dispatch.recording import FakeQueue
     from tabur.jobs.composing.handle import BatchHandle, BatchStatus
     from tabur.jobs.composing.pending import Link, Member, PendingBatch, PendingChain
-    from tabur.jobs.composing.plan import Plan
     from tabur.jobs.composing.running import WorkflowHandle
     from tabur.jobs.composing.workflow import Workflow
     from tabur.operations.scaling import QueueScale
@@ -71,7 +71,8 @@ class Tabur:
         self._listeners = Listeners()
         self._alerts: Alerts | None = None
         self._stores: Stores = ConfiguredStores(self.settings)
-        self._route = self._routes(lambda: self._stores)
+        self._routing = Routing(self.settings, lambda: self.connections)
+        self._route = self._routing.routes(self.driver_of, run_inline=self._run_inline)
         self._dispatcher: Dispatcher = StoreDispatcher(
             self._route,
             self._scope,
@@ -83,7 +84,7 @@ class Tabur:
         self._schedule: Schedule | None = None
         self.spec: str | None = None
         """Where commands find this object, such as `shop.main:jobs`, once one has looked for it."""
-        self._sending: Sender = _Switch(
+        self._sending: Sender = Switch(
             lambda: self._dispatcher,
             self.registry,
             self._scope,
@@ -354,7 +355,7 @@ class Tabur:
         queue = FakeQueue(driver, connection=self.connection, work=lambda: run_due(runtime))
         stores = FakeStores(driver)
         before = self._dispatcher, self._stores, self.seals
-        inner = StoreDispatcher(self._routes(lambda: stores), self._scope, lambda: seals)
+        inner = StoreDispatcher(self._routing.routes(stores.get), self._scope, lambda: seals)
         self._dispatcher = RecordingDispatcher(inner, queue, faked, others=self._dispatcher)
         self._stores = stores if faked.all else PartlyFakeStores(self._stores, driver)
         self.seals = seals if faked.all else own
@@ -501,82 +502,7 @@ class Tabur:
         self._sessions.close()
         self._stores.close()
 
-    def _routes(self, stores: Callable[[], Stores]) -> Callable[[str | None], Route]:
-        """The ways of jobs to connections, by name, None: to the default one."""
-        routes: dict[str, Route] = {}
-
-        def route(connection: str | None) -> Route:
-            name = connection or self.connection
-            found = routes.get(name)
-            if found is None:
-                found = routes[name] = self._make_route(name, stores())
-            return found
-
-        return route
-
-    def _make_route(self, name: str, stores: Stores) -> Route:
-        if name == "failover":
-            if not self.settings.failover:
-                raise ConfigError(
-                    "connection='failover' needs to know what to try: failover=['redis', "
-                    "'database'], or QUEUE_FAILOVER=redis,database."
-                )
-            return FailoverRoute(
-                [self._make_store_route(each, stores) for each in self.settings.failover]
-            )
-        if name not in self.connections:
-            raise ConfigError(
-                f"This app does not say that it uses the connection {name!r}, so nobody would look "
-                f"for its jobs there: write connections=[{name!r}], or QUEUE_CONNECTIONS={name}."
-            )
-        return self._make_store_route(name, stores)
-
-    def _make_store_route(self, name: str, stores: Stores) -> StoreRoute:
-        return StoreRoute(
-            lambda: stores.get(name),
-            name=name,
-            queue=self.settings.queue_on(name),
-            run_inline=self._run_inline if name == "sync" and not stores.fake else None,
-        )
-
     def _run_inline(self) -> None:
         from tabur.worker.inline import drain
 
         drain(self.runtime_of("sync"))
-
-
-class _Switch:
-    """Stands between declared jobs and the dispatcher, which `fake()` exchanges."""
-
-    def __init__(
-        self,
-        current: Callable[[], Dispatcher],
-        registry: Registry,
-        scope: CurrentScope,
-        sessions: Sessions,
-        seals: Callable[[], Seals],
-    ) -> None:
-        self._current = current
-        self.registry = registry
-        self.scope = scope
-        self.sessions = sessions
-        self._seals = seals
-
-    @property
-    def seals(self) -> Seals:
-        return self._seals()
-
-    def dispatch(self, pending: PendingJob[R]) -> JobHandle[R]:
-        return self._current().dispatch(pending)
-
-    def dispatch_many(self, pending: Iterable[PendingJob[Any]]) -> list[JobHandle[Any]]:
-        return self._current().dispatch_many(pending)
-
-    def dispatch_async(self, pending: PendingJob[R]) -> Awaitable[JobHandle[R]]:
-        return self._current().dispatch_async(pending)
-
-    def dispatch_plan(self, plan: Plan) -> Sequence[Driver]:
-        return self._current().dispatch_plan(plan)
-
-    def dispatch_plan_async(self, plan: Plan) -> Awaitable[Sequence[Driver]]:
-        return self._current().dispatch_plan_async(plan)

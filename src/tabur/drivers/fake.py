@@ -116,7 +116,6 @@ def _copied(entry: Entry) -> Entry:
 class FakeStores:
     """One fake for every connection."""
 
-    fake = True
     beside: Sequence[Driver] = ()
 
     def __init__(self, driver: FakeDriver) -> None:
@@ -131,8 +130,6 @@ class FakeStores:
 
 class PartlyFakeStores:
     """The app's own, and beside them a fake for some of its jobs."""
-
-    fake = False
 
     def __init__(self, own: Stores, driver: FakeDriver) -> None:
         self._own = own

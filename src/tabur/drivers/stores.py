@@ -12,10 +12,8 @@ from tabur.errors import ConfigError
 
 
 class Stores(Protocol):
-    """One driver for each connection. `fake`: they run nothing. `beside`: others, in which jobs may
-    be too."""
+    """One driver for each connection. `beside`: others, in which jobs may be too."""
 
-    fake: bool
     beside: Sequence[Driver]
 
     def get(self, connection: str) -> Driver:
@@ -28,7 +26,6 @@ class Stores(Protocol):
 class ConfiguredStores:
     """As the settings say."""
 
-    fake = False
     beside: Sequence[Driver] = ()
 
     def __init__(self, settings: Settings) -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
@@ -16,12 +15,12 @@ from tabur.errors import (
     JobNotFinished,
     JobNotFound,
     SealError,
-    StoreError,
 )
+from tabur.jobs.located import Located, waited
 from tabur.jobs.seals import NO_SEALS, Seals
 from tabur.model.clock import as_datetime
 from tabur.model.codec import decode_result
-from tabur.model.ids import id_bytes, id_text
+from tabur.model.ids import id_text
 from tabur.model.records import Attachment, ErrorInfo, JobRecord, Progress
 from tabur.model.states import FINISHED, State
 
@@ -56,14 +55,14 @@ class JobStatus(msgspec.Struct, frozen=True):
         return self.state in FINISHED
 
 
-class JobHandle(Generic[R_co]):
+class JobHandle(Located, Generic[R_co]):
     """A job's id with what can be asked of it. Cheap; nothing is read until asked.
 
     `drivers`: the stores in which it may be; the first that knows it is asked from then on.
     `seals`: of its app.
     """
 
-    __slots__ = ("_drivers", "_id", "_result_type", "_seals", "_was_skipped")
+    __slots__ = ("_result_type", "_was_skipped")
 
     def __init__(
         self,
@@ -73,10 +72,8 @@ class JobHandle(Generic[R_co]):
         *,
         seals: Seals = NO_SEALS,
     ) -> None:
-        self._id = id_bytes(job_id)
-        self._drivers = drivers
+        super().__init__(drivers, job_id, seals=seals)
         self._result_type = result_type
-        self._seals = seals
         self._was_skipped = False
 
     @property
@@ -88,16 +85,6 @@ class JobHandle(Generic[R_co]):
     def skipped_for(self, holder: bytes) -> None:
         """For dispatchers: the store has kept nothing, and told who holds the key."""
         self._id, self._was_skipped = holder, True
-
-    @property
-    def id(self) -> str:
-        """A UUID in its usual form."""
-        return id_text(self._id)
-
-    @property
-    def connection(self) -> str:
-        """Of the store that it is in: `database`, `redis` …"""
-        return self._driver.name
 
     def status(self) -> JobStatus:
         """Its `result` is None, too, where it is encrypted and does not open: `result()` says why.
@@ -135,15 +122,13 @@ class JobHandle(Generic[R_co]):
     def wait(self, timeout: float | None = None) -> R_co:
         """The result once it is there. Raises TimeoutError after `timeout` seconds, and what
         `result()` raises."""
-        deadline = None if timeout is None else time.monotonic() + timeout
-        for pause in pauses():
-            record = self._find()
-            if record.state in FINISHED:
-                return self._result(record)
-            if deadline is not None and time.monotonic() + pause > deadline:
-                raise TimeoutError(f"Job {self.id} is still {record.state} after {timeout} s.")
-            time.sleep(pause)
-        raise AssertionError("unreachable")
+        record = waited(
+            self._find,
+            lambda record: record.state in FINISHED,
+            lambda record: f"Job {self.id} is still {record.state}",
+            timeout,
+        )
+        return self._result(record)
 
     async def wait_async(self, timeout: float | None = None) -> R_co:
         """As `wait`, without holding the event loop."""
@@ -151,23 +136,8 @@ class JobHandle(Generic[R_co]):
 
         return await asyncio.to_thread(self.wait, timeout)
 
-    @property
-    def _driver(self) -> Driver:
-        """The store that it is in; while none knows it, the first. Raises StoreError where it is
-        in none that answers, and one does not."""
-        if len(self._drivers) > 1:
-            failed: StoreError | None = None
-            for driver in self._drivers:
-                try:
-                    if driver.inspection.find(self._id) is not None:
-                        self._drivers = (driver,)
-                        break
-                except StoreError as error:
-                    failed = failed or error
-            else:
-                if failed is not None:
-                    raise failed
-        return self._drivers[0]
+    def _is_in(self, driver: Driver) -> bool:
+        return driver.inspection.find(self._id) is not None
 
     def _find(self) -> JobRecord:
         record = self._driver.inspection.find(self._id)
@@ -233,11 +203,3 @@ def decode_as(raw: bytes | None, kind: Any) -> Any:
         return msgspec.json.decode(raw, type=kind)
     except (msgspec.ValidationError, TypeError):
         return msgspec.json.decode(raw)
-
-
-def pauses() -> Iterator[float]:
-    """Seconds between two looks: quick at first, at most a quarter of a second."""
-    pause = 0.002
-    while True:
-        yield pause
-        pause = min(pause * 1.5, 0.25)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import heapq
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -11,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tabur.drivers.contract import Driver, Filter
-from tabur.errors import BatchNotFound, ConfigError, JobNotFound, StoreError
-from tabur.jobs.handle import JobHandle, pauses
-from tabur.jobs.seals import NO_SEALS, Seals
+from tabur.errors import BatchNotFound, ConfigError, JobNotFound
+from tabur.jobs.handle import JobHandle
+from tabur.jobs.located import Located, waited
+from tabur.jobs.seals import Seals
 from tabur.model.batches import CALLED_OFF, BatchRecord
 from tabur.model.clock import as_datetime
 from tabur.model.compositions import Composition, Kind, decode_composition
@@ -63,31 +63,14 @@ class BatchStatus(msgspec.Struct, frozen=True):
         return self.finished and self.completed == self.total
 
 
-class BatchHandle:
+class BatchHandle(Located):
     """A batch's id with what can be asked of it. Cheap; nothing is read until asked.
 
     `drivers`: the stores in which it may be; the first that knows it is asked from then on.
     `seals`: of its app.
     """
 
-    __slots__ = ("_drivers", "_id", "_seals")
-
-    def __init__(
-        self, drivers: Sequence[Driver], batch_id: bytes | str, *, seals: Seals = NO_SEALS
-    ) -> None:
-        self._drivers = drivers
-        self._seals = seals
-        self._id = id_bytes(batch_id)
-
-    @property
-    def id(self) -> str:
-        """A UUID in its usual form."""
-        return id_text(self._id)
-
-    @property
-    def connection(self) -> str:
-        """Of the store that it is in: `database`, `redis` …"""
-        return self._driver.name
+    __slots__ = ()
 
     def status(self) -> BatchStatus:
         """Raises BatchNotFound."""
@@ -149,17 +132,12 @@ class BatchHandle:
     def wait(self, timeout: float | None = None) -> BatchStatus:
         """Its status once it has finished, however. Raises TimeoutError after `timeout` seconds,
         and BatchNotFound."""
-        deadline = None if timeout is None else time.monotonic() + timeout
-        for pause in pauses():
-            status = self.status()
-            if status.finished:
-                return status
-            if deadline is not None and time.monotonic() + pause > deadline:
-                raise TimeoutError(
-                    f"Batch {self.id} has still {status.pending:,} jobs after {timeout} s."
-                )
-            time.sleep(pause)
-        raise AssertionError("unreachable")
+        return waited(
+            self.status,
+            lambda status: status.finished,
+            lambda status: f"Batch {self.id} has still {status.pending:,} jobs",
+            timeout,
+        )
 
     async def wait_async(self, timeout: float | None = None) -> BatchStatus:
         """As `wait`, without holding the event loop."""
@@ -167,23 +145,8 @@ class BatchHandle:
 
         return await asyncio.to_thread(self.wait, timeout)
 
-    @property
-    def _driver(self) -> Driver:
-        """The store that it is in; while none knows it, the first. Raises StoreError where it is
-        in none that answers, and one does not."""
-        if len(self._drivers) > 1:
-            failed: StoreError | None = None
-            for driver in self._drivers:
-                try:
-                    if driver.batches.find(self._id) is not None:
-                        self._drivers = (driver,)
-                        break
-                except StoreError as error:
-                    failed = failed or error
-            else:
-                if failed is not None:
-                    raise failed
-        return self._drivers[0]
+    def _is_in(self, driver: Driver) -> bool:
+        return driver.batches.find(self._id) is not None
 
     def _record(self) -> BatchRecord:
         record = self._driver.batches.find(self._id)
