@@ -20,12 +20,14 @@ PIECE = 100_000  # handles kept in memory at once
 
 
 class Adapter(BaseAdapter):
-    """`BENCH_KIND` says which job: async (the default), or def."""
+    """`BENCH_KIND` says which job: async (the default), or def; or batch: many async ones are
+    dispatched as one."""
 
     def __init__(self) -> None:
         self._jobs = noop_app.jobs
         kind = os.environ.get("BENCH_KIND", "async")
-        self._noop = {"async": noop_app.noop_async, "def": noop_app.noop_def}[kind]
+        self._noop = noop_app.noop_def if kind == "def" else noop_app.noop_async
+        self._batched = kind == "batch"
 
     def prepare(self) -> None:
         self._jobs.migrate()
@@ -41,7 +43,11 @@ class Adapter(BaseAdapter):
     def dispatch_many(self, numbers: Sequence[int]) -> None:
         noop = self._noop
         for first in range(0, len(numbers), PIECE):
-            self._jobs.dispatch_many(noop(n=n) for n in numbers[first : first + PIECE])
+            piece = (noop(n=n) for n in numbers[first : first + PIECE])
+            if self._batched:
+                self._jobs.batch([*piece]).dispatch()
+            else:
+                self._jobs.dispatch_many(piece)
 
     def schedule_many(self, numbers: Sequence[int]) -> None:
         later = self._noop.options(delay=timedelta(days=365))

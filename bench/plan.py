@@ -20,6 +20,7 @@ class Plan:
         ("async", 2, 200, 0.5),
         ("async", 1, 10, 0.1),
         ("def", 1, 200, 0.1),
+        ("batch", 1, 200, 0.34),
     )
     """Of Tabur: kind of job, processes, slots, share of its jobs."""
     rival_drains: tuple[int, ...] = (1, 2)
@@ -44,7 +45,7 @@ QUICK = Plan(
     share=0.005,
     dispatched=200,
     dispatched_seconds=0.02,
-    drains=(("async", 1, 200, 1.0), ("def", 1, 10, 0.5)),
+    drains=(("async", 1, 200, 1.0), ("def", 1, 10, 0.5), ("batch", 1, 200, 1.0)),
     rival_drains=(1,),
     picked_up=10,
     late_pick_ups=0,

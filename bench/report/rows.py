@@ -90,7 +90,9 @@ def _derived(figures: Figures, store: str, key: str) -> float | None:
 
 
 ONE, TWO = "drain.async.1x200", "drain.async.2x200"
+BATCH = "drain.batch.1x200"
 DERIVED = {
+    "batch.rate": ((BATCH,), (ONE,)),
     "two.rate": ((TWO,), (ONE,)),
     "two.cpu": ((f"{TWO}.cpu", f"{TWO}.server"), (f"{ONE}.cpu", f"{ONE}.server")),
 }
@@ -181,6 +183,13 @@ ROWS: list[Row] = [
         "drain, def, 1 process, 200 slots",
         "drain.1",
         sqlite=Target(least=15_000, of_rivals=4),
+    ),
+    *_drain(BATCH, "drain, async in a batch, 1 process, 200 slots", "drain.batch"),
+    Row(
+        key="batch.rate",
+        title="… rate, of one without a batch",
+        unit="%",
+        targets={"*": Target(least=85)},
     ),
     *(
         Row(
