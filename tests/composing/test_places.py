@@ -9,6 +9,7 @@ import pytest
 
 from tabur import ConfigError, JobContext
 from tabur.drivers.contract import Driver
+from tabur.errors import StoreUnreachable
 from tabur.worker.inline import drain
 from tests.composing.mill import Mill
 
@@ -46,8 +47,11 @@ def test_more_goes_to_where_the_batch_is(mill: Mill) -> None:
 
 def test_failed_over_it_is_added_to_there(mill: Mill, monkeypatch: pytest.MonkeyPatch) -> None:
     memory: Driver = mill.jobs.driver_of("memory")
-    route = mill.jobs._route("failover")
-    monkeypatch.setattr(route, "_routes", tuple(reversed(route._routes)))  # type: ignore[attr-defined]
+
+    def away() -> int:
+        raise StoreUnreachable("The network is away.")
+
+    monkeypatch.setattr(mill.jobs.driver_of("database"), "now", away)
     batch = mill.jobs.batch([mill.grind("a")]).dispatch()
     assert batch.connection == "memory"
     monkeypatch.undo()
