@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -158,8 +159,9 @@ def test_a_batch_of_nothing_has_finished(mill: Mill) -> None:
 def test_what_a_batch_cannot_hold_is_refused(mill: Mill) -> None:
     jobs, grind = mill.jobs, mill.grind
     inner = jobs.batch([grind("a")])
+    nested: list[Any] = [inner]
     with pytest.raises(ConfigError, match="is no job"):
-        jobs.batch([inner])  # type: ignore[list-item]
+        jobs.batch(nested)
     with pytest.raises(ConfigError, match="batch within a batch"):
         jobs.batch([jobs.chain(grind("b"), inner)]).dispatch()
     with pytest.raises(ConfigError, match="name="):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -198,14 +199,17 @@ def test_what_makes_no_sense_is_refused(mill: Mill) -> None:
     other = Tabur("memory", connections=["sync"])
     there = other.job(name="there", connection="sync")(print_nothing)
     here = other.job(name="here")(print_nothing)
+    declared: Any = grind
+    session: Any = object()
+    for_one: dict[str, Any] = {"tries": 3}
     wrong: dict[str, Callable[[], object]] = {
         "no jobs": jobs.chain,
-        "is no job": lambda: jobs.chain(grind),  # type: ignore[arg-type]
+        "is no job": lambda: jobs.chain(declared),
         "catch of its own": lambda: jobs.chain(jobs.chain(grind("a")).catch(grind("b"))).dispatch(),
         "of no jobs in a chain": lambda: jobs.chain(jobs.batch([]), grind("a")).dispatch(),
         "idempotency_key": lambda: jobs.chain(grind("a").options(idempotency_key="k")).dispatch(),
-        "session= is for": lambda: jobs.chain(grind("a").options(session=object())).dispatch(),  # type: ignore[arg-type]
-        "is for single jobs": lambda: jobs.chain(grind("a")).options(tries=3),  # type: ignore[call-arg]
+        "session= is for": lambda: jobs.chain(grind("a").options(session=session)).dispatch(),
+        "is for single jobs": lambda: jobs.chain(grind("a")).options(**for_one),
         "needs session=": lambda: jobs.chain(grind("a")).options(after_commit=True).dispatch(),
         "to several: memory, sync": lambda: other.chain(here(), there()).dispatch(),
         "for the whole": lambda: jobs.chain(

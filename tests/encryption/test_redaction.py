@@ -115,7 +115,9 @@ def test_a_secret_that_is_no_argument_is_refused() -> None:
         @jobs.job(secret=["passwrd"])
         def log_in(user: str, password: str) -> None: ...
 
+    text: Any = "password"
+    word: Any = "yes"
     with pytest.raises(ConfigError, match="secret='password': a list of names is needed"):
-        jobs.job(secret="password")(lambda password: None)  # type: ignore[arg-type]
+        jobs.job(secret=text)(lambda password: None)
     with pytest.raises(ConfigError, match="encrypted='yes': True or False is needed"):
-        jobs.job(encrypted="yes")(lambda: None)  # type: ignore[arg-type]
+        jobs.job(encrypted=word)(lambda: None)

@@ -11,7 +11,9 @@ ME, YOU = Holder(b"1", b"t", "w"), Holder(b"2", b"t", "w")
 
 
 def fail(breaker: Breaker | None, now: int, by: Holder = ME, limit: int = 3) -> Breaker | None:
-    pauses = lambda times: times * 60 * SECOND  # noqa: E731
+    def pauses(times: int) -> int:
+        return times * 60 * SECOND
+
     return failed(breaker, by, now, limit=limit, decay=10 * SECOND, pauses=pauses)
 
 

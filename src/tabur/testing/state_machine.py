@@ -98,7 +98,7 @@ class DriverMachine(JobsMachine):
 
     @precondition(lambda self: self.model.bonds.batches)
     @rule(age=st.integers(30, 120), unfinished=st.booleans())
-    def prune_batches(self, age: int, unfinished: bool) -> None:  # noqa: FBT001
+    def prune_batches(self, *, age: int, unfinished: bool) -> None:
         before = self.clock.ahead(-age)
         pruned = self.model.bonds.prune(before, unfinished=unfinished)
         prune = self.driver.batches.prune
