@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from sqlalchemy import bindparam, update
+
+from tabur.drivers.database.rows import Source
 from tabur.drivers.database.schema import batches
+from tabur.drivers.database.statements import Statement
 from tabur.model.batches import BatchRecord
 
 #: The columns of a row, in their order.
@@ -69,6 +73,21 @@ def batch_record(row: Iterable[Any]) -> BatchRecord:
         options=options,
         tenant=tenant,
         user=user,
+    )
+
+
+def write_counts(source: Source) -> Statement:
+    """Takes a `counts_row`."""
+    names = ("pending_jobs", "failed_jobs", "cancelled_jobs", "cancelled_at", "finished_at")
+    values: dict[str, Any] = {name: bindparam(f"new_{name}") for name in names}
+    statement = update(batches).where(batches.c.id == bindparam("batch")).values(values)
+    return source.prepare(statement, *(f"new_{name}" for name in names), "batch")
+
+
+def counts_row(batch: BatchRecord) -> tuple[Any, ...]:
+    return (
+        *(batch.pending, batch.failed, batch.cancelled),
+        *(batch.cancelled_at, batch.finished_at, batch.id),
     )
 
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import bindparam, case, delete, select, update
 
-from tabur.drivers.database.batch_rows import BATCH, batch_record
+from tabur.drivers.database.batch_rows import BATCH, batch_record, counts_row, write_counts
 from tabur.drivers.database.rows import WORK, Rows, Source, cancelled_row
 from tabur.drivers.database.schema import batches, ready, records, uniques, waiting
 from tabur.drivers.database.statements import ZERO
@@ -197,11 +197,7 @@ class Following:
         if row is None:  # pruned
             return Follows()
         after, follows = ended(batch_record(row), ends, now)
-        self._sql.counted.run(
-            cursor,
-            *(after.pending, after.failed, after.cancelled),
-            *(after.cancelled_at, after.finished_at, batch_id),
-        )
+        self._sql.counted.run(cursor, *counts_row(after))
         return follows
 
 
@@ -252,15 +248,4 @@ class _Statements:
             select(*(b[name] for name in BATCH)).where(b.id == P("batch")).with_for_update(),
             "batch",
         )
-        self.counted = source.prepare(
-            update(batches)
-            .where(b.id == P("batch"))
-            .values(
-                pending_jobs=P("pending"),
-                failed_jobs=P("failed"),
-                cancelled_jobs=P("cancelled"),
-                cancelled_at=P("stopped"),
-                finished_at=P("finished"),
-            ),
-            *("pending", "failed", "cancelled", "stopped", "finished", "batch"),
-        )
+        self.counted = write_counts(source)

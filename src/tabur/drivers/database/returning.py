@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import and_, bindparam, delete, exists, func, literal_column, or_, select, update
+from sqlalchemy import and_, bindparam, delete, exists, func, or_, select, update
 
 from tabur.drivers.database.admission import Admission
-from tabur.drivers.database.batch_rows import BATCH, batch_record
+from tabur.drivers.database.batch_rows import BATCH, batch_record, counts_row, write_counts
 from tabur.drivers.database.rows import Rows
 from tabur.drivers.database.schema import (
     batches,
@@ -136,7 +136,7 @@ class Returning:
             if not (failed[batch.id] or cancelled[batch.id]):
                 continue
             after = tried_again(batch, failed=failed[batch.id], cancelled=cancelled[batch.id])
-            self._sql.reopened.run(cursor, after.pending, after.failed, after.cancelled, batch.id)
+            self._sql.reopened.run(cursor, *counts_row(after))
 
 
 def _read(row: Sequence[Any]) -> _Ended:
@@ -175,18 +175,7 @@ class _Statements:
         self.lock_batches = store.keyed(
             select(*(b[name] for name in BATCH)).with_for_update(), b.id
         )
-        self.reopened = store.prepare(
-            update(batches)
-            .where(b.id == P("batch"))
-            .values(
-                pending_jobs=P("pending"),
-                failed_jobs=P("failed"),
-                cancelled_jobs=P("cancelled"),
-                cancelled_at=literal_column("NULL"),
-                finished_at=literal_column("NULL"),
-            ),
-            *("pending", "failed", "cancelled", "batch"),
-        )
+        self.reopened = write_counts(store)
         newest = outcomes.alias("l")
         ending = (
             select(newest.c.ending)
