@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from tabur.drivers.contract import Driver
 from tabur.drivers.memory.driver import MemoryDriver
-from tabur.drivers.memory.store import Entry, MemoryStore
+from tabur.drivers.memory.entry import Entry
+from tabur.drivers.memory.store import MemoryStore
 from tabur.drivers.stores import Stores
 from tabur.errors import ConfigError
 from tabur.model.batches import NewBatch

@@ -24,7 +24,8 @@ from tabur.model.records import (
 )
 from tabur.model.states import FINISHED, MOVES, Isolation, State
 from tabur.testing.conformance.subject import CRASH, Clock
-from tabur.testing.model import Model, ModelJob
+from tabur.testing.model import Model
+from tabur.testing.model_job import ModelJob
 
 QUEUES = ("a", "b")
 WORKERS = ("w1", "w2")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 
 from tabur.drivers.contract import CancelAnswer
 from tabur.model.batches import NewBatch
@@ -11,28 +10,7 @@ from tabur.model.outcome import Cancel, Dispatch, Ending, FollowUp, Settled, Tra
 from tabur.model.records import ClaimedJob, Crash, Hold, NewJob, Pause, Progress
 from tabur.model.states import FINISHED, Isolation, State
 from tabur.testing.model_bonds import ModelBonds
-
-
-@dataclass
-class ModelJob:
-    new: NewJob
-    state: State
-    isolation: Isolation
-    since: int = 0
-    """The step in which it became pending."""
-    due_at: int | None = None
-    blockers: int = 0
-    attempts: int = 0
-    exceptions: int = 0
-    crashes: int = 0
-    token: bytes | None = None
-    worker: str | None = None
-    cancelling: bool = False
-    progress: Progress = field(default_factory=Progress)
-    endings: list[Ending] = field(default_factory=list)
-    """Of every ended attempt."""
-    settled: set[bytes] = field(default_factory=set)
-    """Tokens under which an outcome was settled."""
+from tabur.testing.model_job import ModelJob
 
 
 class Model:

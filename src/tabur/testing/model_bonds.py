@@ -3,17 +3,15 @@ what a job waits for off the jobs and batches that name it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from tabur.model.batches import NewBatch
 from tabur.model.bonds import Conflict, Unique
 from tabur.model.records import NewJob
 from tabur.model.states import FINISHED, State
-
-if TYPE_CHECKING:
-    from tabur.testing.model import Model, ModelJob
+from tabur.testing.model_job import ModelJob
 
 _WAITING = (State.PENDING, State.SCHEDULED, State.BLOCKED)
 
@@ -50,8 +48,25 @@ class Holder:
     ends_at: int | None
 
 
+class Moves(Protocol):
+    """What the model does with a job, when its ties ask for it."""
+
+    jobs: dict[bytes, ModelJob]
+
+    @property
+    def clock(self) -> Callable[[], int]: ...
+
+    def unblock(self, job: ModelJob) -> None: ...
+
+    def put_off(self, job: ModelJob, due_at: int | None) -> None: ...
+
+    def cancel(self, job_id: bytes) -> object: ...
+
+    def begin_anew(self, job: ModelJob) -> None: ...
+
+
 class ModelBonds:
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Moves) -> None:
         self._model = model
         self.batches: dict[bytes, ModelBatch] = {}
         self.holders: dict[bytes, Holder] = {}

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from msgspec.structs import replace
 
+from tabur.drivers.memory.entry import Entry
 from tabur.errors import ConfigError
 from tabur.model.batches import (
     DEPENDENCY,
@@ -25,9 +26,6 @@ from tabur.model.bonds import Bonds, Conflict, Unique
 from tabur.model.records import NewJob
 from tabur.model.states import State
 
-if TYPE_CHECKING:
-    from tabur.drivers.memory.store import Entry, MemoryStore
-
 REPLACED = "Replaced by a later one."
 _WAITING = frozenset({State.PENDING, State.SCHEDULED, State.BLOCKED})
 
@@ -42,10 +40,27 @@ class Held:
     """With a window: it is free from then on, and not before."""
 
 
+class Moves(Protocol):
+    """What the store does with a job, when its ties ask for it."""
+
+    jobs: dict[bytes, Entry]
+
+    @property
+    def clock(self) -> Callable[[], int]: ...
+
+    def unblock(self, entry: Entry) -> None: ...
+
+    def block(self, entry: Entry, blockers: int) -> None: ...
+
+    def put_off(self, entry: Entry, due_at: int | None) -> None: ...
+
+    def cancel(self, entry: Entry, reason: str) -> None: ...
+
+
 class MemoryBonds:
     """Part of a store; every method expects the caller to hold its lock."""
 
-    def __init__(self, store: MemoryStore) -> None:
+    def __init__(self, store: Moves) -> None:
         self._store = store
         self.batches: dict[bytes, BatchRecord] = {}
         self._keys: dict[bytes, Held] = {}

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tabur.drivers.contract import Exchange, Exchanged
-from tabur.drivers.memory.store import Entry, MemoryStore, Past, has_token
+from tabur.drivers.memory.entry import Entry, Past, has_token
+from tabur.drivers.memory.store import MemoryStore
 from tabur.model.outcome import Ending, Settled, Transition, called_back
 from tabur.model.records import Attachment, Attempt, ClaimedJob, Crash
 from tabur.model.states import FINISHED, Isolation

@@ -7,7 +7,8 @@ from heapq import nlargest
 from itertools import islice
 
 from tabur.drivers.contract import Filter
-from tabur.drivers.memory.store import Entry, MemoryStore, Past
+from tabur.drivers.memory.entry import Entry, Past
+from tabur.drivers.memory.store import MemoryStore
 from tabur.model.records import Attachment, Attempt, Backlog, JobRecord, Owner, QueueSize
 from tabur.model.states import FINISHED, State
 

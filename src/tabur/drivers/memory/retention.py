@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from tabur.drivers.memory.store import Entry, MemoryStore
+from tabur.drivers.memory.entry import Entry
+from tabur.drivers.memory.store import MemoryStore
 from tabur.model.keeping import FinishedJob
 from tabur.model.states import FINISHED
 

@@ -4,73 +4,25 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from typing import TypeVar
 
 from msgspec.structs import replace
 
 from tabur.drivers.memory.bonds import MemoryBonds
+from tabur.drivers.memory.entry import NO_PROGRESS, Claim, Entry, Past, has_token
 from tabur.model.outcome import CALLED_BACK, Cancel, Dispatch, Ending, FollowUp, Unblock
 from tabur.model.records import (
-    Attachment,
     Attempt,
     ErrorInfo,
     Hold,
     NewJob,
     Pause,
-    Progress,
     WorkerRecord,
 )
 from tabur.model.states import FINISHED, Isolation, State, allowed
 
 K = TypeVar("K", str, bytes)
-
-NO_PROGRESS = Progress()
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """Who runs a job: `token` says which of the worker's claims, `at` since when."""
-
-    token: bytes
-    worker: str
-    at: int
-
-
-@dataclass(slots=True)
-class Past:
-    """One ended attempt. `token` is that of the settle that ended it, to know it by when it comes
-    again; None where none did: it was called back, or its worker died."""
-
-    attempt: Attempt
-    token: bytes | None = None
-    result: bytes | None = None
-
-
-@dataclass(slots=True)
-class Entry:
-    """One job, from its dispatch until it is forgotten."""
-
-    job: NewJob
-    isolation: Isolation
-    state: State
-    seq: int = 0
-    """Its place among the pending ones."""
-    due_at: int | None = None
-    blockers: int = 0
-    """Below zero: taken out, to be moved into another store."""
-    attempts: int = 0
-    exceptions: int = 0
-    crashes: int = 0
-    claim: Claim | None = None
-    """While it is processing."""
-    cancelling: bool = False
-    progress: Progress = NO_PROGRESS
-    history: list[Past] = field(default_factory=list)
-    attachments: dict[int, Attachment] = field(default_factory=dict)
-    cursor: bytes | None = None
-    """Of its last checkpoint."""
 
 
 class MemoryStore:
@@ -312,10 +264,6 @@ class MemoryStore:
         if not allowed(entry.state, to):
             raise AssertionError(f"{entry.state} → {to} is no move of a job")
         entry.state = to
-
-
-def has_token(entry: Entry, token: bytes) -> bool:
-    return entry.claim is not None and entry.claim.token == token
 
 
 def _discard(index: dict[K, set[bytes]], key: K, job_id: bytes) -> None:

@@ -8,7 +8,8 @@ from itertools import islice
 from msgspec.structs import replace
 
 from tabur.drivers.contract import Body, Rewrite
-from tabur.drivers.memory.store import Entry, MemoryStore
+from tabur.drivers.memory.entry import Entry
+from tabur.drivers.memory.store import MemoryStore
 from tabur.model.records import NewJob
 from tabur.model.states import State
 

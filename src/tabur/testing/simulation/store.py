@@ -12,7 +12,8 @@ from tabur.drivers.contract import CancelAnswer, Driver, Exchange, Exchanged
 from tabur.model.outcome import Settled, Transition
 from tabur.model.records import Crash, NewJob, Pause, WorkerRecord
 from tabur.model.states import FINISHED, State
-from tabur.testing.model import Model, ModelJob
+from tabur.testing.model import Model
+from tabur.testing.model_job import ModelJob
 
 if TYPE_CHECKING:
     from tabur.testing.simulation.host import HostProcess
